@@ -1,0 +1,91 @@
+# Every target does its own set-up. `make help` lists them.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export VIRTUAL_ENV := $(abspath $(VENV))
+unexport PYTHONHOME
+PY_TREES := python tests benches examples
+RUST := Cargo.toml Cargo.lock $(wildcard src/*.rs)
+
+.PHONY: help  ## Show this list
+help:
+	@sed -n 's/^\.PHONY: \([^ ]*\)  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  %-11s %s\n", $$1, $$2}'
+
+# --- set-up ---------------------------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "the module venv is needed: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install -q --upgrade 'pip>=25.1'
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --group dev
+	touch $@
+
+$(VENV)/.built: $(VENV)/.installed $(RUST)
+	$(BIN)/maturin develop --quiet --release
+	touch $@
+
+.PHONY: build  ## Make the local environment, .venv, and build the extension into it
+build: $(VENV)/.built
+
+# --- use ------------------------------------------------------------------------------------------------------------
+
+.PHONY: demo  ## Stream a generate and a chat, from OLLAMA_HOST or else from recorded exchanges
+demo: build
+	$(BIN)/python examples/demo.py
+
+# --- tests ----------------------------------------------------------------------------------------------------------
+
+.PHONY: test  ## Run the offline tests, of Python and of Rust
+test: build
+	$(BIN)/python -m pytest $(ARGS)
+	cargo test --quiet --no-default-features
+
+.PHONY: test-real  ## Run the tests marked `real`: against OLLAMA_HOST with OLLAMA_MODEL, or a server that is built here
+test-real: build
+	$(BIN)/python -m pytest -m real --timeout 900 --durations 5 tests/real $(ARGS)
+
+.PHONY: record  ## Record tests/exchanges anew from a genuine server that is built here
+record: build
+	$(BIN)/python tests/record.py
+
+.PHONY: check  ## Check format, lint, types, the stub and the Rust lints
+check: build
+	$(BIN)/ruff format --check $(PY_TREES)
+	$(BIN)/ruff check $(PY_TREES)
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	MYPYPATH=python $(BIN)/python -m mypy.stubtest ollama_fast._core
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- -D warnings
+	cargo clippy --quiet --all-targets --no-default-features -- -D warnings
+
+.PHONY: format  ## Put Python and Rust into the project's format
+format: build
+	$(BIN)/ruff check --fix-only --quiet $(PY_TREES)
+	$(BIN)/ruff format $(PY_TREES)
+	cargo fmt
+
+.PHONY: wheel  ## Build the wheel, and smoke-test it in a clean environment without Rust
+wheel: build
+	rm -rf dist
+	$(BIN)/maturin build --quiet --release --out dist
+	tests/smoke_wheel.sh $(BIN)/python dist/*.whl
+
+.PHONY: full  ## Run all of .ci/run's checks, and the suite on every CPython from 3.11 that is found
+full: test check test-real wheel
+	tests/every_python.sh dist/*.whl
+
+# --- figures --------------------------------------------------------------------------------------------------------
+
+.PHONY: bench  ## Measure, and write benches/RESULTS.md
+bench: build
+	$(BIN)/python benches/run.py
+
+.PHONY: clean  ## Remove what was built, but not the cache of the genuine server
+clean:
+	rm -rf $(VENV) target dist python/ollama_fast/*.so

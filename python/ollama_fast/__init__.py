@@ -1,0 +1,117 @@
+"""
+Plain functions for Ollama's REST API, over httpx and a Rust core; :mod:`ollama_fast.aio` has the same ones for asyncio.
+
+The first argument of every function says where Ollama is: a :class:`Host`, its URL as a str, an httpx client of your
+own, or None for what OLLAMA_HOST says.
+"""
+
+from . import _endpoints, _procedures
+from . import aio as aio
+from . import errors as errors
+from . import types as types
+from ._core import __version__ as __version__
+from ._host import Host as Host
+from ._host import Limits as Limits
+from ._host import Timeout as Timeout
+from ._sync import Stream as Stream
+from ._sync import call, procedure, procedure_stream, stream
+from ._sync import close as close
+
+__all__ = [
+    "Host",
+    "Limits",
+    "Stream",
+    "Timeout",
+    "__version__",
+    "aio",
+    "chat",
+    "chat_stream",
+    "close",
+    "copy",
+    "create",
+    "create_blob",
+    "create_stream",
+    "delete",
+    "embed",
+    "embeddings",
+    "errors",
+    "generate",
+    "generate_stream",
+    "has_blob",
+    "is_running",
+    "list",
+    "model_recommendations",
+    "ps",
+    "pull",
+    "pull_stream",
+    "push",
+    "push_stream",
+    "show",
+    "signout",
+    "status",
+    "systemone",
+    "types",
+    "version",
+    "web_fetch",
+    "web_search",
+    "whoami",
+]
+
+generate = call(_endpoints.generate)
+"""Complete a prompt with a model, and give the whole answer."""
+generate_stream = stream(_endpoints.generate)
+"""Complete a prompt with a model, part by part."""
+chat = call(_endpoints.chat)
+"""Answer a conversation with a model, and give the whole answer."""
+chat_stream = stream(_endpoints.chat)
+"""Answer a conversation with a model, part by part."""
+embed = call(_endpoints.embed)
+"""Turn texts into vectors of length 1."""
+embeddings = call(_endpoints.embeddings)
+"""Turn one text into a vector; superseded by `embed`."""
+systemone = call(_endpoints.systemone)
+"""Answer questions about a state with probabilities, by a System One model."""
+
+list = call(_endpoints.list_models, name="list")
+"""List the models on the server, newest first."""
+ps = call(_endpoints.ps)
+"""List the models in memory."""
+show = call(_endpoints.show)
+"""Show what the server knows of a model."""
+copy = call(_endpoints.copy)
+"""Give a model a second name."""
+delete = call(_endpoints.delete)
+"""Remove a model from the server."""
+pull = call(_endpoints.pull)
+"""Download a model from its registry to the server."""
+pull_stream = stream(_endpoints.pull)
+"""Download a model from its registry to the server, and tell how far it is."""
+push = call(_endpoints.push)
+"""Upload a model from the server to its registry."""
+push_stream = stream(_endpoints.push)
+"""Upload a model from the server to its registry, and tell how far it is."""
+create = procedure(_procedures.create)
+"""Make a model from another one, or from files, which are sent to the server unless it has them."""
+create_stream = procedure_stream(_procedures.create)
+"""Make a model from another one or from files, and tell how far it is."""
+create_blob = procedure(_procedures.create_blob)
+"""Send a file of any size to the server, unless it has it, and give its digest."""
+has_blob = call(_endpoints.has_blob)
+"""Ask whether the server has the blob with a digest."""
+
+is_running = procedure(_procedures.is_running)
+"""Ask whether Ollama answers at the host."""
+version = call(_endpoints.version)
+"""Ask the server for its version."""
+status = call(_endpoints.status)
+"""Ask the server whether it may use ollama.com."""
+model_recommendations = call(_endpoints.model_recommendations)
+"""Ask the server which models it recommends."""
+whoami = call(_endpoints.whoami)
+"""Ask which account at ollama.com the server is signed in to."""
+signout = call(_endpoints.signout)
+"""Sign the server out of ollama.com."""
+web_search = call(_endpoints.web_search)
+"""Search the web by ollama.com."""
+web_fetch = call(_endpoints.web_fetch)
+"""Fetch the text of a web page by ollama.com."""

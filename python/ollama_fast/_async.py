@@ -1,0 +1,317 @@
+"""The asyncio half: the only module that awaits httpx.AsyncClient, and the drivers of requests and steps."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import aclosing, closing
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
+
+from ._exchange import Exchange, check_client, is_encoded
+from ._host import Host
+from ._lift import build_for, face
+from ._pool import Connection
+from ._request import Parts, Request
+from ._steps import Course, Effect, Run, Steps, Tell
+from ._stream import Memory, Newest, Part
+from ._upload import Upload
+from .errors import StreamClosedError
+
+if TYPE_CHECKING:
+    import httpx
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+AnyHost: TypeAlias = "Host | str | httpx.AsyncClient | None"
+"""Where Ollama is: a Host, its URL, a client of the caller's own, or None for what the environment says."""
+
+_MODULE = "ollama_fast.aio"
+
+
+# --- pools -----------------------------------------------------------------------------------------------------------
+
+
+class _Pools:
+    """The pools of one event loop, closed with it."""
+
+    def __init__(self) -> None:
+        self.clients: dict[Connection, httpx.AsyncClient] = {}
+        self._until_loop_ends = self._close_at_the_end()
+
+    async def start(self) -> None:
+        # A loop has no hook for its end, but it closes the async generators that were begun on it.
+        await anext(self._until_loop_ends)
+
+    async def _close_at_the_end(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            await self.close(list(self.clients))
+
+    async def close(self, chosen: list[Connection]) -> None:
+        """Close the pools of *chosen* connections."""
+        closing_now = [self.clients.pop(connection) for connection in chosen if connection in self.clients]
+        for client in closing_now:
+            await client.aclose()
+
+
+_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pools] = WeakKeyDictionary()
+_left_behind: list[object] = []
+"""Pools of the parent process: kept, so that nobody closes its connections from a child."""
+
+
+async def _pool(connection: Connection) -> httpx.AsyncClient:
+    loop = asyncio.get_running_loop()
+    pools = _pools.get(loop)
+    if pools is None:
+        pools = _pools[loop] = _Pools()
+        await pools.start()
+    client = pools.clients.get(connection)
+    if client is None:
+        import httpx
+
+        client = pools.clients[connection] = httpx.AsyncClient(**connection.options())
+    return client
+
+
+async def close(host: Host | str | None = None, /) -> None:
+    """
+    Close the connections that are kept to *host* by this event loop, or without one all of them.
+
+    They are opened again when needed, and closed with the loop. Connections of a caller's own httpx client are the
+    caller's.
+    """
+    pools = _pools.get(asyncio.get_running_loop())
+    if pools is None:
+        return
+    known = None if host is None else Host.of(host)
+    await pools.close(list(pools.clients) if known is None else [Connection.to(known, known.url)])
+
+
+def _forget() -> None:
+    global _pools  # noqa: PLW0603 - a child of fork begins anew
+    _left_behind.append(dict(_pools))
+    _pools = WeakKeyDictionary()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
+
+
+def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R]:
+    if not isinstance(host, Host | str | None):
+        check_client(host, "AsyncClient", _MODULE, "the function in ollama_fast")
+    return Exchange(host, request, stream=stream)
+
+
+async def _open(exchange: Exchange[Any]) -> httpx.Response:
+    while True:
+        upload = exchange.request.upload
+        outgoing = exchange.outgoing(exchange.body if upload is None else _pieces(upload))
+        client = exchange.client or await _pool(exchange.connection)
+        response: httpx.Response = await client.send(outgoing, stream=True)
+        if not exchange.goes_on(response):
+            exchange.has_head(response)
+            return response
+        await response.aclose()
+
+
+async def _pieces(upload: Upload) -> AsyncIterator[bytes]:
+    with closing(upload.pieces()) as pieces:
+        while piece := await asyncio.to_thread(next, pieces, b""):
+            yield piece
+
+
+async def send(host: AnyHost, request: Request[R], /) -> R:
+    """Do *request* and give its whole answer."""
+    exchange = _exchange(host, request, stream=False)
+    import httpx
+
+    try:
+        async with aclosing(await _open(exchange)) as response:
+            body = await response.aread()
+    except httpx.HTTPError as exc:
+        raise exchange.failure(exc) from exc
+    return exchange.answer(response, body)
+
+
+def receive(host: AnyHost, request: Request[R], /) -> Stream[R]:
+    """Do *request* and give each part of its answer as it arrives."""
+    exchange = _exchange(host, request, stream=True)
+    parts = exchange.parts
+    return Stream(_receive(exchange, parts), parts.memory, exchange)
+
+
+async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
+    import httpx
+
+    try:
+        async with aclosing(exchange.response or await _open(exchange)) as response:
+            if response.status_code >= 300:
+                raise exchange.error(response, await response.aread())
+            async for chunk in response.aiter_bytes() if is_encoded(response) else response.aiter_raw():
+                for part in parts.feed(chunk):
+                    yield part
+            for part in parts.close():
+                yield part
+    except httpx.HTTPError as exc:
+        if not parts.complete:
+            raise exchange.failure(exc, parts) from exc
+
+
+class Stream(Generic[R]):
+    """
+    The parts of an answer, as they arrive.
+
+    Iterate over it with `async for`, best in an `async with` block, which closes it. The request is sent at the first
+    `anext()`, or on entering the block.
+    """
+
+    __slots__ = ("__weakref__", "_closed", "_exchange", "_memory", "_parts")
+
+    def __init__(self, parts: AsyncGenerator[R], memory: Memory, exchange: Exchange[Any] | None = None) -> None:
+        self._parts = parts
+        self._memory = memory
+        self._exchange = exchange
+        self._closed = False
+
+    def __aiter__(self) -> AsyncIterator[R]:
+        # The generator itself: a loop over it pays for no frame of ours per part.
+        self._check_open()
+        return self._parts
+
+    async def __anext__(self) -> R:
+        self._check_open()
+        return await anext(self._parts)
+
+    async def aclose(self) -> None:
+        """Close the connection if the answer is not complete: the server stops generating."""
+        self._closed = True
+        await self._parts.aclose()
+        if self._exchange is not None and self._exchange.response is not None:
+            await self._exchange.response.aclose()  # where no part was ever asked for
+
+    @property
+    def partial(self) -> Part | None:
+        """The answer so far, merged from the parts that arrived; None before the first."""
+        return self._memory.merged()
+
+    async def __aenter__(self) -> Self:
+        self._check_open()
+        exchange = self._exchange
+        if exchange is not None and exchange.response is None:
+            import httpx
+
+            try:
+                await _open(exchange)
+            except httpx.HTTPError as exc:
+                raise exchange.failure(exc) from exc
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StreamClosedError("the stream is closed: nothing more can be read from it")
+
+
+# --- steps -----------------------------------------------------------------------------------------------------------
+
+
+async def perform(host: AnyHost, steps: Steps[R], /) -> R:
+    """Do *steps* and give what comes of them."""
+    course = Course(steps)
+    with closing(steps):
+        while (effect := course.advance()) is not None:
+            with course:
+                course.reply = await _perform_one(host, effect)
+    return course.result
+
+
+def watch(host: AnyHost, steps: Steps[R], /) -> Stream[R]:
+    """Do *steps* and give the parts of their answers, and what they tell, as they come."""
+    memory = Newest()
+    return Stream(_watch(host, steps, memory), memory)
+
+
+async def _watch(host: AnyHost, steps: Steps[R], memory: Memory) -> AsyncGenerator[R]:
+    course = Course(steps)
+    with closing(steps):
+        while (effect := course.advance()) is not None:
+            with course:
+                if isinstance(effect, Tell):
+                    memory.add(effect.event)
+                    yield effect.event
+                elif isinstance(effect, Request) and effect.memory is not None:
+                    async with receive(host, effect) as parts:
+                        async for part in parts:
+                            memory.add(part)
+                            yield part
+                        course.reply = parts.partial
+                else:
+                    course.reply = await _perform_one(host, effect)
+
+
+async def _perform_one(host: AnyHost, effect: Effect) -> Any:
+    match effect:
+        case Request():
+            return await send(host, effect)
+        case Run(jobs):
+            return await asyncio.gather(*(asyncio.to_thread(job) for job in jobs))
+        case Tell():
+            return None
+
+
+# --- public functions ------------------------------------------------------------------------------------------------
+
+
+def call(
+    build: Callable[P, Request[R]], /, name: str | None = None
+) -> Callable[Concatenate[AnyHost, P], Coroutine[Any, Any, R]]:
+    """Make an endpoint a function to await for the whole answer."""
+
+    async def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await send(host, build_for(run, build, *args, **kwargs))
+
+    face(run, build, name, module=_MODULE)
+    return run
+
+
+def stream(build: Callable[P, Request[R]], /) -> Callable[Concatenate[AnyHost, P], Stream[R]]:
+    """Make an endpoint a function that gives the answer part by part."""
+
+    def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> Stream[R]:
+        return receive(host, build_for(run, build, *args, **kwargs))
+
+    face(run, build, None, module=_MODULE, gives="Stream")
+    return run
+
+
+def procedure(build: Callable[P, Steps[R]], /) -> Callable[Concatenate[AnyHost, P], Coroutine[Any, Any, R]]:
+    """Make steps a function to await for what comes of them."""
+
+    async def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await perform(host, build_for(run, build, *args, **kwargs))
+
+    face(run, build, None, module=_MODULE)
+    return run
+
+
+def procedure_stream(build: Callable[P, Steps[R]], /) -> Callable[Concatenate[AnyHost, P], Stream[R]]:
+    """Make steps a function that gives the parts of their answers as they come."""
+
+    def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> Stream[R]:
+        return watch(host, build_for(run, build, *args, **kwargs))
+
+    face(run, build, None, module=_MODULE, gives="Stream")
+    return run

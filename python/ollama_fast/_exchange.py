@@ -1,0 +1,271 @@
+"""
+One HTTP exchange: what is sent, what comes of it, what each failure means. All but the waiting, for both colours.
+
+Besides `_pool` and the two drivers this is the only module that knows httpx.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import lru_cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
+from urllib.parse import urljoin
+
+from . import _core, errors
+from ._host import Host, Timeout, api_key, origin
+from ._pool import Connection
+from ._request import Context, Parts, Request, answer, response_error
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable
+
+    import httpx
+
+R = TypeVar("R")
+
+AnyHost: TypeAlias = "Host | str | httpx.Client | httpx.AsyncClient | None"
+Content: TypeAlias = "bytes | Iterable[bytes] | AsyncIterable[bytes]"
+
+_MAX_REDIRECTS: Final = 5
+_KEEP_METHOD: Final = frozenset({307, 308})
+_BECOME_GET: Final = frozenset({301, 302, 303})
+
+
+class Exchange(Generic[R]):
+    """
+    One request to one host, up to its answer.
+
+    Args:
+        host: Where to, or a caller's own httpx client, which is used as it is.
+
+        request: What to ask for.
+
+        stream: Whether the answer shall come in parts.
+
+    Raises TypeError or ValueError for arguments that cannot be sent, before any I/O.
+    """
+
+    def __init__(self, host: AnyHost, request: Request[R], *, stream: bool) -> None:
+        self.request = request
+        self.client: Any = None
+        """The caller's own client, or None."""
+        self.response: httpx.Response | None = None
+        """The response whose head is in, once it is."""
+        self.body = request.encode(stream=stream)
+        self._stream = stream
+        self._redirects = 0
+        self._timeout: dict[str, float | None] = {}
+        self._host: Host
+        if isinstance(host, Host | str | None):
+            self._host = Host.of(host)
+            base = request.origin or self._host.url
+            self.url = base + request.path
+            credentials, withheld = _credentials(self._host, base)
+            self._headers = _headers(request, self._host, credentials, stream=stream)
+            self.context = Context(request.method, self.url, request.model, withheld)
+        else:
+            self.client = host
+            self.url = _client_url(host, request)
+            self.context = Context(request.method, self.url, request.model)
+
+    @property
+    def connection(self) -> Connection:
+        """What the pool for the next request is known by."""
+        return Connection.to(self._host, self.url)
+
+    @property
+    def parts(self) -> Parts[R]:
+        """A new decoder of this exchange's parts."""
+        return Parts(self.request, self.context)
+
+    def outgoing(self, content: Content) -> httpx.Request:
+        """Give the HTTP request, whose body is *content*."""
+        import httpx
+
+        if self.client is not None:
+            target = self.request.path if self.request.origin is None else self.url
+            built: httpx.Request = self.client.build_request(
+                self.request.method, target, content=content or None, headers=_content_headers(self.request)
+            )
+            return built
+        limits = self._host.timeout
+        self._timeout = {
+            "connect": limits.connect,
+            "read": limits.first_part,
+            "write": limits.connect,
+            "pool": limits.connect,
+        }
+        try:
+            return httpx.Request(
+                self.request.method,
+                self.url,
+                headers=self._headers,
+                content=content or None,
+                extensions={"timeout": self._timeout},
+            )
+        except httpx.InvalidURL as exc:
+            raise errors.HostError(self.context.say(f"no request can be made for this URL: {exc}")) from exc
+
+    def goes_on(self, response: httpx.Response) -> bool:
+        """
+        Whether *response* sends the request elsewhere; then the exchange is ready for another round.
+
+        A redirect that would turn a POST into a GET, and lose its body, is not followed but an error. Credentials and
+        the host's headers are for the host alone: they do not follow to another origin.
+        """
+        if self.client is not None or self._redirects == _MAX_REDIRECTS:
+            return False
+        location = response.headers.get("location")
+        safe = self.request.method in ("GET", "HEAD")
+        if location is None or not (
+            response.status_code in _KEEP_METHOD or (safe and response.status_code in _BECOME_GET)
+        ):
+            return False
+        target = urljoin(self.url, location)
+        if not target.startswith(("http://", "https://")):
+            return False
+        self._redirects += 1
+        if _origin_of(target) != _origin_of(self.url):
+            self._headers = _headers(self.request, None, None, stream=self._stream)
+        self.url = target
+        return True
+
+    def has_head(self, response: httpx.Response) -> None:
+        """Remember that the head of the answer is in: from now on the limit between parts counts."""
+        self.response = response
+        if self._timeout:
+            self._timeout["read"] = self._idle
+
+    @property
+    def _idle(self) -> float | None:
+        idle = self._host.timeout.idle
+        return self.request.idle if idle is ... else idle
+
+    def answer(self, response: httpx.Response, body: bytes) -> R:
+        """Turn the whole response into its answer."""
+        if response.status_code >= 300 and response.status_code not in self.request.accepts:
+            raise self.error(response, body)
+        return answer(self.request, self.context, response.status_code, body)
+
+    def error(self, response: httpx.Response, body: bytes) -> errors.ResponseError:
+        """Say what a response with an error status says went wrong."""
+        location = response.headers.get("location")
+        if response.is_redirect and location is not None:
+            body = f"redirects to {location}, which is not followed; give that address as host".encode()
+        return response_error(self.context, response.status_code, body, names_model=self.request.model is not None)
+
+    def failure(self, exc: Exception, parts: Parts[R] | None = None) -> errors.OllamaError:
+        """Say what httpx's *exc* means, as one of this package's errors."""
+        import httpx
+
+        partial = None if parts is None else parts.partial
+        if isinstance(exc, httpx.TimeoutException):
+            return self._error(errors.TimeoutError, self._which_limit(exc, httpx), partial)
+        said = str(exc) or type(exc).__name__
+        if isinstance(exc, httpx.ConnectError | httpx.ProxyError):
+            hint = "is Ollama running there? (the first argument of a function is the host, not the model)"
+            via = "" if self.client is not None or self._host.proxy is None else " through the host's proxy"
+            return self._error(errors.ConnectError, f"cannot connect{via}: {said}; {hint}", None)
+        if isinstance(exc, httpx.DecodingError):
+            return self._error(errors.DecodeError, f"the answer's content-encoding is broken: {said}", partial)
+        if isinstance(exc, httpx.NetworkError | httpx.RemoteProtocolError):
+            if self.response is not None:
+                text = f"the connection broke before the answer's last part: {said}"
+                return self._error(errors.IncompleteStreamError, text, partial)
+            return self._error(errors.TransportError, f"the connection broke before an answer: {said}", None)
+        return self._error(errors.TransportError, said, partial)
+
+    def _error(self, kind: type[errors.OllamaError], what: str, partial: dict[str, Any] | None) -> errors.OllamaError:
+        return kind(self.context.say(what), **self.context.facts(), partial=partial)
+
+    def _which_limit(self, exc: httpx.TimeoutException, httpx: ModuleType) -> str:
+        if self.client is not None:
+            return f"the client's own timeout ran out ({type(exc).__name__})"
+        limits: Timeout = self._host.timeout
+        if isinstance(exc, httpx.ConnectTimeout):
+            return f"no connection within {limits.connect:g} s (Timeout.connect)"
+        if isinstance(exc, httpx.PoolTimeout):
+            most = self._host.limits.max_connections
+            return f"none of the {most} connections became free within {limits.connect:g} s (Limits.max_connections)"
+        if isinstance(exc, httpx.WriteTimeout):
+            return f"the server took no more of the request for {limits.connect:g} s (Timeout.connect)"
+        if self.response is None:
+            return f"no answer within {limits.first_part:g} s (Timeout.first_part)"
+        return f"no further part for {self._idle:g} s (Timeout.idle)"
+
+
+def is_encoded(response: httpx.Response) -> bool:
+    """Whether the body is compressed, though nobody asked for it."""
+    return "content-encoding" in response.headers
+
+
+def check_client(client: object, wanted: str, module: str, other: str) -> None:
+    """Raise TypeError if *client* is neither a host nor a client of the colour that *wanted* names."""
+    import httpx
+
+    if isinstance(client, getattr(httpx, wanted)):
+        return
+    if isinstance(client, httpx.Client | httpx.AsyncClient):
+        raise TypeError(f"{module} takes an httpx.{wanted}; for an httpx.{type(client).__name__} call {other}")
+    raise TypeError(f"host must be a Host, a str, an httpx.{wanted} or None, not {type(client).__name__}")
+
+
+def _client_url(client: Any, request: Request[Any]) -> str:
+    if request.origin is not None:
+        return request.origin + request.path
+    if not str(client.base_url):
+        raise ValueError("the httpx client has no base_url, so it is not known where Ollama is")
+    base = client.base_url.copy_with(userinfo=b"")  # credentials belong in no message
+    return str(base).rstrip("/") + request.path
+
+
+def _origin_of(url: str) -> tuple[str, str]:
+    # Without the default ports, which people write or leave out.
+    whole = origin(url.partition("?")[0])
+    scheme, _, place = whole.partition("://")
+    return scheme, place.removesuffix(":80" if scheme == "http" else ":443").lower()
+
+
+def _credentials(host: Host, base: str) -> tuple[str | None, bool]:
+    """Give the value of an Authorization header, and whether OLLAMA_API_KEY is withheld."""
+    if host.auth is not None and base == host.url:
+        if isinstance(host.auth, str):
+            return f"Bearer {host.auth}", False
+        name, password = host.auth
+        basic = _core.encode_base64(f"{name}:{password}".encode())
+        return f"Basic {basic}", False
+    key, withheld = api_key(base, os.environ)
+    return (None if key is None else f"Bearer {key}"), withheld
+
+
+def _headers(request: Request[Any], host: Host | None, authorization: str | None, *, stream: bool) -> httpx.Headers:
+    import httpx
+
+    headers = httpx.Headers(
+        {
+            "Accept": "application/x-ndjson" if stream else "application/json",
+            "Accept-Encoding": "identity",  # a chunk that waits for its compressor is late
+            "User-Agent": _user_agent(),
+            **_content_headers(request),
+        }
+    )
+    if authorization is not None:
+        headers["Authorization"] = authorization
+    if host is not None and request.origin is None:
+        headers.update(list(host.headers))
+    return headers
+
+
+def _content_headers(request: Request[Any]) -> dict[str, str]:
+    if request.upload is not None:
+        return {"Content-Type": "application/octet-stream", "Content-Length": str(request.upload.size)}
+    return {} if request.body is None else {"Content-Type": "application/json"}
+
+
+@lru_cache(maxsize=1)
+def _user_agent() -> str:
+    machine = os.uname().machine if hasattr(os, "uname") else "unknown"
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"ollama-fast/{_core.__version__} ({machine} {sys.platform}) Python/{python}"

@@ -1,0 +1,68 @@
+"""Give a lifted function the face of its builder, so that help(), pickle and tracebacks tell the truth."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any, Final, ParamSpec, TypeVar, get_args
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_HOSTS: Final = {
+    "ollama_fast": "Host | str | httpx.Client | None",
+    "ollama_fast.aio": "Host | str | httpx.AsyncClient | None",
+}
+
+
+class _Annotation(str):
+    """An annotation that shows itself without quotes, and that nothing has to import."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def face(
+    run: Callable[..., Any], build: Callable[..., Any], name: str | None, *, module: str, gives: str | None = None
+) -> None:
+    """
+    Make *run* look like *build* with a host in front.
+
+    Args:
+        run: The lifted function.
+
+        build: A builder of a Request or of Steps, whose annotations are no strings.
+
+        name: The public name, if it is not the builder's.
+
+        module: The public module.
+
+        gives: The class that *run* returns of what the builder's answer is, if it is not that answer itself.
+    """
+    signature = inspect.signature(build)
+    answer = get_args(signature.return_annotation)[-1]
+    shown = answer if gives is None else _Annotation(f"{gives}[{answer.__name__}]")
+    host = inspect.Parameter("host", inspect.Parameter.POSITIONAL_ONLY, annotation=_Annotation(_HOSTS[module]))
+    public = signature.replace(parameters=[host, *signature.parameters.values()], return_annotation=shown)
+    run.__name__ = run.__qualname__ = name or build.__name__ + ("" if gives is None else "_stream")
+    run.__module__ = module
+    run.__doc__ = build.__doc__
+    run.__signature__ = public  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in public.parameters.values()} | {"return": shown}
+
+
+def build_for(run: Callable[..., Any], build: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call *build* for *run*; a `stream` argument is a TypeError that names the function to call instead."""
+    try:
+        return build(*args, **kwargs)
+    except TypeError as exc:
+        if "stream" not in kwargs:
+            raise
+        twin = run.__name__ if run.__name__.endswith("_stream") else f"{run.__name__}_stream"
+        if not hasattr(sys.modules[run.__module__], twin):
+            raise
+        which = "streams always" if twin == run.__name__ else f"gives the whole answer; for its parts call {twin}()"
+        raise TypeError(f"{run.__name__}() takes no argument 'stream': it {which}") from exc

@@ -1,0 +1,59 @@
+"""What makes a connection, and how httpx's clients are made for it: the same for both colours."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ._host import Host, Limits, is_loopback, origin
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Hosts with equal ones share a pool, whatever their headers, credentials and timeouts are."""
+
+    origin: str
+    verify: bool | str
+    proxy: str | None
+    limits: Limits
+
+    @classmethod
+    def to(cls, host: Host, url: str) -> Connection:
+        """Give what makes a connection to *url* (the host's own, or where it sent us) with the host's settings."""
+        return cls(origin(url), host.verify, host.proxy, host.limits)
+
+    def options(self) -> dict[str, Any]:
+        """Give the arguments for an httpx client."""
+        import httpx
+
+        return {
+            "verify": _certificates(self.verify) if self.origin.startswith("https:") else _trust_nobody(),
+            "proxy": self.proxy,
+            # Environment proxies are for other machines: one that is asked for 127.0.0.1 reaches itself.
+            "trust_env": not is_loopback(self.origin),
+            "limits": httpx.Limits(
+                max_connections=self.limits.max_connections,
+                max_keepalive_connections=self.limits.max_keepalive_connections,
+                keepalive_expiry=self.limits.keepalive_expiry,
+            ),
+        }
+
+
+@lru_cache(maxsize=16)
+def _certificates(verify: bool | str) -> ssl.SSLContext:
+    # Shared, because loading the certificates takes 20 ms.
+    import httpx
+
+    if isinstance(verify, str):
+        folder = Path(verify).is_dir()
+        return ssl.create_default_context(capath=verify if folder else None, cafile=None if folder else verify)
+    return httpx.create_ssl_context(verify=verify)
+
+
+@lru_cache(maxsize=1)
+def _trust_nobody() -> ssl.SSLContext:
+    # Plain http needs no certificates; if TLS were spoken through such a pool all the same, it would fail, not succeed.
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

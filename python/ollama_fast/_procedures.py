@@ -1,0 +1,168 @@
+"""Calls that need several requests: pure functions, from arguments to Steps."""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from . import _endpoints, _upload
+from ._steps import Steps, ask, run_all, tell
+from ._upload import Files, Upload
+from .errors import OllamaError
+from .types import Message, ProgressResponse
+
+
+def is_running() -> Steps[bool]:
+    """
+    Ask whether Ollama answers at the host; no error of the exchange is raised.
+
+    See https://github.com/ollama/ollama/blob/main/docs/api.md
+    """
+    try:
+        return (yield from ask(_endpoints.root()))
+    except OllamaError:
+        return False
+
+
+def create_blob(path: str | os.PathLike[str], *, digest: str | None = None) -> Steps[str]:
+    """
+    Send a file of any size to the server, unless it has it, and give its digest for `create`.
+
+    Args:
+        path: Of the file. It is read in pieces of 1 MiB.
+
+        digest: "sha256:" and the file's SHA-256 in lower-case hexadecimal digits, if known, to spare reading it twice.
+
+    Raises OSError if the file cannot be read, ResponseError (also if *digest* is not the file's) or TransportError.
+
+    See https://github.com/ollama/ollama/blob/main/docs/api.md#push-a-blob
+    """
+    upload = Upload.of(path)
+    if digest is None:
+        (digest,) = yield from run_all(partial(_upload.digest, path))
+    there = yield from ask(_endpoints.has_blob(digest))
+    if not there:
+        yield from tell(_progress(digest, upload.size, 0))
+        yield from ask(_endpoints.upload_blob(digest, upload))
+    yield from tell(_progress(digest, upload.size, upload.size))
+    return digest
+
+
+def create(
+    model: str,
+    *,
+    from_: str | None = None,
+    files: Files | None = None,
+    adapters: Files | None = None,
+    draft_files: Files | None = None,
+    template: str | None = None,
+    system: str | None = None,
+    license: str | Sequence[str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    messages: Sequence[Message | Mapping[str, Any]] | None = None,
+    quantize: str | None = None,
+    draft_quantize: str | None = None,
+    renderer: str | None = None,
+    parser: str | None = None,
+    requires: str | None = None,
+    info: Mapping[str, Any] | None = None,
+    remote_host: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Steps[ProgressResponse]:
+    """
+    Make *model* from another one, or from files, which are sent to the server unless it has them.
+
+    Args:
+        model: Name of the new model; one that has it is overwritten.
+
+        from_: Name of a model to start from; the server pulls it if need be.
+
+        files: The model's files: names on the server to digests (a str) or local files (a path); or a path alone, of a
+            GGUF file or of a folder with a safetensors model.
+
+        adapters: An adapter's files, in the same way; or a path alone.
+
+        draft_files: Files of a draft model, in the same way; or a path alone.
+
+        template: Prompt template.
+
+        system: System message.
+
+        license: One or several, added to the model's.
+
+        parameters: Options of every run. The server checks them only when it loads the model.
+
+        messages: A conversation that comes before every chat.
+
+        quantize: Such as "q4_K_M"; the files must be F16, BF16 or F32.
+
+        draft_quantize: The same for the draft model.
+
+        renderer: Name of a built-in renderer of prompts.
+
+        parser: Name of a built-in parser of answers.
+
+        requires: Oldest version of Ollama that can run the model.
+
+        info: Facts about a remote model, such as its context_length.
+
+        remote_host: Where the model runs, if not here.
+
+        extra: More fields for the request's body.
+
+    While files are sent, a stream has parts of the server's form whose status begins with "uploading". The last part
+    has the status "success". Raises OSError if a file cannot be read, ResponseError, TransportError, DecodeError or
+    IncompleteStreamError.
+
+    See https://github.com/ollama/ollama/blob/main/docs/api.md#create-a-model
+    """
+    body = {
+        "from": from_,
+        "template": template,
+        "system": system,
+        "license": license,
+        "parameters": parameters,
+        "messages": messages,
+        "quantize": quantize,
+        "draft_quantize": draft_quantize,
+        "renderer": renderer,
+        "parser": parser,
+        "requires": requires,
+        "info": info,
+        "remote_host": remote_host,
+    }
+    sets = {"files": files, "adapters": adapters, "draft_files": draft_files}
+    named = {field: _upload.named(given) for field, given in sets.items() if given is not None}
+    return _create(model, body, named, extra)
+
+
+def _create(
+    model: str,
+    body: Mapping[str, Any],
+    sets: Mapping[str, Mapping[str, str | Path]],
+    extra: Mapping[str, Any] | None,
+) -> Steps[ProgressResponse]:
+    _endpoints.create_from(model, body, extra).encode(
+        stream=False
+    )  # a wrong argument is better found before an upload than after it
+    local = sorted({file for files in sets.values() for file in files.values() if isinstance(file, Path)})
+    digests: dict[Path, str] = {}
+    if local:
+        found = yield from run_all(*(partial(_upload.digest, file) for file in local))
+        digests = dict(zip(local, found, strict=True))
+        for file, digest in digests.items():
+            yield from create_blob(file, digest=digest)
+    uploaded = {
+        field: {name: digests[file] if isinstance(file, Path) else file for name, file in files.items()}
+        for field, files in sets.items()
+    }
+    return (yield from ask(_endpoints.create_from(model, {**body, **uploaded}, extra)))
+
+
+def _progress(digest: str, total: int, completed: int) -> ProgressResponse:
+    short = digest.removeprefix("sha256:")[:12]
+    part: ProgressResponse = {"status": f"uploading {short}", "digest": digest, "total": total}
+    if completed:  # left out when 0, as the server does
+        part["completed"] = completed
+    return part

@@ -1,0 +1,285 @@
+"""
+A call to Ollama before any I/O, and how bytes become its answer.
+
+Nothing here opens a socket, so everything here is tested with bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
+
+from . import _core, errors
+from ._images import Unencoded
+from ._stream import Memory, Part, is_last
+
+if TYPE_CHECKING:
+    from ._upload import Upload
+
+R = TypeVar("R")
+
+_SHOWN = 300
+"""How many characters of an answer that is no answer an error shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[R]):
+    """
+    A call to Ollama whose answer is an *R*.
+
+    Args:
+        method: Of HTTP.
+
+        path: Below the host's URL.
+
+        body: Fields to send as JSON; those that are None are left out.
+
+        extra: More fields, sent as they are.
+
+        key: A key that every answer, and every part of one, has; None if the answer is not JSON.
+
+        decode: What turns the status and the body of an answer without JSON into an R.
+
+        accepts: Statuses from 300 up that are answers, too.
+
+        memory: What remembers the parts if the answer may come in parts, else None.
+
+        idle: Seconds to wait between two parts, where the host's timeout does not say; None waits for ever.
+
+        upload: A file to send in place of a body.
+
+        origin: Where to send it, if not to the host.
+    """
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+    extra: Mapping[str, Any] | None = None
+    key: str | None = None
+    decode: Callable[[int, bytes], R] | None = None
+    accepts: frozenset[int] = frozenset()
+    memory: Callable[[], Memory] | None = None
+    idle: float | None = None
+    upload: Upload | None = None
+    origin: str | None = None
+
+    @property
+    def model(self) -> str | None:
+        """The model that the request names."""
+        body = self.body or {}
+        model: str | None = body.get("model") or body.get("source")
+        return model
+
+    def encode(self, *, stream: bool) -> bytes:
+        """Give the JSON body; b"" if there is none. Raises TypeError for a value that has no JSON form."""
+        if self.body is None:
+            return b""
+        fields = {name: value for name, value in self.body.items() if value is not None}
+        if self.memory is not None:
+            fields["stream"] = stream
+        if self.extra is not None:
+            if "stream" in self.extra:
+                raise ValueError("extra cannot hold 'stream': the name of the function says whether it streams")
+            fields |= self.extra
+        import orjson
+
+        try:
+            return orjson.dumps(fields, default=_json_form)
+        except orjson.JSONEncodeError as exc:
+            cause = exc.__cause__ if isinstance(exc.__cause__, OSError | TypeError) else None
+            if cause is not None:
+                raise cause from exc
+            raise TypeError(f"the arguments for {self.path} cannot be sent as JSON: {exc}") from exc
+
+
+def _json_form(value: object) -> object:
+    if isinstance(value, Unencoded):
+        return value.encode()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+class Facts(TypedDict):
+    """What every error of a call knows."""
+
+    method: str
+    url: str
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Which call it was: what every error says."""
+
+    method: str
+    url: str
+    model: str | None = None
+    key_withheld: bool = False
+
+    def say(self, what: str) -> str:
+        """Put the call in front of *what* went wrong with it."""
+        model = "" if self.model is None else f" for model {self.model!r}"
+        return f"{self.method} {self.url}{model}: {what}"
+
+    def facts(self) -> Facts:
+        """Give the keyword arguments of an error."""
+        return {"method": self.method, "url": self.url, "model": self.model}
+
+
+# --- a whole answer --------------------------------------------------------------------------------------------------
+
+
+def answer(request: Request[R], context: Context, status: int, body: bytes) -> R:
+    """Turn a whole response into its answer, or raise what it says went wrong."""
+    if status >= 300 and status not in request.accepts:
+        raise response_error(context, status, body, names_model=request.model is not None)
+    if request.decode is not None:
+        return request.decode(status, body)
+    try:
+        found = _core.decode(body)
+    except ValueError as exc:
+        what = f"the answer is not JSON: {exc}" if body.strip() else "the answer is empty"
+        raise errors.DecodeError(context.say(what), **context.facts()) from exc
+    part_error = check(found, request.key, context, status)
+    if part_error is not None:
+        raise part_error
+    if request.memory is not None and not is_last(found):
+        text = "the answer is not finished: it has neither done nor status success"
+        raise errors.IncompleteStreamError(context.say(text), **context.facts(), partial=found)
+    result: R = found
+    return result
+
+
+def check(part: Any, key: str | None, context: Context, status: int = 200) -> errors.OllamaError | None:
+    """Say what is wrong with a decoded answer or part, or None."""
+    if isinstance(part, dict):
+        if "error" in part:
+            return _said(context, part, _status(part, status))
+        if key is None or key in part:
+            return None
+    shown = _shorten(json.dumps(part, default=repr))
+    return errors.DecodeError(context.say(f"the answer has not the shape of Ollama's: {shown}"), **context.facts())
+
+
+def _status(part: Part, status: int) -> int:
+    # Servers up to 0.12.5 and stubs of remote models put the status into the line (OLLAMA-API 0).
+    for name in ("status", "StatusCode"):
+        if isinstance(part.get(name), int):
+            return int(part[name])
+    return status
+
+
+# --- an answer in parts ----------------------------------------------------------------------------------------------
+
+
+class Parts(Generic[R]):
+    """Chunks of bytes in, parts of the answer to a request out, each as soon as its line is complete."""
+
+    __slots__ = ("_context", "_decoder", "_key", "memory")
+
+    def __init__(self, request: Request[R], context: Context) -> None:
+        if request.memory is None:
+            raise TypeError(f"{request.path} does not stream")
+        self._key = request.key
+        self._context = context
+        self.memory = request.memory()
+        self._decoder = _core.LineDecoder()
+
+    @property
+    def partial(self) -> Part | None:
+        """The answer so far."""
+        return self.memory.merged()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last part came."""
+        return is_last(self.memory.last)
+
+    def feed(self, chunk: bytes) -> Iterator[R]:
+        """Give the parts that *chunk* completes."""
+        return self._checked(self._decoder.feed(chunk))
+
+    def close(self) -> Iterator[R]:
+        """Give a last part without newline; raise IncompleteStreamError if there was no last part at all."""
+        yield from self._checked(self._decoder.close())
+        if not self.complete:
+            partial = self.partial
+            what = "nothing came" if partial is None else "it ended before its last part"
+            text = self._context.say(f"the stream is incomplete: {what}")
+            raise errors.IncompleteStreamError(text, **self._context.facts(), partial=partial)
+
+    def _checked(self, lines: Iterator[Any]) -> Iterator[R]:
+        key, add = self._key, self.memory.add
+        try:
+            for part in lines:
+                if type(part) is not dict or "error" in part or key not in part:
+                    raise self._blame(check(part, key, self._context))
+                add(part)
+                yield part  # type: ignore[misc]  # what R is, the endpoint says
+        except errors.OllamaError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            text = f"a line of the stream is not what Ollama sends: {exc}"
+            raise self._blame(errors.DecodeError(self._context.say(text), **self._context.facts())) from exc
+
+    def _blame(self, error: errors.OllamaError | None) -> errors.OllamaError:
+        blamed = error or errors.DecodeError(self._context.say("a line of the stream has no known shape"))
+        blamed.partial = self.partial
+        return blamed
+
+
+# --- errors that the server tells ------------------------------------------------------------------------------------
+
+
+def response_error(context: Context, status: int, body: bytes, *, names_model: bool) -> errors.ResponseError:
+    """Say what a response with an error status says went wrong."""
+    try:
+        said = _core.decode(body)
+    except ValueError:
+        said = body.decode("utf-8", "replace").strip()
+    if isinstance(said, dict) and "error" in said:
+        return _said(context, said, status, names_model=names_model)
+    text = said if isinstance(said, str) else json.dumps(said)
+    return _error(errors.ResponseError, context, status, _shorten(text))
+
+
+def _said(context: Context, said: Part, status: int, *, names_model: bool = True) -> errors.ResponseError:
+    message = said["error"]
+    if isinstance(message, dict) and isinstance(message.get("message"), str):  # as gateways write it
+        message = message["message"]
+    text = message if isinstance(message, str) else json.dumps(message)
+    if status == HTTPStatus.UNAUTHORIZED or "signin_url" in said:
+        return _error(errors.AuthenticationError, context, status, text, signin_url=said.get("signin_url"))
+    # "404 page not found" is not JSON and does not come here: that is a path that the server does not know.
+    kind = errors.ModelNotFoundError if status == HTTPStatus.NOT_FOUND and names_model else errors.ResponseError
+    return _error(kind, context, status, text)
+
+
+def _error(
+    kind: type[errors.ResponseError], context: Context, status: int, message: str, *, signin_url: str | None = None
+) -> errors.ResponseError:
+    if status == HTTPStatus.UNAUTHORIZED:
+        kind = errors.AuthenticationError
+    try:
+        phrase = f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        phrase = str(status)
+    what = message or "the server gave no reason"
+    text = context.say(f"error: {what}" if status < 300 else f"{phrase}: {what}")
+    if signin_url:
+        text += f" (sign in at {signin_url})"
+    if status == HTTPStatus.UNAUTHORIZED and context.key_withheld:
+        text += " (OLLAMA_API_KEY was not sent: this host is neither ollama.com nor the one in OLLAMA_HOST;"
+        text += " give it by name, Host(url, auth=key))"
+    error = kind(text, status=status, message=message, **context.facts())
+    if isinstance(error, errors.AuthenticationError):
+        error.signin_url = signin_url
+    return error
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

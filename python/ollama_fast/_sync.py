@@ -1,0 +1,285 @@
+"""The blocking half: the only module that waits on httpx.Client, and the drivers of requests and steps."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar
+
+from ._exchange import Exchange, check_client, is_encoded
+from ._host import Host
+from ._lift import build_for, face
+from ._pool import Connection
+from ._request import Parts, Request
+from ._steps import Course, Effect, Run, Steps, Tell
+from ._stream import Memory, Newest, Part
+from .errors import StreamClosedError
+
+if TYPE_CHECKING:
+    import httpx
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+AnyHost: TypeAlias = "Host | str | httpx.Client | None"
+"""Where Ollama is: a Host, its URL, a client of the caller's own, or None for what the environment says."""
+
+_MODULE = "ollama_fast"
+
+
+# --- pools -----------------------------------------------------------------------------------------------------------
+
+_pools: dict[Connection, httpx.Client] = {}
+_pools_lock = threading.Lock()
+_left_behind: list[object] = []
+"""Pools of the parent process: kept, so that nobody closes its connections from a child."""
+
+
+def _pool(connection: Connection) -> httpx.Client:
+    pool = _pools.get(connection)
+    if pool is not None:
+        return pool
+    import httpx
+
+    with _pools_lock:
+        if connection not in _pools:
+            _pools[connection] = httpx.Client(**connection.options())
+        return _pools[connection]
+
+
+def close(host: Host | str | None = None, /) -> None:
+    """
+    Close the connections that are kept to *host*, or without one all of them.
+
+    They are opened again when needed. Connections of a caller's own httpx client are the caller's.
+    """
+    with _pools_lock:
+        chosen = list(_pools) if host is None else [_connection(host)]
+        closing_now = [_pools.pop(connection) for connection in chosen if connection in _pools]
+    for pool in closing_now:
+        pool.close()
+
+
+def _connection(host: Host | str) -> Connection:
+    known = Host.of(host)
+    return Connection.to(known, known.url)
+
+
+def _forget() -> None:
+    global _pools, _pools_lock
+    _left_behind.append(_pools)
+    _pools, _pools_lock = {}, threading.Lock()
+
+
+atexit.register(close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
+
+
+def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R]:
+    if not isinstance(host, Host | str | None):
+        check_client(host, "Client", _MODULE, "the function in ollama_fast.aio")
+    return Exchange(host, request, stream=stream)
+
+
+def _open(exchange: Exchange[Any]) -> httpx.Response:
+    while True:
+        upload = exchange.request.upload
+        outgoing = exchange.outgoing(exchange.body if upload is None else upload.pieces())
+        client = exchange.client or _pool(exchange.connection)
+        response: httpx.Response = client.send(outgoing, stream=True)
+        if not exchange.goes_on(response):
+            exchange.has_head(response)
+            return response
+        response.close()
+
+
+def send(host: AnyHost, request: Request[R], /) -> R:
+    """Do *request* and give its whole answer."""
+    exchange = _exchange(host, request, stream=False)
+    import httpx
+
+    try:
+        with closing(_open(exchange)) as response:
+            body = response.read()
+    except httpx.HTTPError as exc:
+        raise exchange.failure(exc) from exc
+    return exchange.answer(response, body)
+
+
+def receive(host: AnyHost, request: Request[R], /) -> Stream[R]:
+    """Do *request* and give each part of its answer as it arrives."""
+    exchange = _exchange(host, request, stream=True)
+    parts = exchange.parts
+    return Stream(_receive(exchange, parts), parts.memory, exchange)
+
+
+def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
+    import httpx
+
+    try:
+        with closing(exchange.response or _open(exchange)) as response:
+            if response.status_code >= 300:
+                raise exchange.error(response, response.read())
+            for chunk in response.iter_bytes() if is_encoded(response) else response.iter_raw():
+                yield from parts.feed(chunk)
+            yield from parts.close()
+    except httpx.HTTPError as exc:
+        if not parts.complete:
+            raise exchange.failure(exc, parts) from exc
+
+
+class Stream(Generic[R]):
+    """
+    The parts of an answer, as they arrive.
+
+    Iterate over it, best in a `with` block, which closes it. The request is sent at the first `next()`, or on entering
+    the block.
+    """
+
+    __slots__ = ("__weakref__", "_closed", "_exchange", "_memory", "_parts")
+
+    def __init__(self, parts: Generator[R], memory: Memory, exchange: Exchange[Any] | None = None) -> None:
+        self._parts = parts
+        self._memory = memory
+        self._exchange = exchange
+        self._closed = False
+
+    def __iter__(self) -> Iterator[R]:
+        # The generator itself: a loop over it pays for no frame of ours per part.
+        self._check_open()
+        return self._parts
+
+    def __next__(self) -> R:
+        self._check_open()
+        return next(self._parts)
+
+    def close(self) -> None:
+        """Close the connection if the answer is not complete: the server stops generating."""
+        self._closed = True
+        self._parts.close()
+        if self._exchange is not None and self._exchange.response is not None:
+            self._exchange.response.close()  # where no part was ever asked for
+
+    @property
+    def partial(self) -> Part | None:
+        """The answer so far, merged from the parts that arrived; None before the first."""
+        return self._memory.merged()
+
+    def __enter__(self) -> Self:
+        self._check_open()
+        exchange = self._exchange
+        if exchange is not None and exchange.response is None:
+            import httpx
+
+            try:
+                _open(exchange)
+            except httpx.HTTPError as exc:
+                raise exchange.failure(exc) from exc
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StreamClosedError("the stream is closed: nothing more can be read from it")
+
+
+# --- steps -----------------------------------------------------------------------------------------------------------
+
+
+def perform(host: AnyHost, steps: Steps[R], /) -> R:
+    """Do *steps* and give what comes of them."""
+    course = Course(steps)
+    with closing(steps):
+        while (effect := course.advance()) is not None:
+            with course:
+                course.reply = _perform_one(host, effect)
+    return course.result
+
+
+def watch(host: AnyHost, steps: Steps[R], /) -> Stream[R]:
+    """Do *steps* and give the parts of their answers, and what they tell, as they come."""
+    memory = Newest()
+    return Stream(_watch(host, steps, memory), memory)
+
+
+def _watch(host: AnyHost, steps: Steps[R], memory: Memory) -> Generator[R]:
+    course = Course(steps)
+    with closing(steps):
+        while (effect := course.advance()) is not None:
+            with course:
+                if isinstance(effect, Tell):
+                    memory.add(effect.event)
+                    yield effect.event
+                elif isinstance(effect, Request) and effect.memory is not None:
+                    with receive(host, effect) as parts:
+                        for part in parts:
+                            memory.add(part)
+                            yield part
+                        course.reply = parts.partial
+                else:
+                    course.reply = _perform_one(host, effect)
+
+
+def _perform_one(host: AnyHost, effect: Effect) -> Any:
+    match effect:
+        case Request():
+            return send(host, effect)
+        case Run(jobs):
+            return [job() for job in jobs]
+        case Tell():
+            return None
+
+
+# --- public functions ------------------------------------------------------------------------------------------------
+
+
+def call(build: Callable[P, Request[R]], /, name: str | None = None) -> Callable[Concatenate[AnyHost, P], R]:
+    """Make an endpoint a function that gives the whole answer."""
+
+    def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return send(host, build_for(run, build, *args, **kwargs))
+
+    face(run, build, name, module=_MODULE)
+    return run
+
+
+def stream(build: Callable[P, Request[R]], /) -> Callable[Concatenate[AnyHost, P], Stream[R]]:
+    """Make an endpoint a function that gives the answer part by part."""
+
+    def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> Stream[R]:
+        return receive(host, build_for(run, build, *args, **kwargs))
+
+    face(run, build, None, module=_MODULE, gives="Stream")
+    return run
+
+
+def procedure(build: Callable[P, Steps[R]], /) -> Callable[Concatenate[AnyHost, P], R]:
+    """Make steps a function that gives what comes of them."""
+
+    def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return perform(host, build_for(run, build, *args, **kwargs))
+
+    face(run, build, None, module=_MODULE)
+    return run
+
+
+def procedure_stream(build: Callable[P, Steps[R]], /) -> Callable[Concatenate[AnyHost, P], Stream[R]]:
+    """Make steps a function that gives the parts of their answers as they come."""
+
+    def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> Stream[R]:
+        return watch(host, build_for(run, build, *args, **kwargs))
+
+    face(run, build, None, module=_MODULE, gives="Stream")
+    return run

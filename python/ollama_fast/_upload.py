@@ -1,0 +1,82 @@
+"""Files on their way to the server: what they are called there, their digests, and their bytes in pieces."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_PIECE = 1 << 20
+"""How much of a file is in memory at a time, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to send as it is, and how long it is in bytes."""
+
+    path: Path
+    size: int
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> Upload:
+        """Look at the file; raises OSError if it cannot be read."""
+        return cls(Path(path), Path(path).stat().st_size)
+
+    def pieces(self) -> Generator[bytes]:
+        """Read the file piece by piece, and never more than it was long when looked at."""
+        left = self.size
+        with self.path.open("rb") as file:
+            while left > 0 and (piece := file.read(min(_PIECE, left))):
+                left -= len(piece)
+                yield piece
+
+
+def digest(path: str | os.PathLike[str]) -> str:
+    """Give "sha256:" and the hexadecimal SHA-256 of a file."""
+    with Path(path).open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+Files = Mapping[str, str | os.PathLike[str]] | os.PathLike[str]
+"""Names on the server to digests (a str) or local files (a path); or one local file or model folder."""
+
+
+def named(files: Files | None) -> dict[str, str | Path]:
+    """
+    Give each file its name on the server: a digest, as a str, or a local file, as a Path.
+
+    A folder stands for the files in it that make up a model, chosen as Ollama's own command does (OLLAMA-API 10).
+    Raises FileNotFoundError for a path where nothing is, and ValueError for a folder without a model.
+    """
+    if files is None:
+        return {}
+    if isinstance(files, Mapping):
+        return {name: file if isinstance(file, str) else _there(Path(file)) for name, file in files.items()}
+    if isinstance(files, str | bytes):
+        raise TypeError("files is a mapping of names to digests or paths, or a path; wrap a str in pathlib.Path")
+    path = _there(Path(files))
+    if not path.is_dir():
+        return {path.name: path}
+    return {file.relative_to(path).as_posix(): file for file in _model_files(path)}
+
+
+def _there(path: Path) -> Path:
+    path.stat()
+    return path
+
+
+def _model_files(folder: Path) -> list[Path]:
+    for pattern in ("model*.safetensors", "*/model*.safetensors", "consolidated*.safetensors", "adapter*.safetensors"):
+        if weights := sorted(folder.glob(pattern)):
+            break
+    else:
+        if not (weights := sorted(folder.glob("*.gguf"))):
+            raise ValueError(f"no safetensors or GGUF file of a model in {str(folder)!r}")
+        return weights
+    if pattern == "model*.safetensors":  # also those one level down
+        weights += sorted(folder.glob("*/model*.safetensors"))
+    others = [*sorted(folder.glob("*.json")), *sorted(folder.glob("*/*.json"))]
+    others += [path for name in ("chat_template.jinja", "tokenizer.model") if (path := folder / name).exists()]
+    return weights + others

@@ -1,0 +1,98 @@
+"""The functions of :mod:`ollama_fast`, for asyncio: same names, same parameters, to be awaited or iterated over."""
+
+from . import _endpoints, _procedures
+from ._async import Stream as Stream
+from ._async import call, procedure, procedure_stream, stream
+from ._async import close as close
+
+__all__ = [
+    "Stream",
+    "chat",
+    "chat_stream",
+    "close",
+    "copy",
+    "create",
+    "create_blob",
+    "create_stream",
+    "delete",
+    "embed",
+    "embeddings",
+    "generate",
+    "generate_stream",
+    "has_blob",
+    "is_running",
+    "list",
+    "model_recommendations",
+    "ps",
+    "pull",
+    "pull_stream",
+    "push",
+    "push_stream",
+    "show",
+    "signout",
+    "status",
+    "systemone",
+    "version",
+    "web_fetch",
+    "web_search",
+    "whoami",
+]
+
+generate = call(_endpoints.generate)
+"""Complete a prompt with a model, and give the whole answer."""
+generate_stream = stream(_endpoints.generate)
+"""Complete a prompt with a model, part by part."""
+chat = call(_endpoints.chat)
+"""Answer a conversation with a model, and give the whole answer."""
+chat_stream = stream(_endpoints.chat)
+"""Answer a conversation with a model, part by part."""
+embed = call(_endpoints.embed)
+"""Turn texts into vectors of length 1."""
+embeddings = call(_endpoints.embeddings)
+"""Turn one text into a vector; superseded by `embed`."""
+systemone = call(_endpoints.systemone)
+"""Answer questions about a state with probabilities, by a System One model."""
+
+list = call(_endpoints.list_models, name="list")
+"""List the models on the server, newest first."""
+ps = call(_endpoints.ps)
+"""List the models in memory."""
+show = call(_endpoints.show)
+"""Show what the server knows of a model."""
+copy = call(_endpoints.copy)
+"""Give a model a second name."""
+delete = call(_endpoints.delete)
+"""Remove a model from the server."""
+pull = call(_endpoints.pull)
+"""Download a model from its registry to the server."""
+pull_stream = stream(_endpoints.pull)
+"""Download a model from its registry to the server, and tell how far it is."""
+push = call(_endpoints.push)
+"""Upload a model from the server to its registry."""
+push_stream = stream(_endpoints.push)
+"""Upload a model from the server to its registry, and tell how far it is."""
+create = procedure(_procedures.create)
+"""Make a model from another one, or from files, which are sent to the server unless it has them."""
+create_stream = procedure_stream(_procedures.create)
+"""Make a model from another one or from files, and tell how far it is."""
+create_blob = procedure(_procedures.create_blob)
+"""Send a file of any size to the server, unless it has it, and give its digest."""
+has_blob = call(_endpoints.has_blob)
+"""Ask whether the server has the blob with a digest."""
+
+is_running = procedure(_procedures.is_running)
+"""Ask whether Ollama answers at the host."""
+version = call(_endpoints.version)
+"""Ask the server for its version."""
+status = call(_endpoints.status)
+"""Ask the server whether it may use ollama.com."""
+model_recommendations = call(_endpoints.model_recommendations)
+"""Ask the server which models it recommends."""
+whoami = call(_endpoints.whoami)
+"""Ask which account at ollama.com the server is signed in to."""
+signout = call(_endpoints.signout)
+"""Sign the server out of ollama.com."""
+web_search = call(_endpoints.web_search)
+"""Search the web by ollama.com."""
+web_fetch = call(_endpoints.web_fetch)
+"""Fetch the text of a web page by ollama.com."""
