@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import EllipsisType
-from typing import Final, TypeAlias, TypedDict
+from typing import Any, Final, TypeAlias, TypedDict
 from urllib.parse import quote, unquote
 
 from typing_extensions import Unpack
@@ -173,8 +173,8 @@ def _from_env(text: str) -> Host:
 
 
 def _pairs(headers: Headers) -> tuple[tuple[str, str], ...]:
-    pairs: tuple[tuple[str, str], ...]
-    pairs = tuple(headers.items()) if isinstance(headers, Mapping) else tuple((name, value) for name, value in headers)
+    found: Any = headers.items() if isinstance(headers, Mapping) else headers
+    pairs: tuple[tuple[str, str], ...] = tuple((name, value) for name, value in found)
     for pair in pairs:
         if any(_FORBIDDEN_IN_HEADERS.search(text) for text in pair):
             raise ValueError(f"the header {pair[0]!r} holds a line break or a NUL")
