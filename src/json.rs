@@ -1,6 +1,6 @@
 //! One JSON text to Python objects.
 
-use jiter::{FloatMode, JsonError, LinePosition, PartialMode, PythonParse, StringCacheMode};
+use jiter::{FloatMode, JsonError, JsonErrorType, LinePosition, PartialMode, PythonParse, StringCacheMode};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -31,8 +31,23 @@ pub fn to_python<'py>(py: Python<'py>, data: &[u8]) -> Result<Bound<'py, PyAny>,
 pub fn describe(data: &[u8], error: &JsonError) -> String {
     let LinePosition { line, column } = error.get_position(data);
     let what = &error.error_type;
-    let place = if line > 1 { format!("line {line} column {column}") } else { format!("column {column}") };
+    let place = if line > 1 {
+        format!("line {line} column {column}")
+    } else {
+        format!("column {column}")
+    };
     format!("{what} at {place}: {}", excerpt(data))
+}
+
+/// Whether the text is only the beginning of one that could be JSON.
+pub fn is_cut_off(error: &JsonError) -> bool {
+    matches!(
+        error.error_type,
+        JsonErrorType::EofWhileParsingList
+            | JsonErrorType::EofWhileParsingObject
+            | JsonErrorType::EofWhileParsingString
+            | JsonErrorType::EofWhileParsingValue
+    )
 }
 
 fn excerpt(data: &[u8]) -> String {

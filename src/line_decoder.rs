@@ -1,6 +1,6 @@
 //! Chunks of bytes to decoded parts: the splitter and the JSON decoder together, as Python sees them.
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyEOFError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::json;
@@ -22,7 +22,7 @@ impl LineDecoder {
 
     /// Take *chunk* and give the decoder itself, an iterator over the lines that are complete by now.
     ///
-    /// A line that is not JSON raises a ValueError when its turn comes, after the parts before it.
+    /// A line that is not JSON raises a `ValueError` when its turn comes, after the parts before it.
     #[pyo3(signature = (chunk, /))]
     fn feed<'py>(mut slf: PyRefMut<'py, Self>, chunk: &[u8]) -> PyRefMut<'py, Self> {
         slf.lines.feed(chunk);
@@ -30,6 +30,8 @@ impl LineDecoder {
     }
 
     /// Say that no more bytes come, and give the decoder itself for a last line without newline.
+    ///
+    /// A last line that is only the beginning of JSON raises an `EOFError`.
     fn close(mut slf: PyRefMut<'_, Self>) -> PyRefMut<'_, Self> {
         slf.lines.close();
         slf
@@ -47,7 +49,11 @@ impl LineDecoder {
             Ok(part) => Ok(Some(part)),
             Err(error) => {
                 let what = json::describe(line, &error);
-                Err(PyValueError::new_err(format!("line {}: {what}", self.lines.line_number())))
+                let text = format!("line {}: {what}", self.lines.line_number());
+                if self.lines.is_unfinished() && json::is_cut_off(&error) {
+                    return Err(PyEOFError::new_err(text));
+                }
+                Err(PyValueError::new_err(text))
             }
         }
     }

@@ -22,6 +22,7 @@ pub struct Lines {
     searched: usize,
     taken: u64,
     closed: bool,
+    unfinished: bool,
 }
 
 impl Lines {
@@ -48,12 +49,12 @@ impl Lines {
     pub fn next_line(&mut self) -> Option<&[u8]> {
         loop {
             let unseen = self.buffer.get(self.searched..).unwrap_or_default();
-            let (end, after) = match memchr(b'\n', unseen) {
+            let (end, after, unfinished) = match memchr(b'\n', unseen) {
                 Some(at) => {
                     let end = self.searched.saturating_add(at);
-                    (end, end.saturating_add(1))
+                    (end, end.saturating_add(1), false)
                 }
-                None if self.closed && self.start < self.buffer.len() => (self.buffer.len(), self.buffer.len()),
+                None if self.closed && self.start < self.buffer.len() => (self.buffer.len(), self.buffer.len(), true),
                 None => {
                     self.searched = self.buffer.len();
                     return None;
@@ -62,11 +63,18 @@ impl Lines {
             self.searched = after;
             let start = mem::replace(&mut self.start, after);
             self.taken = self.taken.saturating_add(1);
+            self.unfinished = unfinished;
             // Looked up twice, once to see whether it is blank: the borrow checker allows no conditional return.
             if !is_blank(self.buffer.get(start..end).unwrap_or_default()) {
                 return self.buffer.get(start..end);
             }
         }
+    }
+
+    /// Whether the line taken last had no newline, because the bytes ended inside it or just behind it.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.unfinished
     }
 
     /// How many lines were taken, blank ones included: the number of the line taken last.
@@ -138,6 +146,7 @@ mod tests {
         let mut lines = Lines::default();
         lines.feed(b"1\n2\n");
         assert_eq!(lines.next_line(), Some(&b"1"[..]));
+        assert!(!lines.is_unfinished());
         lines.feed(b"3\n4");
         assert_eq!(lines.next_line(), Some(&b"2"[..]));
         lines.feed(b"5\n");
@@ -145,6 +154,18 @@ mod tests {
         assert_eq!(lines.next_line(), Some(&b"45"[..]));
         assert_eq!(lines.next_line(), None);
         assert_eq!(lines.line_number(), 4);
+    }
+
+    #[test]
+    fn a_last_line_without_newline_is_known() {
+        let mut lines = Lines::default();
+        lines.feed(b"1\n2");
+        lines.close();
+        assert_eq!(lines.next_line(), Some(&b"1"[..]));
+        assert!(!lines.is_unfinished());
+        assert_eq!(lines.next_line(), Some(&b"2"[..]));
+        assert!(lines.is_unfinished());
+        assert_eq!(lines.next_line(), None);
     }
 
     #[test]

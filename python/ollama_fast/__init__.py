@@ -5,8 +5,9 @@ The first argument of every function says where Ollama is: a :class:`Host`, its 
 own, or None for what OLLAMA_HOST says.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import _endpoints, _procedures
-from . import aio as aio
 from . import errors as errors
 from . import types as types
 from ._core import __version__ as __version__
@@ -16,6 +17,9 @@ from ._host import Timeout as Timeout
 from ._sync import Stream as Stream
 from ._sync import call, procedure, procedure_stream, stream
 from ._sync import close as close
+
+if TYPE_CHECKING:
+    from . import aio as aio
 
 __all__ = [
     "Host",
@@ -56,6 +60,16 @@ __all__ = [
     "web_search",
     "whoami",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # asyncio takes longer to import than all of this package: it is for those who ask for it.
+    if name == "aio":
+        from importlib import import_module
+
+        return import_module(f"{__name__}.aio")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 generate = call(_endpoints.generate)
 """Complete a prompt with a model, and give the whole answer."""

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
-from ._exchange import Exchange, check_client, is_encoded
+from ._exchange import Exchange, check_client, is_raw
 from ._host import Host
 from ._lift import build_for, face
 from ._pool import Connection
@@ -156,7 +156,7 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
         async with aclosing(exchange.response or await _open(exchange)) as response:
             if response.status_code >= 300:
                 raise exchange.error(response, await response.aread())
-            async for chunk in response.aiter_bytes() if is_encoded(response) else response.aiter_raw():
+            async for chunk in response.aiter_raw() if is_raw(response) else response.aiter_bytes():
                 for part in parts.feed(chunk):
                     yield part
             for part in parts.close():

@@ -27,7 +27,10 @@ class LineDecoder:
         """
 
     def close(self) -> Self:
-        """Say that no more bytes come, and give the decoder itself for a last line without newline."""
+        """Say that no more bytes come, and give the decoder itself for a last line without newline.
+
+        A last line that is only the beginning of JSON raises an EOFError.
+        """
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> Any: ...

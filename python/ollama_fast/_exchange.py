@@ -127,7 +127,7 @@ class Exchange(Generic[R]):
         if not target.startswith(("http://", "https://")):
             return False
         self._redirects += 1
-        if _origin_of(target) != _origin_of(self.url):
+        if origin(target) != origin(self.url):
             self._headers = _headers(self.request, None, None, stream=self._stream)
         self.url = target
         return True
@@ -196,9 +196,9 @@ class Exchange(Generic[R]):
         return f"no further part for {self._idle:g} s (Timeout.idle)"
 
 
-def is_encoded(response: httpx.Response) -> bool:
-    """Whether the body is compressed, though nobody asked for it."""
-    return "content-encoding" in response.headers
+def is_raw(response: httpx.Response) -> bool:
+    """Whether the body can be taken as it comes: no proxy compressed it, no hook of the caller read it before."""
+    return not response.is_stream_consumed and "content-encoding" not in response.headers
 
 
 def check_client(client: object, wanted: str, module: str, other: str) -> None:
@@ -219,13 +219,6 @@ def _client_url(client: Any, request: Request[Any]) -> str:
         raise ValueError("the httpx client has no base_url, so it is not known where Ollama is")
     base = client.base_url.copy_with(userinfo=b"")  # credentials belong in no message
     return str(base).rstrip("/") + request.path
-
-
-def _origin_of(url: str) -> tuple[str, str]:
-    # Without the default ports, which people write or leave out.
-    whole = origin(url.partition("?")[0])
-    scheme, _, place = whole.partition("://")
-    return scheme, place.removesuffix(":80" if scheme == "http" else ":443").lower()
 
 
 def _credentials(host: Host, base: str) -> tuple[str | None, bool]:

@@ -267,14 +267,17 @@ def _address(address: str, refuse: Callable[[str], HostError]) -> str:
 
 @lru_cache(maxsize=256)
 def origin(url: str) -> str:
-    """Give the `scheme://address:port` of a host's URL."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.partition('/')[0]}"
+    """Give the `scheme://address:port` of a URL, with the port that people leave out."""
+    scheme, _, rest = url.lower().partition("://")
+    place = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    if not re.search(r":[0-9]+$", place):
+        place = f"{place.removesuffix(':')}:{443 if scheme == 'https' else 80}"
+    return f"{scheme}://{place}"
 
 
 @lru_cache(maxsize=256)
 def is_loopback(url: str) -> bool:
-    """Whether a host's URL names this machine."""
+    """Whether a URL names this machine."""
     name = origin(url).partition("://")[2].rpartition(":")[0]
     if name == "localhost" or name.endswith(".localhost"):
         return True

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._host import Host, Limits, is_loopback, origin
+
+if TYPE_CHECKING:
+    import ssl
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Connection:
 @lru_cache(maxsize=16)
 def _certificates(verify: bool | str) -> ssl.SSLContext:
     # Shared, because loading the certificates takes 20 ms.
+    import ssl
+
     import httpx
 
     if isinstance(verify, str):
@@ -56,4 +60,6 @@ def _certificates(verify: bool | str) -> ssl.SSLContext:
 @lru_cache(maxsize=1)
 def _trust_nobody() -> ssl.SSLContext:
     # Plain http needs no certificates; if TLS were spoken through such a pool all the same, it would fail, not succeed.
+    import ssl
+
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

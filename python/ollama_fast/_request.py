@@ -205,12 +205,16 @@ class Parts(Generic[R]):
 
     def close(self) -> Iterator[R]:
         """Give a last part without newline; raise IncompleteStreamError if there was no last part at all."""
-        yield from self._checked(self._decoder.close())
+        try:
+            yield from self._checked(self._decoder.close())
+        except EOFError as exc:
+            raise self._incomplete(f"it ended inside a line: {exc}") from exc
         if not self.complete:
-            partial = self.partial
-            what = "nothing came" if partial is None else "it ended before its last part"
-            text = self._context.say(f"the stream is incomplete: {what}")
-            raise errors.IncompleteStreamError(text, **self._context.facts(), partial=partial)
+            raise self._incomplete("nothing came" if self.memory.last is None else "it ended before its last part")
+
+    def _incomplete(self, what: str) -> errors.IncompleteStreamError:
+        text = self._context.say(f"the stream is incomplete: {what}")
+        return errors.IncompleteStreamError(text, **self._context.facts(), partial=self.partial)
 
     def _checked(self, lines: Iterator[Any]) -> Iterator[R]:
         key, add = self._key, self.memory.add

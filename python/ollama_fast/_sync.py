@@ -10,7 +10,7 @@ from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar
 
-from ._exchange import Exchange, check_client, is_encoded
+from ._exchange import Exchange, check_client, is_raw
 from ._host import Host
 from ._lift import build_for, face
 from ._pool import Connection
@@ -128,7 +128,7 @@ def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
         with closing(exchange.response or _open(exchange)) as response:
             if response.status_code >= 300:
                 raise exchange.error(response, response.read())
-            for chunk in response.iter_bytes() if is_encoded(response) else response.iter_raw():
+            for chunk in response.iter_raw() if is_raw(response) else response.iter_bytes():
                 yield from parts.feed(chunk)
             yield from parts.close()
     except httpx.HTTPError as exc:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -35,6 +34,8 @@ class Upload:
 
 def digest(path: str | os.PathLike[str]) -> str:
     """Give "sha256:" and the hexadecimal SHA-256 of a file."""
+    import hashlib
+
     with Path(path).open("rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 

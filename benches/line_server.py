@@ -1,0 +1,55 @@
+"""
+The server of the stream benches, a process of its own: `python -m benches.line_server COUNT`.
+
+It prints its port and answers every POST with a chat's stream, as Ollama frames it: an HTTP chunk per line. The bytes
+are made before, and sent at once. The model "short" answers with two lines. It ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import socketserver
+import sys
+import threading
+
+from .wire import chat_lines
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def reply(lines: list[bytes]) -> bytes:
+    """Give the whole HTTP response that carries *lines*."""
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(line), line) for line in lines)
+    return _HEAD + chunks + b"0\r\n\r\n"
+
+
+class _Connection(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
+    burst = b""
+    short = reply(chat_lines(2))
+
+    def handle(self) -> None:
+        while self.rfile.readline():  # the request line
+            length = 0
+            while (header := self.rfile.readline().strip()) != b"":
+                name, _, value = header.partition(b":")
+                if name.lower() == b"content-length":
+                    length = int(value)
+            body = self.rfile.read(length)
+            self.connection.sendall(self.short if b'"short"' in body else self.burst)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+
+def main() -> None:
+    _Connection.burst = reply(chat_lines(int(sys.argv[1])))
+    with _Server(("127.0.0.1", 0), _Connection) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        print(server.server_address[1], flush=True)
+        sys.stdin.read()
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    main()

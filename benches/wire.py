@@ -1,0 +1,58 @@
+"""What is measured, as bytes: lines of a genuine server's chat, a big answer of embed, an image."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any, Final
+
+MODEL: Final = "smollm2"
+
+CHAT_LINE: Final = (
+    b'{"model":"smollm2","created_at":"2026-11-23T21:41:56.80043171Z",'
+    b'"message":{"role":"assistant","content":" sky"},"done":false}\n'
+)
+"""A recorded line, kept here so that figures of different days compare."""
+
+_LAST_LINE: Final = (
+    b'{"model":"smollm2","created_at":"2026-11-23T21:42:01.093318276Z","message":{"role":"assistant","content":""},'
+    b'"done":true,"done_reason":"stop","total_duration":4481216153,"load_duration":141190318,"prompt_eval_count":36,'
+    b'"prompt_eval_duration":81019302,"eval_count":20000,"eval_duration":4257214013}\n'
+)
+
+_TOKENS: Final = (" sky", " is", " blue", " because", " of", " the", " way", " light", " scatter", "s", ",", " caf\u00e9")
+
+
+def chat_lines(count: int) -> list[bytes]:
+    """Give the *count* lines of a chat's stream: like CHAT_LINE with other tokens and times, and a last one."""
+    start, _, rest = CHAT_LINE.partition(b"80043171Z")
+    before, _, after = rest.partition(b" sky")
+    lines: list[bytes] = []
+    for number in range(count - 1):
+        token = _TOKENS[number % len(_TOKENS)].encode()
+        lines.append(b"%s%08dZ%s%s%s" % (start, number * 4093 % 100_000_000, before, token, after))
+    return [*lines, _LAST_LINE]
+
+
+def text_of(lines: list[bytes]) -> str:
+    """Give the text that chat *lines* spell."""
+    return "".join(json.loads(line)["message"]["content"] for line in lines)
+
+
+def embed_answer(rows: int, columns: int) -> bytes:
+    """Give an answer of embed, its numbers as long as float32 is shown."""
+    source = random.Random(7)  # the same numbers every time
+    vectors = [[float(f"{source.gauss(0, columns**-0.5):.8g}") for _ in range(columns)] for _ in range(rows)]
+    answer: dict[str, Any] = {
+        "model": MODEL,
+        "embeddings": vectors,
+        "total_duration": 14143917,
+        "load_duration": 1019500,
+        "prompt_eval_count": 512,
+    }
+    return json.dumps(answer, separators=(",", ":")).encode()
+
+
+def image(size: int) -> bytes:
+    """Give *size* bytes that no compressor could shorten, as in an image."""
+    return random.Random(7).randbytes(size)

@@ -1,0 +1,91 @@
+"""
+Stream a generate and a chat, and say how fast they came.
+
+It talks to OLLAMA_HOST (by default this machine's server) if Ollama answers there, and with OLLAMA_MODEL or else the first
+model there. Otherwise it starts a loopback server that replays recorded exchanges of a genuine one, at their own pace.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+import ollama_fast
+from ollama_fast.types import Message, Options
+
+RECORDED_MODEL = "smollm2"
+PROMPT = "Why is the sky blue?"
+MESSAGES: list[Message] = [{"role": "user", "content": "Name three colours of the rainbow."}]
+OPTIONS: Options = {"temperature": 0, "seed": 7, "num_predict": 64}
+EXCHANGES = ("demo_generate", "demo_chat")
+
+
+def show(texts: Iterable[str]) -> tuple[int, float, float]:
+    """Print *texts* as they come; give their number, the seconds to the first, and the seconds in all."""
+    began = perf_counter()
+    first, count = 0.0, 0
+    for text in texts:
+        first = first or perf_counter() - began
+        count += 1
+        print(text, end="", flush=True)
+    print()
+    return count, first, perf_counter() - began
+
+
+def tell(figures: tuple[int, float, float]) -> None:
+    """Print what *show* measured. Ollama sends a token per part."""
+    parts, first, total = figures
+    rate = (parts - 1) / (total - first) if total > first else 0.0
+    print(f"  [{parts} parts, first after {first * 1000:.0f} ms, then {rate:.1f} tokens/s]\n")
+
+
+def run(host: str | None, model: str) -> None:
+    """Do the main job: one streamed generate and one streamed chat."""
+    print(f"> generate: {PROMPT}")
+    with ollama_fast.generate_stream(host, model, PROMPT, options=OPTIONS) as stream:
+        tell(show(part["response"] for part in stream))
+    print(f"> chat: {MESSAGES[-1].get('content')}")
+    with ollama_fast.chat_stream(host, model, MESSAGES, options=OPTIONS) as stream:
+        tell(show(part["message"]["content"] for part in stream))
+
+
+def model_there() -> str | None:
+    """Give a model of the environment's server, or None if there is no server or no model."""
+    if not ollama_fast.is_running(None):
+        return None
+    models = [model["name"] for model in ollama_fast.list(None)["models"]]
+    wanted = os.environ.get("OLLAMA_MODEL")
+    return wanted or next(iter(models), None)
+
+
+@contextmanager
+def recorded_server() -> Iterator[str]:
+    """Start the server that replays the demo's exchanges; it belongs to the tests of the checkout."""
+    tests = Path(__file__).parent.parent / "tests"
+    sys.path.insert(0, str(tests))
+    from exchange import load
+    from replay import replay
+
+    with replay([load(tests / "exchanges" / f"{name}.json") for name in EXCHANGES], pace="recorded") as server:
+        yield server.url
+
+
+def main() -> None:
+    """Choose the server, say which it is, and run."""
+    where = ollama_fast.Host.from_env().url
+    model = model_there()
+    if model is not None:
+        version = ollama_fast.version(None)["version"]
+        print(f"Talking to the Ollama {version} server at {where}, model {model}.\n")
+        run(None, model)
+        return
+    with recorded_server() as url:
+        print(f"No Ollama with a model answers at {where}.")
+        print(f"Talking to a REPLAY at {url} of exchanges recorded from a genuine server, at their own pace.\n")
+        run(url, RECORDED_MODEL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Fixtures for all tests: the colours, and an environment that says nothing about Ollama."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+import ollama_fast
+from colours import BOTH, EVERY, Colour
+
+
+@pytest.fixture(params=EVERY, ids=str)
+def every(request: pytest.FixtureRequest) -> Colour:
+    """Both colours, each through a host and through a caller's own client."""
+    colour: Colour = request.param
+    return colour
+
+
+@pytest.fixture(params=BOTH, ids=str)
+def both(request: pytest.FixtureRequest) -> Colour:
+    """Both colours, through a host."""
+    colour: Colour = request.param
+    return colour
+
+
+@pytest.fixture(autouse=True)
+def quiet_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's own Ollama, key and proxies out of the offline tests."""
+    if request.node.get_closest_marker("real") is not None:
+        return
+    for name in list(os.environ):
+        if name.startswith("OLLAMA_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_connections_left() -> Iterator[None]:
+    """Close the blocking pools after each test, so that each begins without connections."""
+    yield
+    ollama_fast.close()

@@ -1,0 +1,204 @@
+"""What the docs say is true: their Python runs and is well typed, and the targets, files and headings they name are there."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import ollama_fast
+import pytest
+from docs_server import docs_server
+
+ROOT = Path(__file__).parent.parent
+DOCS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
+WITH_EXAMPLES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+TREES = ("python", "src", "tests", "benches", "examples", "docs", ".ci", ".github")
+SOURCES = (".py", ".pyi", ".rs", ".md", ".toml", ".lock", ".sh", ".yml")
+NOT_YET_IN_THE_CHECKOUT = ROOT / "python" / "ollama_fast"
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+# --- what a page holds -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Block:
+    """A Python block of a page."""
+
+    page: str
+    line: int
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def blocks(page: str, text: str) -> Iterator[Block]:
+    for fence in FENCE.finditer(text):
+        if fence[1] == "python":
+            yield Block(page, text.count("\n", 0, fence.start(2)) + 1, fence[2])
+
+
+def code_of(text: str) -> Iterator[str]:
+    """Give what a page shows as code, in fences and in lines."""
+    yield from (fence[2] for fence in FENCE.finditer(text))
+    yield from (span[1] for span in SPAN.finditer(FENCE.sub("", text)))
+
+
+def missing_targets(text: str, makefile: str) -> set[str]:
+    targets = set(re.findall(r"^\.PHONY: (\S+)", makefile, re.MULTILINE))
+    return {name for code in code_of(text) for name in re.findall(r"\bmake ([a-z][\w-]*)", code)} - targets
+
+
+def anchors(text: str) -> set[str]:
+    """Give the names that GitHub gives to a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(page: Path, text: str) -> set[str]:
+    broken: set[str] = set()
+    for link in LINK.findall(FENCE.sub("", text)):
+        if link.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        known = not anchor or (target.is_file() and anchor in anchors(target.read_text("utf-8")))
+        if not target.exists() or not known:
+            broken.add(link)
+    return broken
+
+
+def missing_files(text: str, root: Path) -> set[str]:
+    """Give the files and folders that *text* names in code and that are not below *root*."""
+    named = {name for code in code_of(text) for name in re.findall(r"(?<![\w/.*<-])[\w.-]+(?:/[\w.-]+)*/?", code)}
+    paths = {name for name in named if "/" in name and name.startswith(TREES) and name.partition("/")[0] in TREES}
+    missing = {path for path in paths if not (root / path.rstrip(".")).exists()}
+    bare = {name for name in named if "/" not in name and name.endswith(SOURCES)}
+    there = {file.name for file in root.glob("*")}
+    there |= {file.name for tree in TREES if tree != "docs" for file in (root / tree).rglob("*")}
+    return missing | (bare - there)
+
+
+# --- examples --------------------------------------------------------------------------------------------------------
+
+
+def run(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run *block* on its own, in *folder*, with the files that the docs name, and with a server of its own."""
+    (folder / "cat.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(16))
+    (folder / "model.gguf").write_bytes(b"GGUF" + bytes(1000))
+    (folder / "my-model").mkdir()
+    (folder / "my-model" / "model.safetensors").write_bytes(bytes(100))
+    (folder / "my-model" / "config.json").write_text("{}")
+    with docs_server() as port:
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{port}")
+        monkeypatch.delenv("OLLAMA_API_KEY", raising=False)
+        # A reader's server is at localhost:11434; this one is wherever there was room.
+        code = re.sub(r"\blocalhost(:11434)?\b", f"127.0.0.1:{port}", block.code)
+        try:
+            exec(compile("\n" * (block.line - 1) + code, block.page, "exec"), {"__name__": "__main__"})  # noqa: S102
+        finally:
+            ollama_fast.close()
+
+
+EXAMPLES = [
+    block for page in WITH_EXAMPLES for block in blocks(str(page.relative_to(ROOT)), page.read_text(encoding="utf-8"))
+]
+
+
+@pytest.mark.parametrize("block", EXAMPLES, ids=str)
+def test_an_example_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(block, tmp_path, monkeypatch)
+
+
+def test_the_readme_has_examples_and_all_are_found() -> None:
+    assert sum(block.page == "README.md" for block in EXAMPLES) >= 12
+    for page in WITH_EXAMPLES:
+        text = page.read_text(encoding="utf-8")
+        assert len(re.findall(r"^ *```(?!\w*\n[^`])", text, re.MULTILINE)) == len(FENCE.findall(text)), page
+        assert {fence[0] for fence in FENCE.findall(text)} <= {"", "python", "sh", "text", "yaml"}, page
+
+
+def test_the_examples_are_well_typed(tmp_path: Path) -> None:
+    mypy = pytest.importorskip("mypy.api", reason="mypy is in the group `check`")
+    for number, block in enumerate(EXAMPLES):
+        (tmp_path / f"example_{number}.py").write_text(f"# {block}\n{block.code}", encoding="utf-8")
+    report, errors, status = mypy.run(["--strict", "--no-incremental", str(tmp_path)])
+    assert status == 0, report + errors
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("import ollama_fast\nollama_fast.generat(None, 'smollm2', 'Hi')", AttributeError),
+        ("import ollama_fast\nollama_fast.generate(None, 'smollm2', promt='Hi')", TypeError),
+        ("import ollama_fast\nollama_fast.generate(None, 'nope', 'Hi')", ollama_fast.errors.ModelNotFoundError),
+        ("import ollama_fast\nprint(ollama_fast.generate('localhost', 'smollm2', 'Hi')['text'])", KeyError),
+        (
+            "import ollama_fast\nollama_fast.generate(None, 'smollm2', 'Hi', think=True)",
+            ollama_fast.errors.ResponseError,
+        ),
+        ("import ollama_fast\nollama_fast.create_blob(None, 'other.gguf')", FileNotFoundError),
+        ("for part in", SyntaxError),
+    ],
+)
+def test_a_broken_example_is_caught(
+    code: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (block,) = blocks("page.md", f"# Page\n\n```python\n{code}\n```\n")
+    with pytest.raises(error):
+        run(block, tmp_path, monkeypatch)
+
+
+def test_an_error_names_page_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = blocks("page.md", "# Page\n\n```python\nx = 1\nraise LookupError\n```\n")
+    with pytest.raises(LookupError) as caught:
+        run(block, tmp_path, monkeypatch)
+    assert (str(caught.traceback[-1].path).rpartition("/")[2], caught.traceback[-1].lineno + 1) == ("page.md", 5)
+
+
+# --- targets, links and files ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert missing_targets(text, (ROOT / "Makefile").read_text(encoding="utf-8")) == set()
+    assert broken_links(page, text) == set()
+    assert missing_files(text, ROOT) == set()
+
+
+def test_what_is_not_there_is_caught(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    text = (
+        "# A page\n\n[one](other.md) [two](#a-page) [three](#nowhere) [four](page.md#a-page) [five](https://example.com/x)\n"
+        "Do `make test` or `make tets`, see `src/lib.rs`, `src/bil.rs`, `_host.py`, `_hots.py`, `application/json`.\n\n"
+        "```sh\nmake demo\nmake omed\n```\n"
+    )
+    page.write_text(text, encoding="utf-8")
+    assert missing_targets(text, ".PHONY: test  ## Test\n.PHONY: demo  ## Show\n") == {"tets", "omed"}
+    assert broken_links(page, text) == {"other.md", "#nowhere"}
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "lib.rs").touch()
+    (tmp_path / "python").mkdir()
+    (tmp_path / "python" / "_host.py").touch()
+    assert missing_files(text, tmp_path) == {"src/bil.rs", "_hots.py"}
+
+
+def test_the_architecture_has_a_line_for_every_source_file() -> None:
+    told = set(re.findall(r"^\| `([\w./]+)` \|", (ROOT / "docs" / "architecture.md").read_text("utf-8"), re.MULTILINE))
+    package = ROOT / "python" / "ollama_fast"
+    sources = {f"src/{file.name}" for file in (ROOT / "src").glob("*.rs")}
+    sources |= {str(file.relative_to(package)) for file in package.rglob("*.py*") if "__pycache__" not in file.parts}
+    sources |= {"py.typed"}
+    assert sources - {"py.typed"} - told == set()
+    assert told - sources == set()
+
+
+def test_the_changelog_names_the_version() -> None:
+    assert f"## [{ollama_fast.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

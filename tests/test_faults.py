@@ -1,0 +1,155 @@
+"""What no healthy server sends, in every colour: the parts before the fault come first, then the right error."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from colours import Colour, Seen
+from exchange import Exchange, load
+from ollama_fast import errors
+from ollama_fast.errors import OllamaError
+from replay import HangUpError, Received, replay
+
+HERE = Path(__file__).parent
+FILES = sorted([*HERE.glob("faults/*.json"), *HERE.glob("newer/*.json")])
+
+
+def expectations(how: str) -> list[Any]:
+    """Give each hand-made exchange with what is expected of it when called `stream` or `whole`."""
+    found = []
+    for file in FILES:
+        expected = json.loads(file.read_text())["expect"]
+        if how in expected:
+            found.append(pytest.param(load(file), expected[how], id=file.stem))
+    return found
+
+
+def content(partial: dict[str, Any] | None) -> str | None:
+    return partial["message"]["content"] if partial and "message" in partial else None
+
+
+def check(seen: Seen, expected: dict[str, Any], exchange: Exchange, url: str) -> None:
+    assert len(seen.parts) == expected["parts"]
+    assert content(seen.partial) == expected.get("content")
+    error = seen.error
+    assert type(error).__name__ == expected.get("error", "NoneType"), error
+    if error is None:
+        return
+    assert isinstance(error, OllamaError)
+    request = exchange.request
+    for fact in (request.method, f"{url}{request.path}", repr("m"), expected["says"]):
+        assert fact in str(error)
+    assert (error.method, error.url, error.model) == (request.method, f"{url}{request.path}", "m")
+    assert error.partial == seen.partial
+    if "status" in expected:
+        assert isinstance(error, errors.ResponseError)
+        assert error.status == expected["status"]
+    if "signin_url" in expected:
+        assert isinstance(error, errors.AuthenticationError)
+        assert error.signin_url == expected["signin_url"]
+
+
+@pytest.mark.parametrize(("exchange", "expected"), expectations("stream"))
+def test_a_stream_gives_what_came_and_then_the_error(
+    every: Colour, exchange: Exchange, expected: dict[str, Any]
+) -> None:
+    with replay([exchange], pace="fast", strict=False) as server:
+        call = exchange.call
+        seen = every.parts(f"{call.function}_stream", server.url, **call.kwargs)
+        check(seen, expected, exchange, server.url)
+
+
+@pytest.mark.parametrize(("exchange", "expected"), expectations("whole"))
+def test_a_whole_call_raises_the_same_error(every: Colour, exchange: Exchange, expected: dict[str, Any]) -> None:
+    with replay([exchange], pace="fast", strict=False) as server:
+        seen = every.attempt(exchange.call.function, server.url, **exchange.call.kwargs)
+        check(seen, expected, exchange, server.url)
+
+
+# --- faults of the connection ----------------------------------------------------------------------------------------
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n"
+PART = b'{"model":"m","created_at":"","message":{"role":"assistant","content":"Hel"},"done":false}\n'
+LAST = b'{"model":"m","created_at":"","message":{"role":"assistant","content":"lo"},"done":true}\n'
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+CUTS = {
+    # name: (bytes sent before the server closes, parts that arrive, the error)
+    "nothing": (b"", 0, errors.TransportError),
+    "half a head": (HEAD[:20], 0, errors.TransportError),
+    "no part": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", 0, errors.IncompleteStreamError),
+    "a part": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(PART), 1, errors.IncompleteStreamError),
+    "half a chunk": (
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(PART) + chunk(PART)[:20],
+        1,
+        errors.IncompleteStreamError,
+    ),
+    "a length": (HEAD + b"Content-Length: 1000\r\n\r\n" + PART, 1, errors.IncompleteStreamError),
+    "no length": (HEAD + b"Connection: close\r\n\r\n" + PART, 1, errors.IncompleteStreamError),
+    "garbage": (b"SSH-2.0-OpenSSH_9.2p1\r\n", 0, errors.TransportError),
+    # Whoever has the last part has the answer, whatever becomes of the connection.
+    "behind the last part": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(PART) + chunk(LAST), 2, None),
+}
+
+
+@pytest.mark.parametrize(("sent", "parts", "error"), CUTS.values(), ids=CUTS)
+def test_a_cut_connection_is_told_from_a_finished_answer(
+    every: Colour, sent: bytes, parts: int, error: type[OllamaError] | None
+) -> None:
+    def respond(_request: Received) -> Iterator[bytes]:
+        yield sent
+        raise HangUpError
+
+    with replay(respond=respond) as server:
+        seen = every.parts("chat_stream", server.url, "m")
+        assert len(seen.parts) == parts
+        assert type(seen.error) is (error or type(None)), seen.error
+        if parts:
+            assert (seen.partial or {})["message"]["content"] == ("Hello" if error is None else "Hel")
+
+
+@pytest.mark.parametrize("cut", [b"", b'{"model":"m",'], ids=["no body", "half a body"])
+def test_a_whole_answer_that_is_cut_is_incomplete(every: Colour, cut: bytes) -> None:
+    def respond(_request: Received) -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n" + cut
+        raise HangUpError
+
+    with replay(respond=respond) as server:
+        seen = every.attempt("chat", server.url, "m")
+        assert type(seen.error) is errors.IncompleteStreamError
+
+
+def test_a_refused_connection_is_a_connect_error_that_names_the_url(every: Colour) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        for seen in (every.attempt("chat", url, "m"), every.attempt("embed", url, "m", "x")):
+            assert type(seen.error) is errors.ConnectError
+            assert isinstance(seen.error, ConnectionError)
+            assert f"{url}/api/" in str(seen.error)
+        assert every.whole("is_running", url) is False
+
+
+def test_after_every_fault_the_next_call_succeeds(every: Colour) -> None:
+    answers = iter([b"", CUTS["half a chunk"][0], None, b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n", None])
+    good = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(LAST), LAST)
+
+    def respond(_request: Received) -> Iterator[bytes]:
+        answer = next(answers)
+        yield good if answer is None else answer
+        if answer is not None and b"Length: 0" not in answer:
+            raise HangUpError
+
+    with replay(respond=respond) as server:
+        found = [type(every.parts("chat_stream", server.url, "m").error).__name__ for _ in range(5)]
+    assert found == ["TransportError", "IncompleteStreamError", "NoneType", "ResponseError", "NoneType"]
