@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,7 +98,7 @@ class Colour:
         return kind(transport=httpx.MockTransport(handler), **options)
 
     @contextmanager
-    def _blocking(self, host: Any) -> Iterator[Any]:
+    def _blocking(self, host: Any) -> Generator[Any]:
         if not self.own_client:
             yield host
             return
@@ -106,7 +106,7 @@ class Colour:
             yield client
 
     @asynccontextmanager
-    async def _asyncio(self, host: Any) -> AsyncIterator[Any]:
+    async def _asyncio(self, host: Any) -> AsyncGenerator[Any]:
         if not self.own_client:
             yield host
             return

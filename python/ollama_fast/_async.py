@@ -18,7 +18,7 @@ from ._request import Parts, Request
 from ._steps import Course, Effect, Run, Steps, Tell
 from ._stream import Memory, Newest, Part
 from ._upload import Upload
-from .errors import StreamClosedError
+from .errors import OllamaError, StreamClosedError
 
 if TYPE_CHECKING:
     import httpx
@@ -156,11 +156,17 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
         async with aclosing(exchange.response or await _open(exchange)) as response:
             if response.status_code >= 300:
                 raise exchange.error(response, await response.aread())
+            feed, take = parts.feed, parts.take
             async for chunk in response.aiter_raw() if is_raw(response) else response.aiter_bytes():
-                for part in parts.feed(chunk):
-                    yield part
-            for part in parts.close():
-                yield part
+                for line in feed(chunk):
+                    yield take(line)
+            for line in parts.close():
+                yield take(line)
+            parts.finish()
+    except OllamaError:
+        raise
+    except (ValueError, EOFError) as exc:
+        raise parts.broken(exc) from exc
     except httpx.HTTPError as exc:
         if not parts.complete:
             raise exchange.failure(exc, parts) from exc

@@ -161,6 +161,10 @@ def check(part: Any, key: str | None, context: Context, status: int = 200) -> er
             return _said(context, part, _status(part, status))
         if key is None or key in part:
             return None
+    return _unknown_shape(part, context)
+
+
+def _unknown_shape(part: Any, context: Context) -> errors.DecodeError:
     shown = _shorten(json.dumps(part, default=repr))
     return errors.DecodeError(context.say(f"the answer has not the shape of Ollama's: {shown}"), **context.facts())
 
@@ -177,9 +181,15 @@ def _status(part: Part, status: int) -> int:
 
 
 class Parts(Generic[R]):
-    """Chunks of bytes in, parts of the answer to a request out, each as soon as its line is complete."""
+    """
+    Chunks of bytes in, parts of the answer to a request out, each as soon as its line is complete.
 
-    __slots__ = ("_context", "_decoder", "_key", "memory")
+    A driver gives each chunk to `feed`, and each decoded line that comes of it to `take`, which gives the part. At the
+    end of the body it does the same with `close`, and then calls `finish`. An exception of a line goes to `broken`. It
+    is the driver that loops, because a generator in between would cost as much as all the rest.
+    """
+
+    __slots__ = ("_add", "_context", "_key", "close", "feed", "memory")
 
     def __init__(self, request: Request[R], context: Context) -> None:
         if request.memory is None:
@@ -187,7 +197,12 @@ class Parts(Generic[R]):
         self._key = request.key
         self._context = context
         self.memory = request.memory()
-        self._decoder = _core.LineDecoder()
+        self._add = self.memory.add
+        decoder = _core.LineDecoder()
+        self.feed: Callable[[bytes], Iterator[Any]] = decoder.feed
+        """Take a chunk, and give what is decoded of the lines that it completes."""
+        self.close: Callable[[], Iterator[Any]] = decoder.close
+        """Take the end of the body, and give what is decoded of a last line without newline."""
 
     @property
     def partial(self) -> Part | None:
@@ -199,41 +214,37 @@ class Parts(Generic[R]):
         """Whether the last part came."""
         return is_last(self.memory.last)
 
-    def feed(self, chunk: bytes) -> Iterator[R]:
-        """Give the parts that *chunk* completes."""
-        return self._checked(self._decoder.feed(chunk))
-
-    def close(self) -> Iterator[R]:
-        """Give a last part without newline; raise IncompleteStreamError if there was no last part at all."""
+    def take(self, line: Any) -> R:
+        """Give the part that a decoded line is, or raise what it is instead."""
         try:
-            yield from self._checked(self._decoder.close())
-        except EOFError as exc:
-            raise self._incomplete(f"it ended inside a line: {exc}") from exc
+            if "error" not in line:
+                self._add(line)
+                part: R = line
+                return part
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise self._blame(line) from exc
+        raise self._blame(line)
+
+    def finish(self) -> None:
+        """Raise IncompleteStreamError if the last part did not come."""
         if not self.complete:
             raise self._incomplete("nothing came" if self.memory.last is None else "it ended before its last part")
+
+    def broken(self, exc: ValueError | EOFError) -> errors.OllamaError:
+        """Say what it means that a line could not be decoded."""
+        if isinstance(exc, EOFError):
+            return self._incomplete(f"it ended inside a line: {exc}")
+        text = self._context.say(f"a line of the stream is not JSON: {exc}")
+        return errors.DecodeError(text, **self._context.facts(), partial=self.partial)
+
+    def _blame(self, line: Any) -> errors.OllamaError:
+        error = check(line, self._key, self._context) or _unknown_shape(line, self._context)
+        error.partial = self.partial
+        return error
 
     def _incomplete(self, what: str) -> errors.IncompleteStreamError:
         text = self._context.say(f"the stream is incomplete: {what}")
         return errors.IncompleteStreamError(text, **self._context.facts(), partial=self.partial)
-
-    def _checked(self, lines: Iterator[Any]) -> Iterator[R]:
-        key, add = self._key, self.memory.add
-        try:
-            for part in lines:
-                if type(part) is not dict or "error" in part or key not in part:
-                    raise self._blame(check(part, key, self._context))
-                add(part)
-                yield part  # type: ignore[misc]  # what R is, the endpoint says
-        except errors.OllamaError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError) as exc:
-            text = f"a line of the stream is not what Ollama sends: {exc}"
-            raise self._blame(errors.DecodeError(self._context.say(text), **self._context.facts())) from exc
-
-    def _blame(self, error: errors.OllamaError | None) -> errors.OllamaError:
-        blamed = error or errors.DecodeError(self._context.say("a line of the stream has no known shape"))
-        blamed.partial = self.partial
-        return blamed
 
 
 # --- errors that the server tells ------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ class Newest:
 
     def add(self, part: Part, /) -> None:
         """Remember *part* instead of the one before."""
+        part["status"]
         self.last = part
 
     def merged(self) -> Part | None:
@@ -41,28 +42,30 @@ class Newest:
 class _Pieces:
     """What generate's and chat's parts have in common: text, thinking, tool calls and logprobs that add up."""
 
-    __slots__ = ("last", "logprobs", "text", "thinking", "tool_calls")
+    __slots__ = ("_logprobs", "_text", "_thinking", "_tool_calls", "last")
 
     def __init__(self) -> None:
         self.last: Part | None = None
-        self.text: list[str] = []
-        self.thinking: list[str] = []
-        self.tool_calls: list[Any] = []
-        self.logprobs: list[Any] = []
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._tool_calls: list[Any] = []
+        self._logprobs: list[Any] = []
 
-    def _add_rare(self, holder: Part) -> None:
+    def _add_rare(self, part: Part, holder: Part) -> None:
         if "thinking" in holder:
-            self.thinking.append(holder["thinking"])
+            self._thinking.append(holder["thinking"])
         if "tool_calls" in holder:
-            self.tool_calls.extend(holder["tool_calls"] or ())
+            self._tool_calls.extend(holder["tool_calls"] or ())
+        if "logprobs" in part:
+            self._logprobs.extend(part["logprobs"] or ())
 
-    def _rare(self) -> Part:
-        found: Part = {}
-        if self.thinking:
-            found["thinking"] = "".join(self.thinking)
-        if self.tool_calls:
-            found["tool_calls"] = list(self.tool_calls)
-        return found
+    def _merge_into(self, part: Part, holder: Part) -> None:
+        if self._thinking:
+            holder["thinking"] = "".join(self._thinking)
+        if self._tool_calls:
+            holder["tool_calls"] = list(self._tool_calls)
+        if self._logprobs:
+            part["logprobs"] = list(self._logprobs)
 
 
 class Generated(_Pieces):
@@ -72,20 +75,17 @@ class Generated(_Pieces):
 
     def add(self, part: Part, /) -> None:
         """Remember the pieces of *part*."""
-        self.text.append(part["response"])
-        if len(part) > 4:  # more than model, created_at, response and done
-            self._add_rare(part)
-            if "logprobs" in part:
-                self.logprobs.extend(part["logprobs"] or ())
+        self._text.append(part["response"])
+        if len(part) != 4:  # not just model, created_at, response and done
+            self._add_rare(part, part)
         self.last = part
 
     def merged(self) -> Part | None:
         """Give the answer so far."""
         if self.last is None:
             return None
-        answer = {**self.last, "response": "".join(self.text), **self._rare()}
-        if self.logprobs:
-            answer["logprobs"] = list(self.logprobs)
+        answer = {**self.last, "response": "".join(self._text)}
+        self._merge_into(answer, answer)
         return answer
 
 
@@ -97,21 +97,18 @@ class Chatted(_Pieces):
     def add(self, part: Part, /) -> None:
         """Remember the pieces of *part*."""
         message = part["message"]
-        self.text.append(message.get("content") or "")
-        if len(message) > 2:  # more than role and content
-            self._add_rare(message)
-        if "logprobs" in part:
-            self.logprobs.extend(part["logprobs"] or ())
+        self._text.append(message["content"])
+        if len(message) != 2 or len(part) != 4:  # not just role and content; model, created_at, message and done
+            self._add_rare(part, message)
         self.last = part
 
     def merged(self) -> Part | None:
         """Give the answer so far."""
         if self.last is None:
             return None
-        message = {**self.last["message"], "content": "".join(self.text), **self._rare()}
+        message = {**self.last["message"], "content": "".join(self._text)}
         answer = {**self.last, "message": message}
-        if self.logprobs:
-            answer["logprobs"] = list(self.logprobs)
+        self._merge_into(answer, message)
         return answer
 
 

@@ -17,7 +17,7 @@ from ._pool import Connection
 from ._request import Parts, Request
 from ._steps import Course, Effect, Run, Steps, Tell
 from ._stream import Memory, Newest, Part
-from .errors import StreamClosedError
+from .errors import OllamaError, StreamClosedError
 
 if TYPE_CHECKING:
     import httpx
@@ -128,9 +128,17 @@ def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
         with closing(exchange.response or _open(exchange)) as response:
             if response.status_code >= 300:
                 raise exchange.error(response, response.read())
+            feed, take = parts.feed, parts.take
             for chunk in response.iter_raw() if is_raw(response) else response.iter_bytes():
-                yield from parts.feed(chunk)
-            yield from parts.close()
+                for line in feed(chunk):
+                    yield take(line)
+            for line in parts.close():
+                yield take(line)
+            parts.finish()
+    except OllamaError:
+        raise
+    except (ValueError, EOFError) as exc:
+        raise parts.broken(exc) from exc
     except httpx.HTTPError as exc:
         if not parts.complete:
             raise exchange.failure(exc, parts) from exc
