@@ -64,6 +64,9 @@ def test_a_search_takes_the_key_to_ollama_com_and_nothing_of_the_host() -> None:
     assert str(request.url) == "https://ollama.com/api/web_search"
     assert request.headers["authorization"] == "Bearer the-key"
     assert "x-secret" not in request.headers
+    cloud = Host("ollama.com", headers={"X-Secret": "1"}, auth="mine")
+    assert sent(cloud, _endpoints.web_search("x"))["authorization"] == "Bearer mine"
+    assert sent(cloud, _endpoints.web_search("x"))["x-secret"] == "1"
     local = Exchange(host, _endpoints.web_search("x", via_server=True), stream=False)
     assert local.url == "http://10.0.0.5:11434/api/experimental/web_search"
     assert local.outgoing(local.body).headers["authorization"] == "Bearer mine"
@@ -80,6 +83,7 @@ def test_a_401_says_that_a_key_was_withheld(monkeypatch: pytest.MonkeyPatch) -> 
     assert "the-key" not in text("10.0.0.5")
     assert "OLLAMA_API_KEY" not in text("localhost")
     assert "OLLAMA_API_KEY" not in text(Host("10.0.0.5", auth="mine"))
+    assert "OLLAMA_API_KEY" not in text(Host("10.0.0.5", headers={"Authorization": "mine"}))
     monkeypatch.delenv("OLLAMA_API_KEY")
     assert "OLLAMA_API_KEY" not in text("10.0.0.5")
 

@@ -63,7 +63,8 @@ class Exchange(Generic[R]):
             base = request.origin or self._host.url
             self.url = base + request.path
             credentials, withheld = _credentials(self._host, base)
-            self._headers = _headers(request, self._host, credentials, stream=stream)
+            given = self._host.headers if origin(base) == origin(self._host.url) else ()
+            self._headers = _headers(request, credentials, given, stream=stream)
             self.context = Context(request.method, self.url, request.model, withheld)
         else:
             self.client = host
@@ -128,7 +129,7 @@ class Exchange(Generic[R]):
             return False
         self._redirects += 1
         if origin(target) != origin(self.url):
-            self._headers = _headers(self.request, None, None, stream=self._stream)
+            self._headers = _headers(self.request, None, (), stream=self._stream)
         self.url = target
         return True
 
@@ -223,7 +224,10 @@ def _client_url(client: Any, request: Request[Any]) -> str:
 
 def _credentials(host: Host, base: str) -> tuple[str | None, bool]:
     """Give the value of an Authorization header, and whether OLLAMA_API_KEY is withheld."""
-    if host.auth is not None and base == host.url:
+    own = origin(base) == origin(host.url)
+    if own and any(name.lower() == "authorization" for name, _ in host.headers):
+        return None, False
+    if own and host.auth is not None:
         if isinstance(host.auth, str):
             return f"Bearer {host.auth}", False
         name, password = host.auth
@@ -233,7 +237,9 @@ def _credentials(host: Host, base: str) -> tuple[str | None, bool]:
     return (None if key is None else f"Bearer {key}"), withheld
 
 
-def _headers(request: Request[Any], host: Host | None, authorization: str | None, *, stream: bool) -> httpx.Headers:
+def _headers(
+    request: Request[Any], authorization: str | None, given: tuple[tuple[str, str], ...], *, stream: bool
+) -> httpx.Headers:
     import httpx
 
     headers = httpx.Headers(
@@ -246,8 +252,7 @@ def _headers(request: Request[Any], host: Host | None, authorization: str | None
     )
     if authorization is not None:
         headers["Authorization"] = authorization
-    if host is not None and request.origin is None:
-        headers.update(list(host.headers))
+    headers.update(list(given))
     return headers
 
 
