@@ -8,7 +8,7 @@ import gc
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from .wire import MODEL, chat_lines, text_of
 
 PARTS: Final = 5_000
 ROUNDS: Final = 31
-_SHORT_STREAMS: Final = 5
+SHORT_STREAMS: Final = 5
 
 Read = Callable[[str, Take], None]
 
@@ -41,7 +41,7 @@ Colours = dict[str, dict[str, Row]]
 
 
 @contextmanager
-def _server() -> Iterator[str]:
+def _server() -> Generator[str]:
     command = [sys.executable, "-m", "benches.line_server", str(PARTS)]
     root = Path(__file__).parent.parent
     with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -70,7 +70,7 @@ def _measure(name: str, read: Read, lines: list[bytes], row: Row | None) -> None
     gc.collect()
     gc.disable()
     try:
-        first = median(_first_part(read) for _ in range(_SHORT_STREAMS))
+        first = median(_first_part(read) for _ in range(SHORT_STREAMS))
         wall, cpu = time.perf_counter(), time.process_time()
         read(MODEL, taken.append)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall

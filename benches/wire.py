@@ -20,7 +20,20 @@ _LAST_LINE: Final = (
     b'"prompt_eval_duration":81019302,"eval_count":20000,"eval_duration":4257214013}\n'
 )
 
-_TOKENS: Final = (" sky", " is", " blue", " because", " of", " the", " way", " light", " scatter", "s", ",", " caf\u00e9")
+_TOKENS: Final = (
+    " sky",
+    " is",
+    " blue",
+    " because",
+    " of",
+    " the",
+    " way",
+    " light",
+    " scatter",
+    "s",
+    ",",
+    " caf\u00e9",
+)
 
 
 def chat_lines(count: int) -> list[bytes]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -79,14 +79,8 @@ def example(schema: Any) -> Any:
             return {name: example(of) for name, of in schema.get("properties", {}).items()}
         case "array":
             return [example(schema.get("items", {}))]
-        case "integer":
-            return 3
-        case "number":
-            return 0.5
-        case "boolean":
-            return True
-        case _:
-            return "text"
+        case kind:
+            return {"integer": 3, "number": 0.5, "boolean": True}.get(kind, "text")
 
 
 def words(wanted: Any) -> list[str]:
@@ -313,7 +307,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         self._answer()
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
     def _body(self) -> bytes:
@@ -351,7 +345,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def docs_server() -> Iterator[int]:
+def docs_server() -> Generator[int]:
     """Start a server with models of its own on a free port of the loopback address, and give the port."""
     handler = type("Handler", (Handler,), {"state": State()})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

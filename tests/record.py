@@ -511,7 +511,7 @@ class Seen:
 
 
 class RecordingTransport(httpx.BaseTransport):
-    """Passes everything on to another transport, and keeps the exchanges whose answers were read to their end."""
+    """Passes everything on to another transport, and keeps the exchanges, whole even where the answer is not read to its end."""
 
     def __init__(self, inner: httpx.BaseTransport) -> None:
         self.seen: list[Seen] = []
@@ -547,16 +547,22 @@ class _RecordingStream(httpx.SyncByteStream):
         self._response = response
         self._stream = stream
         self._began = began
+        self._chunks: list[Chunk] = []
+        self._data = self._kept(iter(stream))
 
     def __iter__(self) -> Iterator[bytes]:
-        chunks: list[Chunk] = []
-        for data in self._stream:
-            chunks.append(Chunk(round((time.monotonic() - self._began) * 1000), data))
-            yield data
-        self._seen.append(Seen(_request(self._request), _response(self._response, chunks)))
+        return self._data
 
     def close(self) -> None:
+        for _ in self._data:  # who reads an error line reads no further
+            pass
         self._stream.close()
+        self._seen.append(Seen(_request(self._request), _response(self._response, self._chunks)))
+
+    def _kept(self, stream: Iterator[bytes]) -> Iterator[bytes]:
+        for data in stream:
+            self._chunks.append(Chunk(round((time.monotonic() - self._began) * 1000), data))
+            yield data
 
 
 def _request(request: httpx.Request) -> RecordedRequest:
@@ -646,10 +652,12 @@ def record(calls: Mapping[str, Call]) -> dict[str, Exchange]:
             if each.warm:
                 make(client, each.function, kwargs)
             transport.seen.clear()
+            began = time.monotonic()
             failure = make(client, each.function, kwargs)
+            seconds = time.monotonic() - began
             seen = [facts.out_of(one) for one in transport.seen]
             told = ", ".join(f"{one.response.status} in {len(one.response.chunks)} chunks" for one in seen)
-            print(f"{name:32} {told}{failure and f'  ({failure})'}", flush=True)
+            print(f"{name:32} {seconds:6.2f} s: {told}{failure and f'  ({failure})'}", flush=True)
             if not seen:
                 raise RuntimeError(f"{name} sent nothing: {failure}")
             for number, one in enumerate(seen, 1):

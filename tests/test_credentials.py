@@ -118,6 +118,25 @@ def test_a_redirect_that_loses_the_body_is_not_followed(method: str, status: int
     assert exchange.goes_on(httpx.Response(status, headers={"Location": "/x"})) is follows
 
 
+def test_what_is_encrypted_is_never_sent_in_the_clear() -> None:
+    exchange = Exchange("https://ollama.example", _endpoints.show("m"), stream=False)
+    exchange.outgoing(b"")
+    assert not exchange.goes_on(httpx.Response(308, headers={"Location": "http://ollama.example/api/show"}))
+    assert exchange.goes_on(httpx.Response(308, headers={"Location": "https://other.example/api/show"}))
+
+
+@pytest.mark.parametrize("auth", ["geheim\r\nX: y", "geheim\0", "gehe\u00efm"])
+def test_a_secret_that_cannot_be_sent_is_refused_and_not_shown(auth: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="auth holds") as caught:
+        Host(auth=auth)
+    assert "gehe" not in str(caught.value)
+    if "\0" not in auth:
+        monkeypatch.setenv("OLLAMA_API_KEY", auth)
+        with pytest.raises(ValueError, match="OLLAMA_API_KEY holds") as caught:
+            sent(None)
+        assert "gehe" not in str(caught.value)
+
+
 def test_redirects_end_after_five_and_never_leave_http() -> None:
     exchange = Exchange(None, _endpoints.version(), stream=False)
     exchange.outgoing(b"")

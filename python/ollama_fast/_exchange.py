@@ -125,8 +125,8 @@ class Exchange(Generic[R]):
         ):
             return False
         target = urljoin(self.url, location)
-        if not target.startswith(("http://", "https://")):
-            return False
+        if not target.startswith("https://" if self.url.startswith("https://") else ("http://", "https://")):
+            return False  # above all, what was encrypted stays encrypted
         self._redirects += 1
         if origin(target) != origin(self.url):
             self._headers = _headers(self.request, None, (), stream=self._stream)

@@ -25,6 +25,7 @@ Auth: TypeAlias = str | tuple[str, str]
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 _NAME = re.compile(r"[a-z0-9._-]+")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FORBIDDEN_IN_HEADERS = re.compile(r"[\r\n\0]")
 
 
@@ -36,8 +37,8 @@ class Timeout:
     Args:
         connect: For a connection, for a free place in the pool, and for each piece of a request to be taken.
 
-        first_part: For the first part of an answer. Ollama sends nothing, not even headers, before the model is loaded
-            and the prompt is read, which can take minutes.
+        first_part: For the first part of an answer, and so for a whole answer that is not streamed. Ollama sends
+            nothing, not even headers, before the model is loaded and the prompt is read, which can take minutes.
 
         idle: Between two parts. The default, `...`, is the endpoint's own: 120 for generate and chat, None for pull,
             push and create, which can be silent for minutes.
@@ -135,7 +136,7 @@ class Host:
         settle = object.__setattr__  # the way of frozen dataclasses to fill themselves
         settle(self, "url", place)
         settle(self, "headers", _pairs(headers))
-        settle(self, "auth", credentials if auth is None else auth)
+        settle(self, "auth", _check_auth(credentials if auth is None else auth))
         settle(self, "timeout", Timeout.of(timeout))
         settle(self, "verify", verify)
         settle(self, "proxy", proxy)
@@ -157,7 +158,11 @@ class Host:
         return _from_text(host)
 
     def with_options(self, **changes: Unpack[HostOptions]) -> Host:
-        """Give this host with some settings changed, such as `host.with_options(timeout=30)`."""
+        """
+        Give this host with some settings changed, such as `host.with_options(timeout=30)`.
+
+        A number is each of the limits, and so also the time for a whole answer that is not streamed.
+        """
         return replace(self, **changes)  # type: ignore[arg-type]  # __init__ takes more than the fields hold
 
 
@@ -175,10 +180,29 @@ def _from_env(text: str) -> Host:
 def _pairs(headers: Headers) -> tuple[tuple[str, str], ...]:
     found: Any = headers.items() if isinstance(headers, Mapping) else headers
     pairs: tuple[tuple[str, str], ...] = tuple((name, value) for name, value in found)
-    for pair in pairs:
-        if any(_FORBIDDEN_IN_HEADERS.search(text) for text in pair):
-            raise ValueError(f"the header {pair[0]!r} holds a line break or a NUL")
+    for name, value in pairs:
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"the header {name!r} and its value must be str")
+        if _HEADER_NAME.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is not the name of a header")
+        if name.lower() in ("content-length", "transfer-encoding"):
+            raise ValueError(f"the header {name!r} follows from each request's body")
+        _check_value(value, f"the header {name!r}")
     return pairs
+
+
+def _check_auth(auth: Auth | None) -> Auth | None:
+    if isinstance(auth, str):
+        _check_value(auth, "auth")
+    elif auth is not None and not (isinstance(auth, tuple) and [type(text) for text in auth] == [str, str]):
+        raise TypeError("auth must be a bearer token, as a str, or a pair of user name and password")
+    return auth
+
+
+def _check_value(value: str, what: str) -> None:
+    # The value may be a secret, so it is not shown.
+    if _FORBIDDEN_IN_HEADERS.search(value) or not value.isascii():
+        raise ValueError(f"{what} holds a line break, a NUL or a character that is not ASCII")
 
 
 # --- reading a host --------------------------------------------------------------------------------------------------
@@ -194,7 +218,7 @@ def read(text: str, source: str) -> tuple[str, Auth | None]:
     """
 
     def refuse(why: str) -> HostError:
-        shown = re.sub(r"[^/@]*@", "...@", text)  # credentials belong in no message
+        shown = re.sub(r"(://|^).*@", r"\1...@", text, count=1, flags=re.DOTALL)  # credentials belong in no message
         return HostError(f"{shown!r}, {source}, is not a host: {why}")
 
     trimmed = text.strip().strip("\"'").strip()
@@ -298,6 +322,7 @@ def api_key(url: str, environ: Mapping[str, str]) -> tuple[str | None, bool]:
     if not key:
         return None, False
     if origin(url) == OLLAMA_COM or is_loopback(url) or _names(environ, origin(url)):
+        _check_value(key, "the environment variable OLLAMA_API_KEY")
         return key, False
     return None, True
 

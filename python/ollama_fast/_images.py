@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,17 @@ from . import _core
 from .types import Image
 
 
-@dataclass(frozen=True, slots=True)
 class Unencoded:
     """An image that becomes base64 when its request is encoded: reading a file is no work for a pure builder."""
 
-    image: bytes | bytearray | memoryview | os.PathLike[str] = field(repr=False)
+    __slots__ = ("_image",)  # no dataclass: orjson would write its fields without asking
+
+    def __init__(self, image: bytes | bytearray | memoryview | os.PathLike[str]) -> None:
+        self._image = image
 
     def encode(self) -> str:
         """Read the image if it is a file, and give it in base64."""
-        image = self.image
+        image = self._image
         if isinstance(image, os.PathLike):
             return _core.encode_base64(Path(image).read_bytes())
         return _core.encode_base64(bytes(image))

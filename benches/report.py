@@ -1,0 +1,123 @@
+"""What was measured, as benches/RESULTS.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from . import decode, imports, machine, streams
+from .stream_rows import OFFICIAL, OURS, RAW
+from .table import Figure, minus, over, table
+
+_DECODE_TITLES = {
+    "chat": "A chat line into a dict, us per line",
+    "embed": "An answer of embed, 64 vectors of 768 numbers, us",
+    "base64": "An image of 1 MiB into base64, us",
+}
+
+
+def report(decoded: decode.Groups, streamed: streams.Colours, imported: dict[str, imports.Row]) -> str:
+    """Give the whole text."""
+    sections = [
+        _head(),
+        _targets(decoded, streamed, imported),
+        _decode(decoded),
+        _streams(streamed),
+        _imports(imported),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _head() -> str:
+    today = datetime.now(tz=UTC).date().isoformat()
+    return f"""# Results of the benches
+
+`make bench` made this on {today}; do not edit. Every figure is a median, with the middle half of the figures behind it,
+over rounds in which all rows take turns. Differences and ratios are taken within a round. Compare only within a table:
+another machine, or the same one on another day, has other figures. Every row checks its own answer.
+
+* Machine: {machine.machine()}
+* Versions: {machine.versions()}"""
+
+
+def _targets(decoded: decode.Groups, streamed: streams.Colours, imported: dict[str, imports.Row]) -> str:
+    chat, bare, ours = decoded[decode.CHAT], imported[imports.BARE], imported[imports.OURS]
+    rows: list[tuple[object, ...]] = [
+        (
+            "A chat line into a dict, against the official client's parse",
+            "at least 8 times as fast",
+            over(chat[decode.OFFICIAL_CHAT], chat[decode.OURS_CHAT]),
+        ),
+        *(
+            (
+                f"A part of a burst, {colour}, more than httpx's raw bytes",
+                "at most 1.5 us of CPU",
+                minus(reads[OURS].cpu, reads[RAW].cpu),
+            )
+            for colour, reads in streamed.items()
+        ),
+        ("import, more than a bare interpreter, ms", "at most 40", minus(ours.wall, bare.wall)),
+        ("import, more memory than a bare interpreter, MB", "at most 15", minus(ours.memory, bare.memory)),
+    ]
+    return "## Targets\n\n" + table(("what", "target", "measured"), rows)
+
+
+def _decode(decoded: decode.Groups) -> str:
+    text = f"""## Bytes into objects
+
+`test_decode.py` with pytest-benchmark: the median of each row, in {decode.SESSIONS} sessions, collector off, CPU time.
+Each row is called through a function without arguments, which costs all of them the same. The official client is given
+the line as text, as it reads it."""
+    for group, rows in decoded.items():
+        best = rows[min(rows, key=lambda name: Figure.of(rows[name]).median)]
+        lines = [(f"`{name}`", Figure.of(found), over(found, best)) for name, found in rows.items()]
+        text += f"\n\n### {_DECODE_TITLES[group]}\n\n" + table(("row", "us", "times the best"), lines)
+    return text
+
+
+def _streams(streamed: streams.Colours) -> str:
+    def tables() -> Iterator[str]:
+        for colour, rows in streamed.items():
+            lines = [
+                (
+                    name,
+                    Figure.of(row.cpu),
+                    minus(row.cpu, rows[RAW].cpu),
+                    over(row.cpu, rows[OURS].cpu),
+                    Figure.of(row.wall),
+                    Figure.of(row.first),
+                )
+                for name, row in rows.items()
+            ]
+            head = ("row", "CPU us/part", "more than raw", "times ollama_fast", "wall us/part", "first part after, us")
+            yield f"### {colour}\n\n" + table(head, lines)
+            ratio = over(rows[OFFICIAL].cpu, rows[OURS].cpu)
+            yield f"The official client takes {ratio} times the CPU of ollama_fast."
+
+    text = f"""## A chat's stream
+
+A server in another process sends {streams.PARTS:,} lines at once, an HTTP chunk per line, over a connection that is
+open. CPU and wall are the client's, in {streams.ROUNDS} rounds after one to warm up, collector off. Every row but the
+raw one takes the text out of each part. The first part is that of a stream of two lines, counted from the call: the
+median of {streams.SHORT_STREAMS} per round. The raw row decodes nothing: it is the floor of httpx."""
+    return "\n\n".join([text, *tables()])
+
+
+def _imports(imported: dict[str, imports.Row]) -> str:
+    bare = imported[imports.BARE]
+    lines = [
+        (
+            name,
+            Figure.of(row.wall),
+            minus(row.wall, bare.wall),
+            minus(row.cpu, bare.cpu),
+            minus(row.memory, bare.memory),
+        )
+        for name, row in imported.items()
+    ]
+    text = f"""## import
+
+Fresh interpreters, {imports.ROUNDS} of each in turn after one that writes the bytecode: wall time from starting the
+process to its end, and the process's own CPU time and peak of memory after the import."""
+    head = ("row", "wall ms", "more than bare, ms", "CPU more than bare, ms", "memory more than bare, MB")
+    return f"{text}\n\n{table(head, lines)}"
