@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, chdir, closing, suppress
@@ -511,7 +513,7 @@ class Seen:
 
 
 class RecordingTransport(httpx.BaseTransport):
-    """Passes everything on to another transport, and keeps the exchanges, whole even where the answer is not read to its end."""
+    """Passes everything on to another transport, and keeps what went by, whole even where a reader stops early."""
 
     def __init__(self, inner: httpx.BaseTransport) -> None:
         self.seen: list[Seen] = []
@@ -702,6 +704,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Record tests/exchanges from a genuine Ollama server.")
     parser.add_argument("names", nargs="*", help="which to write; without any all are, and others are removed")
     wanted = set(parser.parse_args().names)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is stopped
+    if os.getloadavg()[0] > 1:
+        print("This machine is busy, which the times of the chunks will show.", flush=True)
     with chdir(ROOT):
         exchanges = record(CALLS)
     check(exchanges)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gc
 import json
-import resource
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -29,6 +28,14 @@ def reject(constant: str) -> Any:
 
 def by_json(data: bytes) -> Any:
     return json.loads(data.decode("utf-8"), parse_constant=reject)
+
+
+def is_json(data: bytes) -> bool:
+    try:
+        by_json(data)
+    except ValueError:
+        return False
+    return True
 
 
 def exactly(value: Any) -> str:
@@ -198,8 +205,7 @@ def test_lines_are_what_json_makes_of_them(body: bytes) -> None:
     for (number, line), part in zip(lines, found, strict=True):
         if isinstance(part, tuple):
             assert part[1].startswith(f"line {number}: ")
-            with pytest.raises(ValueError, match=""):
-                by_json(line)
+            assert not is_json(line)
         else:
             assert part == exactly(by_json(line))
 
@@ -272,6 +278,7 @@ def test_encode_base64_gives_what_base64_gives(data: bytes) -> None:
 
 
 def test_memory_does_not_grow_with_calls() -> None:
+    resource: Any = pytest.importorskip("resource", reason="no module of Windows")
     line = json.dumps({"response": "x" * 200, "list": [1.5] * 20}).encode() + b"\n"
 
     def work(times: int) -> int:
@@ -285,7 +292,8 @@ def test_memory_does_not_grow_with_calls() -> None:
                 with pytest.raises(ValueError, match="column"):
                     _core.decode(bad)
         gc.collect()
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak
 
     before = work(2_000)
     after = work(20_000)  # 100 000 calls; a leak of 200 bytes in each would be 20 MB

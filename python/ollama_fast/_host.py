@@ -48,6 +48,16 @@ class Timeout:
     first_part: float | None = None
     idle: float | EllipsisType | None = ...
 
+    def __post_init__(self) -> None:
+        for name in ("connect", "first_part", "idle"):
+            seconds = getattr(self, name)
+            if seconds is None or (seconds is ... and name == "idle"):
+                continue
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+                raise TypeError(f"the timeout {name!r} must be seconds, as a number, or None, not {seconds!r}")
+            if not seconds > 0:
+                raise ValueError(f"the timeout {name!r} must be more than 0 seconds, not {seconds!r}")
+
     @classmethod
     def of(cls, timeout: Timeout | float | None) -> Timeout:
         """Take a number for every limit, and None for no limit at all."""

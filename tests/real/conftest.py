@@ -1,4 +1,4 @@
-"""The genuine server that the tests in this folder run against: the user's own, or one that is built and started here."""
+"""The genuine server of the tests in this folder: the user's own, or one that is built and started here."""
 
 from __future__ import annotations
 

@@ -57,9 +57,10 @@ PARAMETERS: Final[Mapping[str, Any]] = {
     "seed": 7,
     "num_predict": 64,
     "num_ctx": 2048,
+    "num_thread": 1,
     "stop": ["<|im_start|>", "<|im_end|>"],
 }
-"""Short and repeatable answers."""
+"""Short and repeatable answers; of one thread, since on a busy machine two wait for each other and take ten times as long."""
 
 _STARTS = 5
 """How often a start is tried again because another process took the port meanwhile."""
