@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(RUST)
-	$(BIN)/maturin develop --quiet --release
+	$(BIN)/maturin develop --quiet --release >/dev/null
 	touch $@
 
 .PHONY: build  ## Make the local environment, .venv, and build the extension into it

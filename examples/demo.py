@@ -1,8 +1,9 @@
 """
 Stream a generate and a chat, and say how fast they came.
 
-It talks to OLLAMA_HOST (by default this machine's server) if Ollama answers there, and with OLLAMA_MODEL or else the first
-model there. Otherwise it starts a loopback server that replays recorded exchanges of a genuine one, at their own pace.
+It talks to OLLAMA_HOST (by default this machine's server) if Ollama answers there, and with OLLAMA_MODEL or else the
+first model there. Otherwise it starts a loopback server that replays recorded exchanges of a genuine one, at their own
+pace.
 """
 
 import os
@@ -22,33 +23,24 @@ OPTIONS: Options = {"temperature": 0, "seed": 7, "num_predict": 64}
 EXCHANGES = ("demo_generate", "demo_chat")
 
 
-def show(texts: Iterable[str]) -> tuple[int, float, float]:
-    """Print *texts* as they come; give their number, the seconds to the first, and the seconds in all."""
+def show(texts: Iterable[str]) -> None:
+    """Print *texts* as they come, and then how fast they came. Ollama sends a token per text."""
     began = perf_counter()
     first, count = 0.0, 0
     for text in texts:
         first = first or perf_counter() - began
-        count += 1
+        count += bool(text)  # the last part has no token, but figures
         print(text, end="", flush=True)
-    print()
-    return count, first, perf_counter() - began
-
-
-def tell(figures: tuple[int, float, float]) -> None:
-    """Print what *show* measured. Ollama sends a token per part."""
-    parts, first, total = figures
-    rate = (parts - 1) / (total - first) if total > first else 0.0
-    print(f"  [{parts} parts, first after {first * 1000:.0f} ms, then {rate:.1f} tokens/s]\n")
+    rate = (count - 1) / (perf_counter() - began - first) if count > 1 else 0.0
+    print(f"\n  [{count} tokens: the first after {first * 1000:.0f} ms, then {rate:.1f} tokens/s]\n")
 
 
 def run(host: str | None, model: str) -> None:
     """Do the main job: one streamed generate and one streamed chat."""
     print(f"> generate: {PROMPT}")
-    with ollama_fast.generate_stream(host, model, PROMPT, options=OPTIONS) as stream:
-        tell(show(part["response"] for part in stream))
+    show(part["response"] for part in ollama_fast.generate_stream(host, model, PROMPT, options=OPTIONS))
     print(f"> chat: {MESSAGES[-1].get('content')}")
-    with ollama_fast.chat_stream(host, model, MESSAGES, options=OPTIONS) as stream:
-        tell(show(part["message"]["content"] for part in stream))
+    show(part["message"]["content"] for part in ollama_fast.chat_stream(host, model, MESSAGES, options=OPTIONS))
 
 
 def model_there() -> str | None:
