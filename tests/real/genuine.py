@@ -7,13 +7,16 @@ A genuine Ollama server and a genuine registry of models on loopback, for tests,
 from __future__ import annotations
 
 import hashlib
+import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -60,10 +63,12 @@ PARAMETERS: Final[Mapping[str, Any]] = {
     "num_thread": 1,
     "stop": ["<|im_start|>", "<|im_end|>"],
 }
-"""Short and repeatable answers; of one thread, since on a busy machine two wait for each other and take ten times as long."""
+"""Short and repeatable answers, by one thread: on a busy machine several wait for each other, ten times as long."""
 
 _STARTS = 5
-"""How often a start is tried again because another process took the port meanwhile."""
+"""How often a start is tried because another process may take the port meanwhile."""
+_PIECE = 1 << 20
+"""Bytes of a file that are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +144,24 @@ def server(paths: Paths, *, environment: Mapping[str, str] | None = None, second
 
 @contextmanager
 def registry(*, seconds: float = 30) -> Generator[Registry]:
-    """Start a registry without models, and stop it afterwards."""
+    """
+    Start a registry without models, and stop it afterwards.
+
+    Ollama downloads only from where a registry redirects it, and only to another host name: without a redirect it says
+    "http: no Location header in response". So this registry redirects to a server of its files on "localhost".
+    """
     program = shutil.which("docker-registry", path=os.pathsep.join([os.environ.get("PATH", ""), _PATH]))
     if program is None:
         raise FileNotFoundError("docker-registry is not installed; build.sh installs Debian's")
-    with _folder("registry") as folder:
-        config, log = folder / "config.yml", folder / "registry.log"
+    with _folder("registry") as folder, _file_server(folder / "storage") as files:
+        config, log, storage = folder / "config.yml", folder / "registry.log", folder / "storage"
 
         def start(port: int) -> subprocess.Popen[bytes]:
             settings = {
                 "version": 0.1,
                 "log": {"level": "warn", "accesslog": {"disabled": True}},
-                "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}, "delete": {"enabled": True}},
+                "storage": {"filesystem": {"rootdirectory": str(storage)}, "delete": {"enabled": True}},
+                "middleware": {"storage": [{"name": "redirect", "options": {"baseurl": files}}]},
                 "http": {"addr": f"127.0.0.1:{port}", "secret": "loopback only"},
             }
             config.write_text(json.dumps(settings))  # JSON is YAML
@@ -183,6 +194,49 @@ def make_models(server: Server, paths: Paths) -> None:
         status = _ask("POST", f"{server.url}/api/create", content, {"Content-Type": "application/json"})
         if status != 200:
             raise RuntimeError(f"creating {name} was answered with {status}; see {server.log}")
+
+
+@contextmanager
+def _file_server(root: Path) -> Generator[str]:
+    """Serve the files under *root*, or a range of one, as the storage behind a registry does."""
+
+    class Files(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = (root / self.path.lstrip("/")).resolve()
+            if not (path.is_relative_to(root.resolve()) and path.is_file()):
+                self.send_error(404)
+                return
+            size = path.stat().st_size
+            asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+            first, last = (int(asked[1]), min(int(asked[2]), size - 1)) if asked else (0, size - 1)
+            self.send_response(206 if asked else 200)
+            if asked:
+                self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
+            self.send_header("Content-Length", str(last - first + 1))
+            self.end_headers()
+            if self.command == "HEAD":
+                return
+            with path.open("rb") as file, suppress(ConnectionError):
+                file.seek(first)
+                left = last - first + 1
+                while left > 0 and (piece := file.read(min(_PIECE, left))):
+                    self.wfile.write(piece)
+                    left -= len(piece)
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files) as files:
+        thread = threading.Thread(target=files.serve_forever, kwargs={"poll_interval": 0.05}, name="files", daemon=True)
+        thread.start()
+        try:
+            yield f"http://localhost:{files.server_address[1]}"
+        finally:
+            files.shutdown()
+            thread.join()
 
 
 # --- processes -------------------------------------------------------------------------------------------------------
