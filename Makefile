@@ -84,7 +84,7 @@ full: test check test-real wheel
 
 .PHONY: bench  ## Measure, and write benches/RESULTS.md
 bench: build
-	$(BIN)/python benches/run.py
+	$(BIN)/python -m benches.run
 
 .PHONY: clean  ## Remove what was built, but not the cache of the genuine server
 clean:

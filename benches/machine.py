@@ -22,7 +22,7 @@ def refuse_debug_build() -> None:
 def machine() -> str:
     """Say what runs the benches: processor, system, Python."""
     cores = os.cpu_count() or 1
-    return f"{_processor()}, {cores} cores; {platform.system()} {platform.release()}; {_python()}"
+    return f"{_processor()}, {cores} cores; {_system()}; {_python()}"
 
 
 def versions() -> str:
@@ -37,6 +37,13 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.machine())
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return f"{platform.system()} {platform.release()}"
 
 
 def _python() -> str:

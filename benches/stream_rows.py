@@ -52,7 +52,7 @@ def blocking(url: str) -> dict[str, Row]:
         for part in ollama_fast.chat_stream(url, model, MESSAGES):
             take(part["message"]["content"])
 
-    return {RAW: raw, ORJSON: by_lines, OFFICIAL: official, OURS: ours}
+    return {RAW: raw, OURS: ours, ORJSON: by_lines, OFFICIAL: official}
 
 
 def asyncio(url: str) -> dict[str, AsyncRow]:
@@ -78,4 +78,4 @@ def asyncio(url: str) -> dict[str, AsyncRow]:
         async for part in ollama_fast.aio.chat_stream(url, model, MESSAGES):
             take(part["message"]["content"])
 
-    return {RAW: raw, ORJSON: by_lines, OFFICIAL: official, OURS: ours}
+    return {RAW: raw, OURS: ours, ORJSON: by_lines, OFFICIAL: official}

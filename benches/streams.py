@@ -21,9 +21,9 @@ from . import stream_rows
 from .stream_rows import RAW, Take
 from .wire import MODEL, chat_lines, text_of
 
-PARTS: Final = 5_000
-ROUNDS: Final = 31
-SHORT_STREAMS: Final = 5
+PARTS: Final = 2_000
+ROUNDS: Final = 75
+SHORT_STREAMS: Final = 3
 
 Read = Callable[[str, Take], None]
 

@@ -23,10 +23,11 @@ class Figure:
         return cls(median(known), low, high)
 
     def __str__(self) -> str:
-        return f"{_short(self.median)} ({_short(self.low)}..{_short(self.high)})"
+        return f"{short(self.median)} ({short(self.low)}..{short(self.high)})"
 
 
-def _short(number: float) -> str:
+def short(number: float) -> str:
+    """Give three digits of a number."""
     return f"{number:.0f}" if abs(number) >= 100 else f"{number:.1f}" if abs(number) >= 10 else f"{number:.2f}"
 
 

@@ -9,15 +9,15 @@ from typing import Any, Final
 MODEL: Final = "smollm2"
 
 CHAT_LINE: Final = (
-    b'{"model":"smollm2","created_at":"2026-11-23T21:41:56.80043171Z",'
-    b'"message":{"role":"assistant","content":" sky"},"done":false}\n'
+    b'{"model":"smollm2","created_at":"2026-11-23T22:31:53.583049701Z",'
+    b'"message":{"role":"assistant","content":"ria"},"done":false}\n'
 )
-"""A recorded line, kept here so that figures of different days compare."""
+"""A line that a genuine server sent; kept here, because tests/exchanges change when they are recorded anew."""
 
 _LAST_LINE: Final = (
-    b'{"model":"smollm2","created_at":"2026-11-23T21:42:01.093318276Z","message":{"role":"assistant","content":""},'
-    b'"done":true,"done_reason":"stop","total_duration":4481216153,"load_duration":141190318,"prompt_eval_count":36,'
-    b'"prompt_eval_duration":81019302,"eval_count":20000,"eval_duration":4257214013}\n'
+    b'{"model":"smollm2","created_at":"2026-11-23T22:31:53.615905026Z","message":{"role":"assistant","content":""},'
+    b'"done":true,"done_reason":"stop","total_duration":118678564,"load_duration":45757807,"prompt_eval_count":47,'
+    b'"prompt_eval_duration":19135831,"eval_count":4,"eval_duration":47993440}\n'
 )
 
 _TOKENS: Final = (
@@ -38,12 +38,12 @@ _TOKENS: Final = (
 
 def chat_lines(count: int) -> list[bytes]:
     """Give the *count* lines of a chat's stream: like CHAT_LINE with other tokens and times, and a last one."""
-    start, _, rest = CHAT_LINE.partition(b"80043171Z")
-    before, _, after = rest.partition(b" sky")
+    start, _, rest = CHAT_LINE.partition(b"583049701Z")
+    before, _, after = rest.partition(b"ria")
     lines: list[bytes] = []
     for number in range(count - 1):
         token = _TOKENS[number % len(_TOKENS)].encode()
-        lines.append(b"%s%08dZ%s%s%s" % (start, number * 4093 % 100_000_000, before, token, after))
+        lines.append(b"%s%09dZ%s%s%s" % (start, number * 40_093 % 1_000_000_000, before, token, after))
     return [*lines, _LAST_LINE]
 
 
