@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from . import _endpoints, _procedures
 from . import errors as errors
-from . import types as types
 from ._core import __version__ as __version__
 from ._host import Host as Host
 from ._host import Limits as Limits
@@ -20,6 +19,7 @@ from ._sync import close as close
 
 if TYPE_CHECKING:
     from . import aio as aio
+    from . import types as types
 
 __all__ = [
     "Host",
@@ -63,8 +63,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # asyncio takes longer to import than all of this package: it is for those who ask for it.
-    if name == "aio":
+    # asyncio alone takes longer to import than all of this; both are for those who ask for them.
+    if name in ("aio", "types"):
         from importlib import import_module
 
         return import_module(f"{__name__}.aio")

@@ -10,18 +10,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from ._exchange import Exchange, check_client, is_raw
 from ._host import Host
 from ._lift import build_for, face
-from ._pool import Connection
 from ._request import Parts, Request
 from ._steps import Course, Effect, Run, Steps, Tell
 from ._stream import Memory, Newest, Part
-from ._upload import Upload
 from .errors import OllamaError, StreamClosedError
 
 if TYPE_CHECKING:
     import httpx
+
+    from ._exchange import Exchange
+    from ._pool import Connection
+    from ._upload import Upload
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -85,6 +86,8 @@ async def close(host: Host | str | None = None, /) -> None:
     They are opened again when needed, and closed with the loop. Connections of a caller's own httpx client are the
     caller's.
     """
+    from ._pool import Connection
+
     pools = _pools.get(asyncio.get_running_loop())
     if pools is None:
         return
@@ -106,6 +109,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R]:
+    from ._exchange import Exchange, check_client
+
     if not isinstance(host, Host | str | None):
         check_client(host, "AsyncClient", _MODULE, "the function in ollama_fast")
     return Exchange(host, request, stream=stream)
@@ -173,6 +178,8 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
 
 
 def _chunks(response: httpx.Response) -> AsyncIterable[bytes]:
+    from ._exchange import is_raw
+
     # The stream itself: what aiter_raw() does beside gives nothing here, and costs as much as decoding a line.
     return cast("AsyncIterable[bytes]", response.stream) if is_raw(response) else response.aiter_bytes()
 

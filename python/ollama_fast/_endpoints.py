@@ -5,43 +5,47 @@ This is the only module that knows a path, a method or the name of a body field.
 for `from_` and `debug_render_only`, whose own are no names for a parameter.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _stream
 from ._images import seal, seal_message
 from ._request import Request
-from ._upload import Upload
-from .types import (
-    ChatResponse,
-    EmbeddingsResponse,
-    EmbedResponse,
-    Format,
-    GenerateResponse,
-    Image,
-    KeepAlive,
-    ListResponse,
-    Message,
-    ModelRecommendationsResponse,
-    Options,
-    ProcessResponse,
-    ProgressResponse,
-    ShowResponse,
-    StatusResponse,
-    SystemOneContent,
-    SystemOneQuestion,
-    SystemOneResponse,
-    Think,
-    Tool,
-    UserResponse,
-    VersionResponse,
-    WebFetchResponse,
-    WebSearchResponse,
-)
+
+if TYPE_CHECKING:
+    from ._upload import Upload
+    from .types import (
+        ChatResponse,
+        EmbeddingsResponse,
+        EmbedResponse,
+        Format,
+        GenerateResponse,
+        Image,
+        KeepAlive,
+        ListResponse,
+        Message,
+        ModelRecommendationsResponse,
+        Options,
+        ProcessResponse,
+        ProgressResponse,
+        ShowResponse,
+        StatusResponse,
+        SystemOneContent,
+        SystemOneQuestion,
+        SystemOneResponse,
+        Think,
+        Tool,
+        UserResponse,
+        VersionResponse,
+        WebFetchResponse,
+        WebSearchResponse,
+    )
 
 OLLAMA_COM = "https://ollama.com"
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = r"sha256:[0-9a-f]{64}"
 _BETWEEN_TOKENS = 120.0
 """Seconds that generate and chat may be silent between two parts."""
 
@@ -636,7 +640,7 @@ def _blob(digest: str) -> str:
     # Checked because it becomes part of a path.
     if not isinstance(digest, str):
         raise TypeError(f"digest must be a str, not {type(digest).__name__}")
-    if _DIGEST.fullmatch(digest) is None:
+    if re.fullmatch(_DIGEST, digest) is None:
         raise ValueError(f"digest must be 'sha256:' and 64 lower-case hexadecimal digits, not {digest!r}")
     return f"/api/blobs/{digest}"
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import EllipsisType
-from typing import Any, Final, TypeAlias, TypedDict
-from urllib.parse import quote, unquote
-
-from typing_extensions import Unpack
+from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
 from .errors import HostError
 
@@ -24,9 +20,10 @@ Auth: TypeAlias = str | tuple[str, str]
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
-_NAME = re.compile(r"[a-z0-9._-]+")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FORBIDDEN_IN_HEADERS = re.compile(r"[\r\n\0]")
+# Text, not compiled: most programs use few of them, and compiling takes longer than importing this module.
+_NAME = r"[a-z0-9._-]+"
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_FORBIDDEN_IN_HEADERS = r"[\r\n\0]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +190,7 @@ def _pairs(headers: Headers) -> tuple[tuple[str, str], ...]:
     for name, value in pairs:
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"the header {name!r} and its value must be str")
-        if _HEADER_NAME.fullmatch(name) is None:
+        if re.fullmatch(_HEADER_NAME, name) is None:
             raise ValueError(f"{name!r} is not the name of a header")
         if name.lower() in ("content-length", "transfer-encoding"):
             raise ValueError(f"the header {name!r} follows from each request's body")
@@ -211,7 +208,7 @@ def _check_auth(auth: Auth | None) -> Auth | None:
 
 def _check_value(value: str, what: str) -> None:
     # The value may be a secret, so it is not shown.
-    if _FORBIDDEN_IN_HEADERS.search(value) or not value.isascii():
+    if re.search(_FORBIDDEN_IN_HEADERS, value) or not value.isascii():
         raise ValueError(f"{what} holds a line break, a NUL or a character that is not ASCII")
 
 
@@ -226,6 +223,7 @@ def read(text: str, source: str) -> tuple[str, Auth | None]:
     port out of range, a scheme that is not HTTP, a query. Addresses that only a server can use, such as 0.0.0.0,
     become the loopback address.
     """
+    from urllib.parse import quote, unquote
 
     def refuse(why: str) -> HostError:
         shown = re.sub(r"(://|^).*@", r"\1...@", text, count=1, flags=re.DOTALL)  # credentials belong in no message
@@ -275,6 +273,9 @@ def _split_port(place: str, refuse: Callable[[str], HostError]) -> tuple[str, st
 
 def _address(address: str, refuse: Callable[[str], HostError]) -> str:
     if address.startswith("["):
+        import ipaddress
+        from urllib.parse import quote
+
         literal, _, zone = address[1:-1].partition("%")
         try:
             number = ipaddress.IPv6Address(literal)
@@ -291,7 +292,7 @@ def _address(address: str, refuse: Callable[[str], HostError]) -> str:
             name = name.encode("idna").decode("ascii")
         except UnicodeError as exc:
             raise refuse(f"{address!r} is not a domain name") from exc
-    if _NAME.fullmatch(name) is None:
+    if re.fullmatch(_NAME, name) is None:
         raise refuse(f"{address!r} is neither a name nor an address")
     return name
 
@@ -315,6 +316,8 @@ def is_loopback(url: str) -> bool:
     name = origin(url).partition("://")[2].rpartition(":")[0]
     if name == "localhost" or name.endswith(".localhost"):
         return True
+    import ipaddress
+
     try:
         return ipaddress.ip_address(name.strip("[]").partition("%")[0]).is_loopback
     except ValueError:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _core
-from .types import Image
+
+if TYPE_CHECKING:
+    from .types import Image
 
 
 class Unencoded:
@@ -23,7 +24,8 @@ class Unencoded:
         """Read the image if it is a file, and give it in base64."""
         image = self._image
         if isinstance(image, os.PathLike):
-            return _core.encode_base64(Path(image).read_bytes())
+            with open(image, "rb") as file:  # noqa: PTH123 - pathlib takes long to import
+                return _core.encode_base64(file.read())
         return _core.encode_base64(bytes(image))
 
 

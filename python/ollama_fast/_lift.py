@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any, Final, ParamSpec, TypeVar, get_args
+from typing import Any, Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def face(
     Args:
         run: The lifted function.
 
-        build: A builder of a Request or of Steps, whose annotations are no strings.
+        build: A builder of a Request or of Steps, whose annotations are strings.
 
         name: The public name, if it is not the builder's.
 
@@ -43,10 +43,11 @@ def face(
         gives: The class that *run* returns of what the builder's answer is, if it is not that answer itself.
     """
     signature = inspect.signature(build)
-    answer = get_args(signature.return_annotation)[-1]
-    shown = answer if gives is None else _Annotation(f"{gives}[{answer.__name__}]")
+    answer = str(signature.return_annotation).partition("[")[2].removesuffix("]")
+    shown = _Annotation(answer if gives is None else f"{gives}[{answer}]")
+    parameters = [p.replace(annotation=_Annotation(p.annotation)) for p in signature.parameters.values()]
     host = inspect.Parameter("host", inspect.Parameter.POSITIONAL_ONLY, annotation=_Annotation(_HOSTS[module]))
-    public = signature.replace(parameters=[host, *signature.parameters.values()], return_annotation=shown)
+    public = signature.replace(parameters=[host, *parameters], return_annotation=shown)
     run.__name__ = run.__qualname__ = name or build.__name__ + ("" if gives is None else "_stream")
     run.__module__ = module
     run.__doc__ = build.__doc__

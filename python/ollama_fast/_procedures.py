@@ -1,16 +1,21 @@
 """Calls that need several requests: pure functions, from arguments to Steps."""
 
-import os
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import _endpoints, _upload
+from . import _endpoints
 from ._steps import Steps, ask, run_all, tell
-from ._upload import Files, Upload
 from .errors import OllamaError
-from .types import Message, ProgressResponse
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    from ._upload import Files
+    from .types import Message, ProgressResponse
 
 
 def is_running() -> Steps[bool]:
@@ -38,7 +43,9 @@ def create_blob(path: str | os.PathLike[str], *, digest: str | None = None) -> S
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#push-a-blob
     """
-    upload = Upload.of(path)
+    from . import _upload
+
+    upload = _upload.Upload.of(path)
     if digest is None:
         (digest,) = yield from run_all(partial(_upload.digest, path))
     there = yield from ask(_endpoints.has_blob(digest))
@@ -117,6 +124,8 @@ def create(
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#create-a-model
     """
+    from . import _upload
+
     body = {
         "from": from_,
         "template": template,
@@ -146,7 +155,9 @@ def _create(
     _endpoints.create_from(model, body, extra).encode(
         stream=False
     )  # a wrong argument is better found before an upload than after it
-    local = sorted({file for files in sets.values() for file in files.values() if isinstance(file, Path)})
+    from . import _upload
+
+    local = sorted({file for files in sets.values() for file in files.values() if not isinstance(file, str)})
     digests: dict[Path, str] = {}
     if local:
         found = yield from run_all(*(partial(_upload.digest, file) for file in local))
@@ -154,7 +165,7 @@ def _create(
         for file, digest in digests.items():
             yield from create_blob(file, digest=digest)
     uploaded = {
-        field: {name: digests[file] if isinstance(file, Path) else file for name, file in files.items()}
+        field: {name: digests[file] if not isinstance(file, str) else file for name, file in files.items()}
         for field, files in sets.items()
     }
     return (yield from ask(_endpoints.create_from(model, {**body, **uploaded}, extra)))

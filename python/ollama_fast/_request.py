@@ -6,10 +6,8 @@ Nothing here opens a socket, so everything here is tested with bytes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
 from . import _core, errors
@@ -165,7 +163,7 @@ def check(part: Any, key: str | None, context: Context, status: int = 200) -> er
 
 
 def _unknown_shape(part: Any, context: Context) -> errors.DecodeError:
-    shown = _shorten(json.dumps(part, default=repr))
+    shown = _shorten(_json_text(part))
     return errors.DecodeError(context.say(f"the answer has not the shape of Ollama's: {shown}"), **context.facts())
 
 
@@ -258,7 +256,7 @@ def response_error(context: Context, status: int, body: bytes, *, names_model: b
         said = body.decode("utf-8", "replace").strip()
     if isinstance(said, dict) and "error" in said:
         return _said(context, said, status, names_model=names_model)
-    text = said if isinstance(said, str) else json.dumps(said)
+    text = said if isinstance(said, str) else _json_text(said)
     return _error(errors.ResponseError, context, status, _shorten(text))
 
 
@@ -266,19 +264,21 @@ def _said(context: Context, said: Part, status: int, *, names_model: bool = True
     message = said["error"]
     if isinstance(message, dict) and isinstance(message.get("message"), str):  # as gateways write it
         message = message["message"]
-    text = message if isinstance(message, str) else json.dumps(message)
-    if status == HTTPStatus.UNAUTHORIZED or "signin_url" in said:
+    text = message if isinstance(message, str) else _json_text(message)
+    if status == 401 or "signin_url" in said:
         return _error(errors.AuthenticationError, context, status, text, signin_url=said.get("signin_url"))
     # "404 page not found" is not JSON and does not come here: that is a path that the server does not know.
-    kind = errors.ModelNotFoundError if status == HTTPStatus.NOT_FOUND and names_model else errors.ResponseError
+    kind = errors.ModelNotFoundError if status == 404 and names_model else errors.ResponseError
     return _error(kind, context, status, text)
 
 
 def _error(
     kind: type[errors.ResponseError], context: Context, status: int, message: str, *, signin_url: str | None = None
 ) -> errors.ResponseError:
-    if status == HTTPStatus.UNAUTHORIZED:
+    if status == 401:
         kind = errors.AuthenticationError
+    from http import HTTPStatus
+
     try:
         phrase = f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
@@ -287,13 +287,19 @@ def _error(
     text = context.say(f"error: {what}" if status < 300 else f"{phrase}: {what}")
     if signin_url:
         text += f" (sign in at {signin_url})"
-    if status == HTTPStatus.UNAUTHORIZED and context.key_withheld:
+    if status == 401 and context.key_withheld:
         text += " (OLLAMA_API_KEY was not sent: this host is neither ollama.com nor the one in OLLAMA_HOST;"
         text += " give it by name, Host(url, auth=key))"
     error = kind(text, status=status, message=message, **context.facts())
     if isinstance(error, errors.AuthenticationError):
         error.signin_url = signin_url
     return error
+
+
+def _json_text(value: Any) -> str:
+    import json
+
+    return json.dumps(value, default=repr)
 
 
 def _shorten(text: str) -> str:

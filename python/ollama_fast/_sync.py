@@ -10,10 +10,8 @@ from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
-from ._exchange import Exchange, check_client, is_raw
 from ._host import Host
 from ._lift import build_for, face
-from ._pool import Connection
 from ._request import Parts, Request
 from ._steps import Course, Effect, Run, Steps, Tell
 from ._stream import Memory, Newest, Part
@@ -21,6 +19,9 @@ from .errors import OllamaError, StreamClosedError
 
 if TYPE_CHECKING:
     import httpx
+
+    from ._exchange import Exchange
+    from ._pool import Connection
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,6 +66,8 @@ def close(host: Host | str | None = None, /) -> None:
 
 
 def _connection(host: Host | str) -> Connection:
+    from ._pool import Connection
+
     known = Host.of(host)
     return Connection.to(known, known.url)
 
@@ -84,6 +87,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R]:
+    from ._exchange import Exchange, check_client
+
     if not isinstance(host, Host | str | None):
         check_client(host, "Client", _MODULE, "the function in ollama_fast.aio")
     return Exchange(host, request, stream=stream)
@@ -145,6 +150,8 @@ def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
 
 
 def _chunks(response: httpx.Response) -> Iterable[bytes]:
+    from ._exchange import is_raw
+
     # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
     return cast("Iterable[bytes]", response.stream) if is_raw(response) else response.iter_bytes()
 

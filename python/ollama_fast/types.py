@@ -6,13 +6,12 @@ Durations are integers in nanoseconds, times are RFC 3339 text. What may be sent
 message can be sent back as it is.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NotRequired, Required, TypeAlias, TypedDict
+from typing import Any, Literal, NotRequired, Required, TypeAlias
 
-from typing_extensions import ReadOnly
+# Not those of typing: they forget, or do not know, what is required and read-only before Python 3.13.
+from typing_extensions import ReadOnly, TypedDict
 
 __all__ = [
     "ChatResponse",
@@ -133,12 +132,12 @@ class Options(TypedDict, total=False):
 class ToolProperty(TypedDict, total=False):
     """The schema of one argument. The server passes on these keywords only (and all of what stands below `items`)."""
 
-    anyOf: Sequence[ToolProperty]
+    anyOf: Sequence["ToolProperty"]
     type: str | Sequence[str]
     items: Any
     description: str
     enum: Sequence[Any]
-    properties: Mapping[str, ToolProperty]
+    properties: Mapping[str, "ToolProperty"]
     required: Sequence[str]
 
 
