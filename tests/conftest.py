@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 import ollama_fast
 from colours import BOTH, EVERY, Colour
+
+hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is not a failure
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(params=EVERY, ids=str)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,8 @@ def test_the_environment_is_read_as_expected(case: dict[str, Any], monkeypatch: 
 
 @pytest.mark.parametrize("case", BAD, ids=input_of)
 def test_a_host_error_says_what_was_given(case: dict[str, Any]) -> None:
-    for make in (Host, Host.of):
+    ways: list[Callable[[str], Host]] = [Host, Host.of]
+    for make in ways:
         with pytest.raises(HostError) as caught:
             make(case["input"])
         assert repr(case["input"]) in str(caught.value)
@@ -71,9 +74,11 @@ def test_a_host_error_says_what_was_given(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", BAD, ids=input_of)
 def test_a_host_error_says_that_it_was_the_environment(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_HOST", case["input"])
-    for host in (lambda: Host.from_env({"OLLAMA_HOST": case["input"]}), Host.from_env, lambda: Host.of(None)):
+    given = {"OLLAMA_HOST": case["input"]}
+    ways: list[Callable[[], Host]] = [partial(Host.from_env, given), Host.from_env, partial(Host.of, None)]
+    for make in ways:
         with pytest.raises(HostError) as caught:
-            host()
+            make()
         assert repr(case["input"]) in str(caught.value)
         assert "OLLAMA_HOST" in str(caught.value)
 
@@ -238,10 +243,17 @@ def test_the_timeout_that_nobody_gave_waits_for_the_model() -> None:
     assert Host().timeout == Timeout(connect=10.0, first_part=None, idle=...)
 
 
-@pytest.mark.parametrize("timeout", ["5", -1, float("nan"), Timeout(connect=-1)], ids=repr)
-def test_a_timeout_that_is_no_time_is_refused_at_once(timeout: Any) -> None:
-    with pytest.raises((TypeError, ValueError), match="timeout|seconds"):
-        Host("h", timeout=timeout)
+@pytest.mark.parametrize("time", ["5", -1, float("nan"), float("inf"), [1]], ids=repr)
+def test_a_timeout_that_is_no_time_is_refused_at_once(time: Any) -> None:
+    ways: list[Callable[[], object]] = [
+        partial(Host, "h", timeout=time),
+        partial(Host("h").with_options, timeout=time),
+        partial(Timeout, connect=time),
+        partial(Timeout, idle=time),
+    ]
+    for make in ways:
+        with pytest.raises((TypeError, ValueError), match=r"timeout|seconds"):
+            make()
 
 
 @pytest.mark.parametrize("url", [5, None, b"localhost", ["localhost"]], ids=repr)
@@ -307,6 +319,7 @@ NAMED = {**KEY, "OLLAMA_HOST": "https://gpu.example/ollama"}
         ("http://[::1]:11434", KEY, ("the-key", False)),
         ("http://localhost:1", KEY, ("the-key", False)),
         ("http://a.localhost:1", KEY, ("the-key", False)),
+        ("http://evillocalhost:1", KEY, (None, True)),
         ("http://localhost.evil.example:1", KEY, (None, True)),
         ("http://127.0.0.1.evil.example:1", KEY, (None, True)),
         ("https://gpu.example", KEY, (None, True)),

@@ -16,6 +16,7 @@ import ollama_fast
 from colours import Colour
 from ollama_fast import Host, Limits, aio
 from ollama_fast._pool import Connection
+from ollama_fast.errors import HostError
 from replay import Received, ReplayServer, replay
 
 VERSION = b'{"version":"1.2.3"}'
@@ -185,6 +186,17 @@ def test_a_forked_child_makes_its_own_connections(server: ReplayServer) -> None:
     """
     assert in_a_process(code, server.url) == "done"
     assert server.connections == 5  # a blocking and an asyncio one of the parent's, and one per child
+
+
+@pytest.mark.parametrize(
+    "host",
+    [Host("127.0.0.1", proxy="foo://x"), Host("https://127.0.0.1", verify="/nowhere/certificates.pem")],
+    ids=repr,
+)
+def test_settings_that_no_connection_can_be_made_with_are_a_host_error(both: Colour, host: Host) -> None:
+    for seen in (both.attempt("version", host), both.parts("chat_stream", host, "m")):
+        assert type(seen.error) is HostError
+        assert "127.0.0.1" in str(seen.error)
 
 
 # --- proxies ---------------------------------------------------------------------------------------------------------

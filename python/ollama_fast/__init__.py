@@ -62,13 +62,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # asyncio alone takes longer to import than all of this; both are for those who ask for them.
-    if name in ("aio", "types"):
-        from importlib import import_module
+if not TYPE_CHECKING:  # a type checker would take any name for one of the package
 
-        return import_module(f"{__name__}.aio")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        # asyncio alone takes longer to import than all of this; both are for those who ask for them.
+        if name in ("aio", "types"):
+            from importlib import import_module
+
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 generate = call(_endpoints.generate)

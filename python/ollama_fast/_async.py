@@ -75,7 +75,7 @@ async def _pool(connection: Connection) -> httpx.AsyncClient:
     if client is None:
         import httpx
 
-        client = pools.clients[connection] = httpx.AsyncClient(**connection.options())
+        client = pools.clients[connection] = connection.make(httpx.AsyncClient)
     return client
 
 

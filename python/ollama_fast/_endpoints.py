@@ -7,8 +7,9 @@ for `from_` and `debug_render_only`, whose own are no names for a parameter.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _stream
@@ -128,7 +129,7 @@ def generate(
             "suffix": suffix,
             "system": system,
             "template": template,
-            "context": context,
+            "context": _several(context, "context"),
             "raw": raw,
             "format": format,
             "images": seal(images),
@@ -137,8 +138,8 @@ def generate(
             "shift": shift,
             "logprobs": logprobs,
             "top_logprobs": top_logprobs,
-            "options": options,
-            "keep_alive": keep_alive,
+            "options": _finite(options),
+            "keep_alive": _finite(keep_alive),
             "_debug_render_only": debug_render_only,
         },
         extra,
@@ -213,8 +214,8 @@ def chat(
             "shift": shift,
             "logprobs": logprobs,
             "top_logprobs": top_logprobs,
-            "options": options,
-            "keep_alive": keep_alive,
+            "options": _finite(options),
+            "keep_alive": _finite(keep_alive),
             "_debug_render_only": debug_render_only,
         },
         extra,
@@ -262,11 +263,11 @@ def embed(
         "/api/embed",
         {
             "model": _name(model),
-            "input": input if isinstance(input, str) else list(input),
+            "input": _texts(input),
             "truncate": truncate,
             "dimensions": dimensions,
-            "options": options,
-            "keep_alive": keep_alive,
+            "options": _finite(options),
+            "keep_alive": _finite(keep_alive),
         },
         extra,
         key="embeddings",
@@ -300,7 +301,7 @@ def embeddings(
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#generate-embedding
     """
-    body = {"model": _name(model), "prompt": prompt, "options": options, "keep_alive": keep_alive}
+    body = {"model": _name(model), "prompt": prompt, "options": _finite(options), "keep_alive": _finite(keep_alive)}
     return Request("POST", "/api/embeddings", body, extra, key="embedding")
 
 
@@ -329,7 +330,7 @@ def systemone(
     Gives one answer per question, under the same names. Raises ModelNotFoundError, ResponseError, TransportError or
     DecodeError. Servers before 0.33 do not know this endpoint.
     """
-    body = {"model": _name(model), "state": state, "questions": questions, "keep_alive": keep_alive}
+    body = {"model": _name(model), "state": state, "questions": questions, "keep_alive": _finite(keep_alive)}
     return Request("POST", "/v1/systemone", body, extra, key="answers")
 
 
@@ -384,7 +385,7 @@ def show(
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#show-model-information
     """
-    body = {"model": _name(model), "verbose": verbose, "system": system, "options": options}
+    body = {"model": _name(model), "verbose": verbose, "system": system, "options": _finite(options)}
     return Request("POST", "/api/show", body, extra, key="details")
 
 
@@ -623,9 +624,17 @@ def _name(value: str, parameter: str = "model") -> str:
 def _several(values: Any, parameter: str) -> list[Any] | None:
     if values is None:
         return None
-    if isinstance(values, str | bytes | Mapping):
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         raise TypeError(f"{parameter} must be a sequence, not one {type(values).__name__}")
     return list(values)
+
+
+def _texts(given: Any) -> str | list[Any]:
+    if isinstance(given, str):
+        return given
+    if given is None:
+        raise TypeError("input must be a str or a sequence of them, not None")
+    return _several(given, "input") or []
 
 
 def _messages(messages: Any) -> list[Mapping[str, Any]]:
@@ -636,13 +645,26 @@ def _messages(messages: Any) -> list[Mapping[str, Any]]:
     return [seal_message(message) for message in found]
 
 
-def _blob(digest: str) -> str:
-    # Checked because it becomes part of a path.
+def _finite(value: Any) -> Any:
+    """Refuse a number that JSON has not, which would be sent as null."""
+    numbers = value.values() if isinstance(value, Mapping) else (value,)
+    for number in numbers:
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ValueError(f"{number} is no finite number, so JSON has no form for it")
+    return value
+
+
+def check_digest(digest: str) -> str:
+    """Give *digest* if it is one; it becomes a part of paths."""
     if not isinstance(digest, str):
         raise TypeError(f"digest must be a str, not {type(digest).__name__}")
     if re.fullmatch(_DIGEST, digest) is None:
         raise ValueError(f"digest must be 'sha256:' and 64 lower-case hexadecimal digits, not {digest!r}")
-    return f"/api/blobs/{digest}"
+    return digest
+
+
+def _blob(digest: str) -> str:
+    return f"/api/blobs/{check_digest(digest)}"
 
 
 def _nothing(_status: int, _body: bytes) -> None:

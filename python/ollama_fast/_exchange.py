@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import urljoin
 
 from . import _core, errors
-from ._host import Host, Timeout, api_key, origin
+from ._host import Host, Timeout, api_key
 from ._pool import Connection
 from ._request import Context, Parts, Request, answer, response_error
+from ._url import origin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._host import Host, Limits, is_loopback, origin
+from ._host import Host, Limits
+from ._url import is_loopback, origin
+from .errors import HostError
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
+
+C = TypeVar("C")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +32,18 @@ class Connection:
         """Give what makes a connection to *url* (the host's own, or where it sent us) with the host's settings."""
         return cls(origin(url), host.verify, host.proxy, host.limits)
 
-    def options(self) -> dict[str, Any]:
-        """Give the arguments for an httpx client."""
+    def make(self, kind: Callable[..., C]) -> C:
+        """
+        Make a client of *kind*, one of httpx's.
+
+        Raises HostError if a proxy, of the host or of the environment, or the certificates cannot be used.
+        """
+        try:
+            return kind(**self._options())
+        except (ValueError, ImportError, OSError) as exc:  # unknown proxy, no SOCKS support, no certificates
+            raise HostError(f"no connection to {self.origin} can be made with these settings: {exc}") from exc
+
+    def _options(self) -> dict[str, Any]:
         import httpx
 
         return {

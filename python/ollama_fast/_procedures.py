@@ -143,6 +143,9 @@ def create(
     }
     sets = {"files": files, "adapters": adapters, "draft_files": draft_files}
     named = {field: _upload.named(given) for field, given in sets.items() if given is not None}
+    for digest in (file for files_of_set in named.values() for file in files_of_set.values() if isinstance(file, str)):
+        _endpoints.check_digest(digest)
+    _endpoints.create_from(model, body, extra).encode(stream=False)  # better refused before an upload than after it
     return _create(model, body, named, extra)
 
 
@@ -152,9 +155,6 @@ def _create(
     sets: Mapping[str, Mapping[str, str | Path]],
     extra: Mapping[str, Any] | None,
 ) -> Steps[ProgressResponse]:
-    _endpoints.create_from(model, body, extra).encode(
-        stream=False
-    )  # a wrong argument is better found before an upload than after it
     from . import _upload
 
     local = sorted({file for files in sets.values() for file in files.values() if not isinstance(file, str)})

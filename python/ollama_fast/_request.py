@@ -79,6 +79,8 @@ class Request(Generic[R]):
         if self.memory is not None:
             fields["stream"] = stream
         if self.extra is not None:
+            if not isinstance(self.extra, Mapping):
+                raise TypeError(f"extra must be a mapping, not {type(self.extra).__name__}")
             if "stream" in self.extra:
                 raise ValueError("extra cannot hold 'stream': the name of the function says whether it streams")
             fields |= self.extra
@@ -89,7 +91,7 @@ class Request(Generic[R]):
         except orjson.JSONEncodeError as exc:
             cause = exc.__cause__ if isinstance(exc.__cause__, OSError | TypeError) else None
             if cause is not None:
-                raise cause from exc
+                raise cause from None
             raise TypeError(f"the arguments for {self.path} cannot be sent as JSON: {exc}") from exc
 
 
@@ -145,17 +147,26 @@ def answer(request: Request[R], context: Context, status: int, body: bytes) -> R
     part_error = check(found, request.key, context, status)
     if part_error is not None:
         raise part_error
-    if request.memory is not None and not is_last(found):
-        text = "the answer is not finished: it has neither done nor status success"
-        raise errors.IncompleteStreamError(context.say(text), **context.facts(), partial=found)
+    if request.memory is not None:
+        _check_whole(found, request.memory(), context)
     result: R = found
     return result
+
+
+def _check_whole(found: Any, memory: Memory, context: Context) -> None:
+    try:
+        memory.add(found)
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise _unknown_shape(found, context) from exc
+    if not is_last(found):
+        text = "the answer is not finished: it has neither done nor status success"
+        raise errors.IncompleteStreamError(context.say(text), **context.facts(), partial=found)
 
 
 def check(part: Any, key: str | None, context: Context, status: int = 200) -> errors.OllamaError | None:
     """Say what is wrong with a decoded answer or part, or None."""
     if isinstance(part, dict):
-        if "error" in part:
+        if part.get("error") is not None:
             return _said(context, part, _status(part, status))
         if key is None or key in part:
             return None
@@ -215,7 +226,7 @@ class Parts(Generic[R]):
     def take(self, line: Any) -> R:
         """Give the part that a decoded line is, or raise what it is instead."""
         try:
-            if "error" not in line:
+            if "error" not in line or line["error"] is None:
                 self._add(line)
                 part: R = line
                 return part

@@ -61,7 +61,7 @@ class _Pieces:
 
     def _merge_into(self, part: Part, holder: Part) -> None:
         if self._thinking:
-            holder["thinking"] = "".join(self._thinking)
+            holder["thinking"] = _joined(self._thinking)
         if self._tool_calls:
             holder["tool_calls"] = list(self._tool_calls)
         if self._logprobs:
@@ -76,7 +76,7 @@ class Generated(_Pieces):
     def add(self, part: Part, /) -> None:
         """Remember the pieces of *part*."""
         self._text.append(part["response"])
-        if len(part) != 4:  # not just model, created_at, response and done
+        if "thinking" in part or "tool_calls" in part or "logprobs" in part:
             self._add_rare(part, part)
         self.last = part
 
@@ -84,7 +84,7 @@ class Generated(_Pieces):
         """Give the answer so far."""
         if self.last is None:
             return None
-        answer = {**self.last, "response": "".join(self._text)}
+        answer = {**self.last, "response": _joined(self._text)}
         self._merge_into(answer, answer)
         return answer
 
@@ -98,7 +98,7 @@ class Chatted(_Pieces):
         """Remember the pieces of *part*."""
         message = part["message"]
         self._text.append(message["content"])
-        if len(message) != 2 or len(part) != 4:  # not just role and content; model, created_at, message and done
+        if "thinking" in message or "tool_calls" in message or "logprobs" in part:
             self._add_rare(part, message)
         self.last = part
 
@@ -106,10 +106,15 @@ class Chatted(_Pieces):
         """Give the answer so far."""
         if self.last is None:
             return None
-        message = {**self.last["message"], "content": "".join(self._text)}
+        message = {**self.last["message"], "content": _joined(self._text)}
         answer = {**self.last, "message": message}
         self._merge_into(answer, message)
         return answer
+
+
+def _joined(pieces: list[Any]) -> str:
+    # Gateways send null for no text. Nothing odd in a part may hide the error that the merged answer is for.
+    return "".join(piece for piece in pieces if isinstance(piece, str))
 
 
 def is_last(part: Part | None) -> bool:

@@ -48,7 +48,7 @@ def _pool(connection: Connection) -> httpx.Client:
 
     with _pools_lock:
         if connection not in _pools:
-            _pools[connection] = httpx.Client(**connection.options())
+            _pools[connection] = connection.make(httpx.Client)
         return _pools[connection]
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "EmbedResponse",
     "EmbeddingsResponse",
     "Format",
+    "GenerateResponse",
     "Image",
     "KeepAlive",
     "ListModel",

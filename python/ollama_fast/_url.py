@@ -1,0 +1,137 @@
+"""Text that people write for a host, and the URL that it becomes; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from .errors import HostError
+
+DEFAULT_PORT: Final = 11434
+
+Auth: TypeAlias = str | tuple[str, str]
+"""A str is a bearer token, a pair is a user name and a password."""
+
+# Text, not compiled: most programs use few of them, and compiling takes longer than importing this module.
+_NAME = r"[a-z0-9._-]+"
+
+
+def read(text: str, source: str) -> tuple[str, Auth | None]:
+    """
+    Turn what people write for a host into `scheme://address:port[/path]` and credentials.
+
+    The rules are those of Ollama's own client, except where it goes on with something that nobody can have meant: a
+    port out of range, a scheme that is not HTTP, a query. Addresses that only a server can use, such as 0.0.0.0,
+    become the loopback address.
+    """
+    from urllib.parse import unquote
+
+    def refuse(why: str) -> HostError:
+        shown = re.sub(r"(://|^).*@", r"\1...@", text, count=1, flags=re.DOTALL)  # credentials belong in no message
+        return HostError(f"{shown!r}, {source}, is not a host: {why}")
+
+    if not isinstance(text, str):
+        raise TypeError(f"a host's URL must be a str, not {type(text).__name__}")
+    trimmed = text.strip().strip("\"'").strip()
+    scheme, has_scheme, rest = trimmed.partition("://")
+    if has_scheme:
+        scheme = scheme.lower()
+        if scheme not in ("http", "https"):
+            raise refuse(f"the scheme {scheme!r} is neither http nor https")
+        default_port = 443 if scheme == "https" else 80
+    else:
+        scheme, rest, default_port = "http", trimmed, DEFAULT_PORT
+        if re.match(r"https?:/", trimmed, re.IGNORECASE):
+            raise refuse("a scheme is followed by two slashes")
+    if "?" in rest or "#" in rest:
+        raise refuse("a host has no query and no fragment")
+
+    place, _, path = rest.partition("/")
+    if "@" in path and "@" not in place:
+        raise refuse("a '/' in a user name or password is written %2F, and an '@' in a path %40")
+    userinfo, _, place = place.rpartition("@")
+    address, port_text = _split_port(place, refuse)
+    if not has_scheme and address.lower() == "ollama.com" and not port_text:
+        scheme, default_port = "https", 443
+    if re.fullmatch(r"0*[0-9]{0,5}", port_text) is None or not 0 < int(port_text or default_port) < 65536:
+        raise refuse(f"the port {port_text!r} is not a number from 1 to 65535")
+
+    url = f"{scheme}://{_address(address, refuse)}:{int(port_text or default_port)}"
+    url += _path(path, refuse)
+    user, _, password = userinfo.partition(":")
+    return url, (unquote(user), unquote(password)) if userinfo else None
+
+
+def _path(path: str, refuse: Callable[[str], HostError]) -> str:
+    from urllib.parse import quote
+
+    segments = [segment for segment in path.split("/") if segment]
+    try:
+        return "".join("/" + quote(segment, safe="%:@!$&'()*+,;=~") for segment in segments)
+    except UnicodeEncodeError as exc:
+        raise refuse("its path is not Unicode text") from exc
+
+
+def _split_port(place: str, refuse: Callable[[str], HostError]) -> tuple[str, str]:
+    if place.startswith("["):
+        address, bracket, rest = place[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise refuse("the brackets of an IPv6 address do not match")
+        return f"[{address}]", rest[1:]
+    if place.count(":") > 1:  # an IPv6 address without brackets has no port
+        return f"[{place}]", ""
+    address, _, port = place.partition(":")
+    return address, port
+
+
+def _address(address: str, refuse: Callable[[str], HostError]) -> str:
+    if address.startswith("["):
+        import ipaddress
+
+        literal, _, zone = address[1:-1].partition("%")
+        try:
+            number = ipaddress.IPv6Address(literal)
+        except ValueError as exc:
+            raise refuse(f"{literal!r} is not an IPv6 address") from exc
+        compressed = "::1" if number.is_unspecified else number.compressed
+        zone = zone.removeprefix("25")
+        if zone and re.fullmatch(_NAME, zone, re.IGNORECASE) is None:
+            raise refuse(f"{zone!r} is not the name of a network interface")
+        return f"[{compressed}%25{zone}]" if zone else f"[{compressed}]"
+    if address in ("", "0.0.0.0"):  # noqa: S104 - what a server binds, never what a client reaches
+        return "127.0.0.1"
+    name = address.lower()
+    if not name.isascii():
+        try:
+            name = name.encode("idna").decode("ascii")
+        except UnicodeError as exc:
+            raise refuse(f"{address!r} is not a domain name") from exc
+    if re.fullmatch(_NAME, name) is None:
+        raise refuse(f"{address!r} is neither a name nor an address")
+    return name
+
+
+@lru_cache(maxsize=256)
+def origin(url: str) -> str:
+    """Give the `scheme://address:port` of a URL, with the port that people leave out."""
+    scheme, _, rest = url.lower().partition("://")
+    place = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    if not re.search(r":[0-9]+$", place):
+        place = f"{place.removesuffix(':')}:{443 if scheme == 'https' else 80}"
+    return f"{scheme}://{place}"
+
+
+@lru_cache(maxsize=256)
+def is_loopback(url: str) -> bool:
+    """Whether a URL names this machine."""
+    name = origin(url).partition("://")[2].rpartition(":")[0]
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(name.strip("[]").partition("%")[0]).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,206 @@
+"""Arguments that are files or bytes, and arguments that are refused before any I/O. No sockets."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ollama_fast import _endpoints as to
+from ollama_fast._request import Request
+from ollama_fast._upload import Upload
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+TOOL = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}
+HI = {"role": "user", "content": "hi"}
+
+
+def sent(request: Request[Any]) -> Any:
+    return json.loads(request.encode(stream=False))
+
+
+# --- images ----------------------------------------------------------------------------------------------------------
+
+IMAGE = bytes(range(256))
+BASE64 = base64.b64encode(IMAGE).decode()
+
+
+@pytest.mark.parametrize(
+    "image",
+    [IMAGE, bytearray(IMAGE), memoryview(IMAGE), memoryview(bytes(2 * len(IMAGE)))[::2], BASE64, "any text"],
+    ids=["bytes", "bytearray", "memoryview", "strided", "base64", "text"],
+)
+def test_an_image_is_sent_in_base64(image: Any) -> None:
+    expected = image if isinstance(image, str) else base64.b64encode(bytes(image)).decode()
+    ways: list[Any] = [[image], (image,), iter([image])]
+    for images in ways:
+        assert sent(to.generate("m", "p", images=images))["images"] == [expected]
+    message = {"role": "user", "content": "c", "images": [image]}
+    for request in (to.chat("m", [message]), to.create_from("m", {"messages": [message]}, None)):
+        assert sent(request)["messages"] == [{**message, "images": [expected]}]
+
+
+def test_an_image_file_is_read_when_the_request_is_encoded(tmp_path: Path) -> None:
+    file = tmp_path / "image.png"
+    requests: list[Request[Any]] = [to.generate("m", images=[file]), to.chat("m", [{"role": "user", "images": [file]}])]
+    file.write_bytes(IMAGE)
+    assert sent(requests[0])["images"] == [BASE64]
+    assert sent(requests[1])["messages"][0]["images"] == [BASE64]
+
+
+def test_an_image_file_that_is_not_there_is_the_systems_own_error(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.png"
+    for request in (to.generate("m", images=[missing]), to.chat("m", [{"role": "user", "images": [missing]}])):
+        with pytest.raises(FileNotFoundError, match=r"missing\.png"):
+            request.encode(stream=False)
+    with pytest.raises(OSError, match="directory"):
+        to.generate("m", images=[tmp_path]).encode(stream=False)
+
+
+def test_messages_without_images_keep_images_none() -> None:
+    assert sent(to.chat("m", [{"role": "user", "images": None}]))["messages"] == [{"role": "user", "images": None}]
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+NOT_A_MODEL: Any = [None, 5, b"m", ["m"], Path("m")]
+
+
+@pytest.mark.parametrize("model", NOT_A_MODEL, ids=repr)
+@pytest.mark.parametrize(
+    "build",
+    [to.generate, to.chat, to.embed, to.embeddings, to.show, to.delete, to.pull, to.push, to.web_search, to.web_fetch],
+)
+def test_a_name_that_is_no_str_is_a_type_error(build: Any, model: Any) -> None:
+    with pytest.raises(TypeError, match="must be a str, not"):
+        build(model)
+
+
+@pytest.mark.parametrize("name", ["", " ", "\n"])
+@pytest.mark.parametrize("build", [to.generate, to.chat, to.embed, to.show, to.delete, to.pull, to.web_search])
+def test_an_empty_name_is_a_value_error(build: Any, name: str) -> None:
+    with pytest.raises(ValueError, match="must not be empty"):
+        build(name)
+
+
+def test_both_names_of_a_copy_are_checked() -> None:
+    with pytest.raises(ValueError, match="source must not be empty"):
+        to.copy("", "b")
+    with pytest.raises(ValueError, match="destination must not be empty"):
+        to.copy("a", " ")
+    with pytest.raises(TypeError, match="destination must be a str"):
+        to.copy("a", None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"messages": "hi"}, "messages must be a sequence, not one str"),
+        ({"messages": HI}, "messages must be a sequence, not one dict"),
+        ({"messages": ["hi"]}, "a message must be a mapping with role and content, not str"),
+        ({"messages": [HI, None]}, "a message must be a mapping with role and content, not NoneType"),
+        ({"messages": [[("role", "user")]]}, "a message must be a mapping"),
+        ({"messages": 5}, "messages must be a sequence"),
+        ({"tools": TOOL}, "tools must be a sequence, not one dict"),
+        ({"tools": "f"}, "tools must be a sequence, not one str"),
+        ({"messages": [{"role": "user", "images": IMAGE}]}, r"images is a sequence of images, not one bytes"),
+        ({"messages": [{"role": "user", "images": [5]}]}, "an image is bytes, base64 text or a path, not int"),
+    ],
+)
+def test_arguments_of_chat_that_cannot_be_meant_are_type_errors(arguments: dict[str, Any], text: str) -> None:
+    with pytest.raises(TypeError, match=text):
+        to.chat("m", **arguments)
+
+
+@pytest.mark.parametrize(
+    "images", [IMAGE, bytearray(IMAGE), memoryview(IMAGE), "AAAA", Path("x")], ids=lambda x: type(x).__name__
+)
+def test_one_image_is_no_sequence_of_images(images: Any) -> None:
+    with pytest.raises(TypeError, match=r"write images=\[image\]"):
+        to.generate("m", images=images)
+
+
+@pytest.mark.parametrize("input", [b"text", {"a": "b"}, 5, None], ids=repr)
+def test_an_input_that_is_no_text_is_a_type_error(input: Any) -> None:
+    with pytest.raises(TypeError, match="input"):
+        to.embed("m", input)
+
+
+@pytest.mark.parametrize(
+    "digest",
+    [
+        "",
+        "0" * 64,
+        "sha256:" + "0" * 63,
+        "sha256:" + "0" * 65,
+        "sha256:" + "A" * 64,
+        "sha256-" + "0" * 64,
+        "SHA256:" + "0" * 64,
+        DIGEST + "\n",
+        DIGEST + "\r\nX-Evil: 1",
+        "sha256:../../../../api/delete",
+        "sha256:" + "0" * 61 + "/..",
+        "sha256:" + "٣" * 64,
+        "../" + DIGEST,
+    ],
+)
+def test_a_malformed_digest_is_a_value_error(digest: str) -> None:
+    for build in (to.has_blob, lambda digest: to.upload_blob(digest, Upload(Path("x"), 0))):
+        with pytest.raises(ValueError, match="digest must be"):
+            build(digest)
+
+
+def test_a_digest_that_is_no_str_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="digest must be a str, not bytes"):
+        to.has_blob(DIGEST.encode())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+# --- what has no form in JSON ----------------------------------------------------------------------------------------
+
+
+class Own:
+    """Something of the caller's."""
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ({1, 2}, "set"),
+        (Own(), "Own"),
+        (b"bytes", "bytes"),
+        (1j, "complex"),
+        ({"deep": [{"er": Own()}]}, "Own"),
+        (2**70, "64-bit"),
+        ({5: 1}, "[Kk]ey must be str"),
+        (os, "module"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_value_without_a_form_in_json_is_a_type_error_that_names_it(value: Any, named: str) -> None:
+    for request in (to.generate("m", options=value), to.generate("m", extra={"x": value})):
+        with pytest.raises(TypeError, match=named):
+            request.encode(stream=False)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_has_not_is_an_error_and_not_null(number: float) -> None:
+    with pytest.raises(ValueError, match=r"nan|inf"):
+        to.generate("m", keep_alive=number)
+    with pytest.raises(ValueError, match=r"nan|inf"):
+        to.chat("m", options={"temperature": number})
+
+
+def test_half_a_surrogate_pair_is_an_error_that_says_so() -> None:
+    for request in (to.generate("m", "a\ud800"), to.chat("m", [{"role": "user", "content": "\udfff"}])):
+        with pytest.raises((TypeError, ValueError), match="surrogate"):
+            request.encode(stream=False)
+
+
+@pytest.mark.parametrize("extra", [5, "think", [("think", True)]], ids=repr)
+def test_extra_that_is_no_mapping_is_a_type_error_that_says_so(extra: Any) -> None:
+    with pytest.raises(TypeError, match="extra"):
+        to.generate("m", extra=extra).encode(stream=False)

@@ -1,0 +1,239 @@
+"""What a stream remembers of its parts: merged, they are what the whole call would have given."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ollama_fast._stream import Chatted, Generated, Memory, Newest, is_last
+
+HEAD = {"model": "m", "created_at": "t"}
+METRICS = {"total_duration": 5, "eval_count": 2, "eval_duration": 4}
+DONE: Any = {"done": True, "done_reason": "stop", **METRICS}
+LIKELY = [{"token": "a", "logprob": -0.5, "top_logprobs": []}, {"token": "b", "logprob": -1}]
+
+
+def call(name: str) -> dict[str, Any]:
+    return {"id": f"call_{name}", "function": {"index": 0, "name": name, "arguments": {"x": 1}}}
+
+
+def text(response: str, **more: Any) -> dict[str, Any]:
+    return {**HEAD, "response": response, "done": False, **more}
+
+
+def says(content: str, *, message: Any = None, **more: Any) -> dict[str, Any]:
+    return {**HEAD, "message": {"role": "assistant", "content": content, **(message or {})}, "done": False, **more}
+
+
+GENERATED: list[tuple[list[dict[str, Any]], dict[str, Any]]] = [
+    ([text("a")], text("a")),
+    ([text("a"), text("b"), text("", **DONE)], text("ab", **DONE)),
+    ([text("a"), text("b", **DONE)], text("ab", **DONE)),
+    ([text("", thinking="x"), text("", thinking="y"), text("a"), text("", **DONE)], text("a", thinking="xy", **DONE)),
+    ([text("a", thinking="x"), text("b", **DONE)], text("ab", thinking="x", **DONE)),
+    ([text("a"), text("", tool_calls=[call("f")], **DONE)], text("a", tool_calls=[call("f")], **DONE)),
+    (
+        [text("", tool_calls=[call("f")]), text("", tool_calls=[call("g"), call("h")]), text("", **DONE)],
+        text("", tool_calls=[call("f"), call("g"), call("h")], **DONE),
+    ),
+    (
+        [text("a", logprobs=LIKELY[:1]), text("", logprobs=LIKELY[1:]), text("", **DONE)],
+        text("a", logprobs=LIKELY, **DONE),
+    ),
+    ([text("a", logprobs=None, tool_calls=None), text("b")], text("ab")),
+    ([text("a"), text("", context=[1, 2], **DONE)], text("a", context=[1, 2], **DONE)),
+    ([text("a", remote_model="r"), text("b", remote_model="r", new="key")], text("ab", remote_model="r", new="key")),
+    ([text("", _debug_info={"rendered_template": "t"})], text("", _debug_info={"rendered_template": "t"})),
+    ([{"response": "a"}, {"response": "b", "done": True}], {"response": "ab", "done": True}),
+    ([{"response": "a", "thinking": "x"}, {"response": "b"}], {"response": "ab", "thinking": "x"}),
+    (
+        [{"model": "m", "response": "a", "thinking": "x", "done": False}, text("b")],
+        text("ab", thinking="x"),
+    ),
+]
+
+CHATTED: list[tuple[list[dict[str, Any]], dict[str, Any]]] = [
+    ([says("a")], says("a")),
+    ([says("a"), says("b"), says("", **DONE)], says("ab", **DONE)),
+    ([says("a"), says("b", **DONE)], says("ab", **DONE)),
+    (
+        [says("", message={"thinking": "x"}), says("", message={"thinking": "y"}), says("a", **DONE)],
+        says("a", message={"thinking": "xy"}, **DONE),
+    ),
+    (
+        [says("a"), says("b", message={"thinking": "x", "tool_calls": [call("f")]}, **DONE)],
+        says("ab", message={"thinking": "x", "tool_calls": [call("f")]}, **DONE),
+    ),
+    (
+        [
+            says("", message={"tool_calls": [call("f")]}),
+            says("", message={"tool_calls": [call("g")]}),
+            says("", **DONE),
+        ],
+        says("", message={"tool_calls": [call("f"), call("g")]}, **DONE),
+    ),
+    (
+        [says("a", logprobs=LIKELY[:1]), says("b", logprobs=LIKELY[1:]), says("", **DONE)],
+        says("ab", logprobs=LIKELY, **DONE),
+    ),
+    ([says("", logprobs=LIKELY), says("a", **DONE)], says("a", logprobs=LIKELY, **DONE)),
+    ([says("a", message={"tool_calls": None}, logprobs=None), says("b", **DONE)], says("ab", **DONE)),
+    (
+        [{"message": {"role": "assistant", "content": "a", "thinking": "x"}}, says("b")],
+        says("ab", message={"thinking": "x"}),
+    ),
+    ([{"message": {"content": "a"}}, {"message": {"content": "b"}}], {"message": {"content": "ab"}}),
+    (
+        [
+            {"message": {"role": "assistant", "content": "a"}, "logprobs": LIKELY, "done": False, "model": "m"},
+            says("b"),
+        ],
+        says("ab", logprobs=LIKELY),
+    ),
+]
+
+
+def merged(memory: Memory, parts: list[dict[str, Any]]) -> dict[str, Any] | None:
+    for part in parts:
+        memory.add(part)
+    return memory.merged()
+
+
+@pytest.mark.parametrize(("parts", "expected"), GENERATED)
+def test_parts_of_generate_merge_into_the_whole(parts: list[dict[str, Any]], expected: dict[str, Any]) -> None:
+    assert merged(Generated(), parts) == expected
+
+
+@pytest.mark.parametrize(("parts", "expected"), CHATTED)
+def test_parts_of_chat_merge_into_the_whole(parts: list[dict[str, Any]], expected: dict[str, Any]) -> None:
+    assert merged(Chatted(), parts) == expected
+
+
+def test_the_keys_of_a_merged_answer_stand_in_the_order_of_the_last_part() -> None:
+    answer = merged(Generated(), [text("a"), text("b", **DONE)])
+    assert list(answer or ()) == ["model", "created_at", "response", "done", "done_reason", *METRICS]
+
+
+def test_progress_is_its_newest_part() -> None:
+    parts: list[dict[str, Any]] = [
+        {"status": "pulling manifest"},
+        {"status": "pulling 1", "total": 5},
+        {"status": "success"},
+    ]
+    assert merged(Newest(), parts) == {"status": "success"}
+    assert merged(Newest(), parts[:2]) == {"status": "pulling 1", "total": 5}
+
+
+@pytest.mark.parametrize("kind", [Generated, Chatted, Newest])
+def test_nothing_came_is_none(kind: type[Memory]) -> None:
+    assert kind().merged() is None
+    assert kind().last is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts"),
+    [
+        (
+            Generated,
+            [text("a", thinking="x", tool_calls=[call("f")]), text("b", tool_calls=[call("g")], logprobs=LIKELY)],
+        ),
+        (Chatted, [says("a", message={"tool_calls": [call("f")]}), says("b", message={"tool_calls": [call("g")]})]),
+        (Newest, [{"status": "a"}, {"status": "b"}]),
+    ],
+)
+def test_merging_changes_no_part_and_can_be_done_again(kind: type[Memory], parts: list[dict[str, Any]]) -> None:
+    before = deepcopy(parts)
+    memory = kind()
+    first = merged(memory, parts)
+    assert parts == before
+    assert memory.last is parts[-1]
+    assert memory.merged() == first
+    assert first is not parts[-1]
+    for key in ("tool_calls", "logprobs"):
+        if first is not None and key in first:
+            first[key].append("more")
+            assert memory.merged() != first
+    assert parts == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        (Generated, {}),
+        (Generated, {"status": "x"}),
+        (Generated, []),
+        (Generated, None),
+        (Generated, "response"),
+        (Chatted, {}),
+        (Chatted, {"message": None}),
+        (Chatted, {"message": "content"}),
+        (Chatted, {"message": {}}),
+        (Newest, {}),
+        (Newest, 5),
+        (Newest, "status"),
+    ],
+)
+def test_a_part_of_another_shape_is_refused(kind: type[Memory], part: Any) -> None:
+    memory = kind()
+    with pytest.raises((KeyError, TypeError, AttributeError)):
+        memory.add(part)
+    assert memory.last is None
+
+
+@given(st.lists(st.tuples(st.text(), st.text(), st.lists(st.integers(), max_size=2)), min_size=1))
+def test_everything_adds_up(pieces: list[tuple[str, str, list[int]]]) -> None:
+    expected: dict[str, Any] = {"response": "".join(piece for piece, _, _ in pieces)}
+    thinking = "".join(thought for _, thought, _ in pieces)
+    calls: list[Any] = [call for _, _, several in pieces for call in several]
+    rare = {key: value for key, value in (("thinking", thinking), ("tool_calls", calls)) if value}
+    answer = merged(
+        Generated(),
+        [
+            {"response": piece}
+            | ({"thinking": thought} if thought else {})
+            | ({"tool_calls": several} if several else {})
+            for piece, thought, several in pieces
+        ],
+    )
+    assert answer == expected | rare
+    said = merged(
+        Chatted(),
+        [
+            {
+                "message": {"role": "assistant", "content": piece}
+                | ({"thinking": thought} if thought else {})
+                | ({"tool_calls": several} if several else {})
+            }
+            for piece, thought, several in pieces
+        ],
+    )
+    assert said == {"message": {"role": "assistant", "content": expected["response"]} | rare}
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        (None, False),
+        ({}, False),
+        (text("a"), False),
+        (text("a", done=True), True),
+        (text("a", done_reason="stop"), True),
+        (text("a", done_reason=""), False),
+        (text("a", done_reason=None), False),
+        ({"response": "a", "done_reason": "length"}, True),
+        (text("", done=True, done_reason="load"), True),
+        (text("", _debug_info={"rendered_template": ""}), True),
+        (says("a"), False),
+        (says("a", done=True), True),
+        ({"status": "success"}, True),
+        ({"status": "SUCCESS"}, False),
+        ({"status": "pulling manifest"}, False),
+        ({"status": "pulling 1", "total": 5, "completed": 5}, False),
+    ],
+)
+def test_the_last_part_is_known(part: Any, expected: bool) -> None:
+    assert is_last(part) is expected
