@@ -8,7 +8,7 @@ pace.
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -53,7 +53,7 @@ def model_there() -> str | None:
 
 
 @contextmanager
-def recorded_server() -> Iterator[str]:
+def recorded_server() -> Generator[str]:
     """Start the server that replays the demo's exchanges; it belongs to the tests of the checkout."""
     tests = Path(__file__).parent.parent / "tests"
     sys.path.insert(0, str(tests))

@@ -16,7 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ollama_fast import Host, Limits, Timeout
-from ollama_fast._host import api_key, is_loopback, origin, read
+from ollama_fast._host import api_key
+from ollama_fast._url import is_loopback, origin, read
 from ollama_fast.errors import HostError
 
 CASES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("host-cases.json").read_text("utf-8"))

@@ -190,7 +190,7 @@ def test_a_forked_child_makes_its_own_connections(server: ReplayServer) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    [Host("127.0.0.1", proxy="foo://x"), Host("https://127.0.0.1", verify="/nowhere/certificates.pem")],
+    [Host("127.0.0.1", proxy="foo://x"), Host("https://127.0.0.1", verify="/nowhere.pem")],
     ids=repr,
 )
 def test_settings_that_no_connection_can_be_made_with_are_a_host_error(both: Colour, host: Host) -> None:
