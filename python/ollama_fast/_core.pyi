@@ -2,6 +2,8 @@
 
 from typing import Any, Final, Self, final
 
+__all__ = ["DEBUG", "LineDecoder", "__version__", "decode", "encode_base64"]
+
 __version__: Final[str]
 DEBUG: Final[bool]
 """Whether this is a build without optimisation, which nobody should measure."""
