@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from colours import Colour
 from ollama_fast import _stream, aio
 from ollama_fast.errors import ModelNotFoundError, ResponseError
+from real import safetensors
 from real.target import Genuine
 
 pytestmark = pytest.mark.real
@@ -229,7 +231,29 @@ def test_a_model_is_made_from_a_local_file(both: Colour, real: Genuine) -> None:
     both.whole("delete", real.url, name)
 
 
-def test_a_new_blob_of_98_megabytes_is_uploaded(both: Colour, real: Genuine, tmp_path: Any) -> None:
+def test_a_model_is_made_from_a_safetensors_folder_and_another_with_an_adapter(
+    both: Colour, real: Genuine, tmp_path: Path
+) -> None:
+    name = f"ollama-fast-test-folder-{both}"
+    safetensors.write_model(tmp_path / "model")
+    seen = both.parts("create_stream", real.url, name, files=tmp_path / "model")
+    assert seen.error is None
+    assert {"status": "converting model"} in seen.parts
+    shown = both.whole("show", real.url, name)
+    assert shown["details"]["family"] == "llama"
+    assert len(shown["tensors"]) == 12
+
+    adapted = f"{name}-adapted"
+    safetensors.write_adapter(tmp_path / "adapter")
+    seen = both.parts("create_stream", real.url, adapted, from_=name, adapters=tmp_path / "adapter")
+    assert seen.error is None
+    assert {"status": "converting adapter"} in seen.parts
+    assert "\nADAPTER " in both.whole("show", real.url, adapted)["modelfile"]
+    for made in (adapted, name):
+        both.whole("delete", real.url, made)
+
+
+def test_a_new_blob_of_98_megabytes_is_uploaded(both: Colour, real: Genuine, tmp_path: Path) -> None:
     real.need("gguf")
     assert real.gguf is not None
     file = tmp_path / "changed.gguf"
