@@ -188,10 +188,15 @@ def test_a_value_without_a_form_in_json_is_a_type_error_that_names_it(value: Any
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 def test_a_number_that_json_has_not_is_an_error_and_not_null(number: float) -> None:
-    with pytest.raises(ValueError, match=r"nan|inf"):
-        to.generate("m", keep_alive=number)
-    with pytest.raises(ValueError, match=r"nan|inf"):
-        to.chat("m", options={"temperature": number})
+    for request in (
+        to.generate("m", keep_alive=number),
+        to.chat("m", options={"temperature": number}),
+        to.chat("m", format={"anyOf": [{"minimum": number}]}),
+        to.generate("m", extra={"x": (1, number)}),
+    ):
+        with pytest.raises(ValueError, match=r"nan|inf"):
+            request.encode(stream=False)
+    assert sent(to.chat("m", format={"default": None, "const": "null"}))["format"] == {"default": None, "const": "null"}
 
 
 def test_half_a_surrogate_pair_is_an_error_that_says_so() -> None:

@@ -33,7 +33,7 @@ BODIES = [
     (400, b'{"error":{"message":"from a gateway","code":7}}', errors.ResponseError, "from a gateway"),
     (400, b'{"error":{"code":7}}', errors.ResponseError, '"code": 7'),
     (429, b'{"error":["a","b"]}', errors.ResponseError, '["a", "b"]'),
-    (500, b'{"error":null}', errors.ResponseError, "null"),
+    (500, b'{"error":null}', errors.ResponseError, "the server gave no reason"),
     (500, b'{"error":5}', errors.ResponseError, "5"),
     (500, b'{"message":"no error here"}', errors.ResponseError, "no error here"),
     (500, b'["a","list"]', errors.ResponseError, "list"),

@@ -56,7 +56,7 @@ class Server:
         if request.method == "GET":
             return True
         if request.upload is not None:
-            sent = b"".join(request.upload.pieces())
+            sent = b"".join(request.upload)
             assert request.upload.size == len(sent)
             assert path == f"blobs/{digest_of(sent)}"
             self.has.add(digest_of(sent))

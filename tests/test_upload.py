@@ -18,10 +18,10 @@ def test_a_file_is_sent_in_pieces_and_never_more_of_it_than_was_announced(tmp_pa
     file.write_bytes(b"x" * 2_500_000)
     upload = _upload.Upload.of(file)
     file.write_bytes(b"x" * 3_000_000)
-    assert [len(piece) for piece in upload.pieces()] == [1 << 20, 1 << 20, 2_500_000 - (2 << 20)]
+    assert [len(piece) for piece in upload] == [1 << 20, 1 << 20, 2_500_000 - (2 << 20)]
     empty = tmp_path / "empty"
     empty.touch()
-    assert list(_upload.Upload.of(empty).pieces()) == []
+    assert list(_upload.Upload.of(empty)) == []
 
 
 # --- which files of a folder make up a model -------------------------------------------------------------------------

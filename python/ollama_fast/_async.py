@@ -117,19 +117,32 @@ def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R
 
 
 async def _open(exchange: Exchange[Any]) -> httpx.Response:
+    exchange.begun = True
     while True:
         upload = exchange.request.upload
-        outgoing = exchange.outgoing(exchange.body if upload is None else _pieces(upload))
+        outgoing = exchange.outgoing(exchange.body if upload is None else _Pieces(upload))
         client = exchange.client or await _pool(exchange.connection)
-        response: httpx.Response = await client.send(outgoing, stream=True)
+        try:
+            response: httpx.Response = await client.send(outgoing, stream=True)
+        except RuntimeError:
+            if exchange.client is None and client.is_closed:
+                continue  # another task closed the pool just now; there is a new one
+            raise
         if not exchange.goes_on(response):
             exchange.has_head(response)
             return response
         await response.aclose()
 
 
-async def _pieces(upload: Upload) -> AsyncIterator[bytes]:
-    with closing(upload.pieces()) as pieces:
+class _Pieces:
+    """A file, read in a thread; as often as a client's auth wants it sent."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        # Not closed on cancellation, when a thread may still be reading: it ends with its last reference.
+        pieces = iter(self._upload)
         while piece := await asyncio.to_thread(next, pieces, b""):
             yield piece
 
@@ -137,13 +150,9 @@ async def _pieces(upload: Upload) -> AsyncIterator[bytes]:
 async def send(host: AnyHost, request: Request[R], /) -> R:
     """Do *request* and give its whole answer."""
     exchange = _exchange(host, request, stream=False)
-    import httpx
-
-    try:
+    with exchange.telling():
         async with aclosing(await _open(exchange)) as response:
             body = await response.aread()
-    except httpx.HTTPError as exc:
-        raise exchange.failure(exc) from exc
     return exchange.answer(response, body)
 
 
@@ -155,26 +164,22 @@ def receive(host: AnyHost, request: Request[R], /) -> Stream[R]:
 
 
 async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
-    import httpx
-
-    try:
+    with exchange.telling(parts):
         async with aclosing(exchange.response or await _open(exchange)) as response:
             if response.status_code >= 300:
                 raise exchange.error(response, await response.aread())
             feed, take = parts.feed, parts.take
-            async for chunk in _chunks(response):
-                for line in feed(chunk):
+            try:
+                async for chunk in _chunks(response):
+                    for line in feed(chunk):
+                        yield take(line)
+                for line in parts.close():
                     yield take(line)
-            for line in parts.close():
-                yield take(line)
+            except OllamaError:
+                raise
+            except (ValueError, EOFError) as exc:
+                raise parts.broken(exc) from exc
             parts.finish()
-    except OllamaError:
-        raise
-    except (ValueError, EOFError) as exc:
-        raise parts.broken(exc) from exc
-    except httpx.HTTPError as exc:
-        if not parts.complete:
-            raise exchange.failure(exc, parts) from exc
 
 
 def _chunks(response: httpx.Response) -> AsyncIterable[bytes]:
@@ -189,7 +194,8 @@ class Stream(Generic[R]):
     The parts of an answer, as they arrive.
 
     Iterate over it with `async for`, best in an `async with` block, which closes it. The request is sent at the first
-    `anext()`, or on entering the block.
+    `anext()`, or on entering the block; what takes several requests begins at the first `anext()`. It is closed by who
+    reads it.
     """
 
     __slots__ = ("__weakref__", "_closed", "_exchange", "_memory", "_parts")
@@ -223,14 +229,9 @@ class Stream(Generic[R]):
 
     async def __aenter__(self) -> Self:
         self._check_open()
-        exchange = self._exchange
-        if exchange is not None and exchange.response is None:
-            import httpx
-
-            try:
-                await _open(exchange)
-            except httpx.HTTPError as exc:
-                raise exchange.failure(exc) from exc
+        if self._exchange is not None and not self._exchange.begun:
+            with self._exchange.telling():
+                await _open(self._exchange)
         return self
 
     async def __aexit__(

@@ -7,7 +7,6 @@ for `from_` and `debug_render_only`, whose own are no names for a parameter.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -138,8 +137,8 @@ def generate(
             "shift": shift,
             "logprobs": logprobs,
             "top_logprobs": top_logprobs,
-            "options": _finite(options),
-            "keep_alive": _finite(keep_alive),
+            "options": options,
+            "keep_alive": keep_alive,
             "_debug_render_only": debug_render_only,
         },
         extra,
@@ -214,8 +213,8 @@ def chat(
             "shift": shift,
             "logprobs": logprobs,
             "top_logprobs": top_logprobs,
-            "options": _finite(options),
-            "keep_alive": _finite(keep_alive),
+            "options": options,
+            "keep_alive": keep_alive,
             "_debug_render_only": debug_render_only,
         },
         extra,
@@ -266,8 +265,8 @@ def embed(
             "input": _texts(input),
             "truncate": truncate,
             "dimensions": dimensions,
-            "options": _finite(options),
-            "keep_alive": _finite(keep_alive),
+            "options": options,
+            "keep_alive": keep_alive,
         },
         extra,
         key="embeddings",
@@ -301,7 +300,7 @@ def embeddings(
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#generate-embedding
     """
-    body = {"model": _name(model), "prompt": prompt, "options": _finite(options), "keep_alive": _finite(keep_alive)}
+    body = {"model": _name(model), "prompt": prompt, "options": options, "keep_alive": keep_alive}
     return Request("POST", "/api/embeddings", body, extra, key="embedding")
 
 
@@ -330,7 +329,7 @@ def systemone(
     Gives one answer per question, under the same names. Raises ModelNotFoundError, ResponseError, TransportError or
     DecodeError. Servers before 0.33 do not know this endpoint.
     """
-    body = {"model": _name(model), "state": state, "questions": questions, "keep_alive": _finite(keep_alive)}
+    body = {"model": _name(model), "state": state, "questions": questions, "keep_alive": keep_alive}
     return Request("POST", "/v1/systemone", body, extra, key="answers")
 
 
@@ -385,7 +384,7 @@ def show(
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#show-model-information
     """
-    body = {"model": _name(model), "verbose": verbose, "system": system, "options": _finite(options)}
+    body = {"model": _name(model), "verbose": verbose, "system": system, "options": options}
     return Request("POST", "/api/show", body, extra, key="details")
 
 
@@ -643,15 +642,6 @@ def _messages(messages: Any) -> list[Mapping[str, Any]]:
         if not isinstance(message, Mapping):
             raise TypeError(f"a message must be a mapping with role and content, not {type(message).__name__}")
     return [seal_message(message) for message in found]
-
-
-def _finite(value: Any) -> Any:
-    """Refuse a number that JSON has not, which would be sent as null."""
-    numbers = value.values() if isinstance(value, Mapping) else (value,)
-    for number in numbers:
-        if isinstance(number, float) and not math.isfinite(number):
-            raise ValueError(f"{number} is no finite number, so JSON has no form for it")
-    return value
 
 
 def check_digest(digest: str) -> str:

@@ -7,20 +7,22 @@ Besides `_pool` and the two drivers this is the only module that knows httpx.
 from __future__ import annotations
 
 import os
+import re
 import sys
+from contextlib import contextmanager
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import urljoin
 
 from . import _core, errors
-from ._host import Host, Timeout, api_key
+from ._host import Host, api_key
 from ._pool import Connection
 from ._request import Context, Parts, Request, answer, response_error
 from ._url import origin
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable
+    from collections.abc import AsyncIterable, Generator, Iterable
 
     import httpx
 
@@ -54,6 +56,8 @@ class Exchange(Generic[R]):
         """The caller's own client, or None."""
         self.response: httpx.Response | None = None
         """The response whose head is in, once it is."""
+        self.begun = False
+        """Whether the request was sent, or tried to be."""
         self.body = request.encode(stream=stream)
         self._stream = stream
         self._redirects = 0
@@ -125,7 +129,10 @@ class Exchange(Generic[R]):
             response.status_code in _KEEP_METHOD or (safe and response.status_code in _BECOME_GET)
         ):
             return False
-        target = urljoin(self.url, location)
+        try:
+            target = urljoin(self.url, location)
+        except ValueError:
+            return False
         if not target.startswith("https://" if self.url.startswith("https://") else ("http://", "https://")):
             return False  # above all, what was encrypted stays encrypted
         self._redirects += 1
@@ -147,16 +154,36 @@ class Exchange(Generic[R]):
 
     def answer(self, response: httpx.Response, body: bytes) -> R:
         """Turn the whole response into its answer."""
-        if response.status_code >= 300 and response.status_code not in self.request.accepts:
-            raise self.error(response, body)
-        return answer(self.request, self.context, response.status_code, body)
+        return answer(self.request, self.context, response.status_code, self._explained(response, body))
 
     def error(self, response: httpx.Response, body: bytes) -> errors.ResponseError:
         """Say what a response with an error status says went wrong."""
+        explained = self._explained(response, body)
+        return response_error(self.context, response.status_code, explained, names_model=self.request.model is not None)
+
+    def _explained(self, response: httpx.Response, body: bytes) -> bytes:
         location = response.headers.get("location")
-        if response.is_redirect and location is not None:
-            body = f"redirects to {location}, which is not followed; give that address as host".encode()
-        return response_error(self.context, response.status_code, body, names_model=self.request.model is not None)
+        if location is None or not response.is_redirect:
+            return body
+        if self._redirects == _MAX_REDIRECTS:
+            return f"more than {_MAX_REDIRECTS} redirects".encode()
+        shown = re.sub(r"(//)[^/]*@|[?#].*", r"\1", location, flags=re.DOTALL)  # secrets belong in no message
+        return f"redirects to {shown}, which is not followed; give that address as host".encode()
+
+    @contextmanager
+    def telling(self, parts: Parts[R] | None = None) -> Generator[None]:
+        """
+        Raise what httpx raises in the block as this package's errors.
+
+        Once the last part is there, what becomes of the connection is of no interest.
+        """
+        import httpx
+
+        try:
+            yield
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as exc:
+            if parts is None or not parts.complete:
+                raise self.failure(exc, parts) from exc
 
     def failure(self, exc: Exception, parts: Parts[R] | None = None) -> errors.OllamaError:
         """Say what httpx's *exc* means, as one of this package's errors."""
@@ -166,6 +193,8 @@ class Exchange(Generic[R]):
         if isinstance(exc, httpx.TimeoutException):
             return self._error(errors.TimeoutError, self._which_limit(exc, httpx), partial)
         said = str(exc) or type(exc).__name__
+        if isinstance(exc, httpx.LocalProtocolError):
+            said = "the request breaks the rules of HTTP"  # httpx's own words show the header, which may be a secret
         if isinstance(exc, httpx.ConnectError | httpx.ProxyError):
             hint = "is Ollama running there? (the first argument of a function is the host, not the model)"
             via = "" if self.client is not None or self._host.proxy is None else " through the host's proxy"
@@ -185,17 +214,23 @@ class Exchange(Generic[R]):
     def _which_limit(self, exc: httpx.TimeoutException, httpx: ModuleType) -> str:
         if self.client is not None:
             return f"the client's own timeout ran out ({type(exc).__name__})"
-        limits: Timeout = self._host.timeout
+        limits = self._host.timeout
         if isinstance(exc, httpx.ConnectTimeout):
-            return f"no connection within {limits.connect:g} s (Timeout.connect)"
+            return _ran_out("no connection", limits.connect, "Timeout.connect")
         if isinstance(exc, httpx.PoolTimeout):
             most = self._host.limits.max_connections
-            return f"none of the {most} connections became free within {limits.connect:g} s (Limits.max_connections)"
+            return _ran_out(f"none of the {most} connections became free", limits.connect, "Limits.max_connections")
         if isinstance(exc, httpx.WriteTimeout):
-            return f"the server took no more of the request for {limits.connect:g} s (Timeout.connect)"
+            return _ran_out("the server took no more of the request", limits.connect, "Timeout.connect")
         if self.response is None:
-            return f"no answer within {limits.first_part:g} s (Timeout.first_part)"
-        return f"no further part for {self._idle:g} s (Timeout.idle)"
+            return _ran_out("no answer", limits.first_part, "Timeout.first_part")
+        return _ran_out("no further part", self._idle, "Timeout.idle")
+
+
+def _ran_out(what: str, seconds: float | None, limit: str) -> str:
+    if seconds is None:  # the operating system has a patience of its own
+        return f"{what}: the operating system gave the connection up"
+    return f"{what} within {seconds:g} s ({limit})"
 
 
 def is_raw(response: httpx.Response) -> bool:

@@ -19,7 +19,7 @@ Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
 
 # Text, not compiled: most programs use few of them, and compiling takes longer than importing this module.
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_FORBIDDEN_IN_HEADERS = r"[\r\n\0]"
+_HEADER_VALUE = r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,8 @@ class Host:
         """
         Give this host with some settings changed, such as `host.with_options(timeout=30)`.
 
-        A number is each of the limits, and so also the time for a whole answer that is not streamed.
+        A number is each of the limits, and so also the time for a whole answer that is not streamed. Headers and
+        credentials go along with a new URL, unless that has credentials of its own.
         """
         if "url" in changes and "auth" not in changes:
             changes["auth"] = read(changes["url"], "given as host")[1] or self.auth
@@ -206,8 +207,8 @@ def _check_auth(auth: Auth | None) -> Auth | None:
 
 def _check_value(value: str, what: str) -> None:
     # The value may be a secret, so it is not shown.
-    if re.search(_FORBIDDEN_IN_HEADERS, value) or not value.isascii():
-        raise ValueError(f"{what} holds a line break, a NUL or a character that is not ASCII")
+    if value and re.fullmatch(_HEADER_VALUE, value) is None:
+        raise ValueError(f"{what} holds a line break or another control or non-ASCII character, or a space at an end")
 
 
 def api_key(url: str, environ: Mapping[str, str]) -> tuple[str | None, bool]:

@@ -38,9 +38,16 @@ class Connection:
 
         Raises HostError if a proxy, of the host or of the environment, or the certificates cannot be used.
         """
+        import httpx
+
         try:
             return kind(**self._options())
-        except (ValueError, ImportError, OSError) as exc:  # unknown proxy, no SOCKS support, no certificates
+        except (
+            ValueError,
+            ImportError,
+            OSError,
+            httpx.InvalidURL,
+        ) as exc:  # unknown proxy, no SOCKS support, no certificates
             raise HostError(f"no connection to {self.origin} can be made with these settings: {exc}") from exc
 
     def _options(self) -> dict[str, Any]:

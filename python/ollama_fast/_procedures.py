@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _endpoints
 from ._steps import Steps, ask, run_all, tell
-from .errors import OllamaError
+from .errors import HostError, OllamaError
 
 if TYPE_CHECKING:
     import os
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 def is_running() -> Steps[bool]:
     """
-    Ask whether Ollama answers at the host; no error of the exchange is raised.
+    Ask whether Ollama answers at the host; no error of the exchange is raised, only HostError if there is no such host.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md
     """
     try:
         return (yield from ask(_endpoints.root()))
+    except HostError:
+        raise
     except OllamaError:
         return False
 

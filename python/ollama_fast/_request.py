@@ -87,12 +87,15 @@ class Request(Generic[R]):
         import orjson
 
         try:
-            return orjson.dumps(fields, default=_json_form)
+            body = orjson.dumps(fields, default=_json_form)
         except orjson.JSONEncodeError as exc:
             cause = exc.__cause__ if isinstance(exc.__cause__, OSError | TypeError) else None
             if cause is not None:
                 raise cause from None
             raise TypeError(f"the arguments for {self.path} cannot be sent as JSON: {exc}") from exc
+        if b"null" in body:
+            _refuse_infinite(fields)
+        return body
 
 
 def _json_form(value: object) -> object:
@@ -109,6 +112,17 @@ class Facts(TypedDict):
     method: str
     url: str
     model: str | None
+
+
+def _refuse_infinite(value: object) -> None:
+    # JSON has no form for these numbers, and orjson writes null, which Ollama takes for its own default.
+    if isinstance(value, float) and value - value != 0:
+        raise ValueError(f"{value} has no JSON form: it is no finite number")
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            _refuse_infinite(item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +289,7 @@ def _said(context: Context, said: Part, status: int, *, names_model: bool = True
     message = said["error"]
     if isinstance(message, dict) and isinstance(message.get("message"), str):  # as gateways write it
         message = message["message"]
-    text = message if isinstance(message, str) else _json_text(message)
+    text = message if isinstance(message, str) else "" if message is None else _json_text(message)
     if status == 401 or "signin_url" in said:
         return _error(errors.AuthenticationError, context, status, text, signin_url=said.get("signin_url"))
     # "404 page not found" is not JSON and does not come here: that is a path that the server does not know.

@@ -95,11 +95,16 @@ def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R
 
 
 def _open(exchange: Exchange[Any]) -> httpx.Response:
+    exchange.begun = True
     while True:
-        upload = exchange.request.upload
-        outgoing = exchange.outgoing(exchange.body if upload is None else upload.pieces())
+        outgoing = exchange.outgoing(exchange.body if exchange.request.upload is None else exchange.request.upload)
         client = exchange.client or _pool(exchange.connection)
-        response: httpx.Response = client.send(outgoing, stream=True)
+        try:
+            response: httpx.Response = client.send(outgoing, stream=True)
+        except RuntimeError:
+            if exchange.client is None and client.is_closed:
+                continue  # another thread closed the pool just now; there is a new one
+            raise
         if not exchange.goes_on(response):
             exchange.has_head(response)
             return response
@@ -109,13 +114,8 @@ def _open(exchange: Exchange[Any]) -> httpx.Response:
 def send(host: AnyHost, request: Request[R], /) -> R:
     """Do *request* and give its whole answer."""
     exchange = _exchange(host, request, stream=False)
-    import httpx
-
-    try:
-        with closing(_open(exchange)) as response:
-            body = response.read()
-    except httpx.HTTPError as exc:
-        raise exchange.failure(exc) from exc
+    with exchange.telling(), closing(_open(exchange)) as response:
+        body = response.read()
     return exchange.answer(response, body)
 
 
@@ -127,26 +127,21 @@ def receive(host: AnyHost, request: Request[R], /) -> Stream[R]:
 
 
 def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
-    import httpx
-
-    try:
-        with closing(exchange.response or _open(exchange)) as response:
-            if response.status_code >= 300:
-                raise exchange.error(response, response.read())
-            feed, take = parts.feed, parts.take
+    with exchange.telling(parts), closing(exchange.response or _open(exchange)) as response:
+        if response.status_code >= 300:
+            raise exchange.error(response, response.read())
+        feed, take = parts.feed, parts.take
+        try:
             for chunk in _chunks(response):
                 for line in feed(chunk):
                     yield take(line)
             for line in parts.close():
                 yield take(line)
-            parts.finish()
-    except OllamaError:
-        raise
-    except (ValueError, EOFError) as exc:
-        raise parts.broken(exc) from exc
-    except httpx.HTTPError as exc:
-        if not parts.complete:
-            raise exchange.failure(exc, parts) from exc
+        except OllamaError:
+            raise
+        except (ValueError, EOFError) as exc:
+            raise parts.broken(exc) from exc
+        parts.finish()
 
 
 def _chunks(response: httpx.Response) -> Iterable[bytes]:
@@ -161,7 +156,7 @@ class Stream(Generic[R]):
     The parts of an answer, as they arrive.
 
     Iterate over it, best in a `with` block, which closes it. The request is sent at the first `next()`, or on entering
-    the block.
+    the block; what takes several requests begins at the first `next()`. It is closed by who reads it.
     """
 
     __slots__ = ("__weakref__", "_closed", "_exchange", "_memory", "_parts")
@@ -195,14 +190,9 @@ class Stream(Generic[R]):
 
     def __enter__(self) -> Self:
         self._check_open()
-        exchange = self._exchange
-        if exchange is not None and exchange.response is None:
-            import httpx
-
-            try:
-                _open(exchange)
-            except httpx.HTTPError as exc:
-                raise exchange.failure(exc) from exc
+        if self._exchange is not None and not self._exchange.begun:
+            with self._exchange.telling():
+                _open(self._exchange)
         return self
 
     def __exit__(

@@ -23,7 +23,7 @@ class Upload:
         """Look at the file; raises OSError if it cannot be read."""
         return cls(Path(path), Path(path).stat().st_size)
 
-    def pieces(self) -> Generator[bytes]:
+    def __iter__(self) -> Generator[bytes]:
         """Read the file piece by piece, and never more than it was long when looked at."""
         left = self.size
         with self.path.open("rb") as file:

@@ -15,7 +15,9 @@ Auth: TypeAlias = str | tuple[str, str]
 """A str is a bearer token, a pair is a user name and a password."""
 
 # Text, not compiled: most programs use few of them, and compiling takes longer than importing this module.
-_NAME = r"[a-z0-9._-]+"
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,62})"
+_NAME = rf"{_LABEL}(?:\.{_LABEL})*\.?"
+_INTERFACE = r"[A-Za-z0-9._-]+"
 
 
 def read(text: str, source: str) -> tuple[str, Auth | None]:
@@ -97,7 +99,7 @@ def _address(address: str, refuse: Callable[[str], HostError]) -> str:
             raise refuse(f"{literal!r} is not an IPv6 address") from exc
         compressed = "::1" if number.is_unspecified else number.compressed
         zone = zone.removeprefix("25")
-        if zone and re.fullmatch(_NAME, zone, re.IGNORECASE) is None:
+        if zone and re.fullmatch(_INTERFACE, zone) is None:
             raise refuse(f"{zone!r} is not the name of a network interface")
         return f"[{compressed}%25{zone}]" if zone else f"[{compressed}]"
     if address in ("", "0.0.0.0"):  # noqa: S104 - what a server binds, never what a client reaches
