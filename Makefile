@@ -19,6 +19,7 @@ help:
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "the module venv is needed: apt-get install python3-venv"; exit 1; }
+	@echo "making $(VENV) with the tools of the project: a minute or two, once"
 	$(BIN)/python -m pip install -q --upgrade 'pip>=25.1'
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
@@ -26,6 +27,7 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(RUST)
+	@echo "building the Rust core: about a minute, once"
 	$(BIN)/maturin develop --quiet --release >/dev/null
 	touch $@
 
@@ -77,7 +79,7 @@ wheel: build
 	tests/smoke_wheel.sh $(BIN)/python dist/*.whl
 
 .PHONY: full  ## Run all of .ci/run's checks, and the suite on every CPython from 3.11 that is found
-full: test check test-real wheel
+full: test check demo test-real wheel
 	tests/every_python.sh dist/*.whl
 
 # --- figures --------------------------------------------------------------------------------------------------------

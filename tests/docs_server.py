@@ -47,8 +47,7 @@ class State:
     capabilities: dict[str, set[str]] = field(
         default_factory=lambda: {
             "smollm2": {"completion"},
-            "smollm2-tools": {"completion", "tools"},
-            "smollm2-think": {"completion", "thinking"},
+            "qwen3": {"completion", "thinking", "tools"},
             "gemma3": {"completion", "vision"},
         }
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from colours import Colour
-from ollama_fast.errors import ResponseError
+from ollama_fast.errors import DecodeError, ResponseError
 from replay import Received, replay
 
 SUCCESS = b'{"status":"success"}'
@@ -160,3 +160,40 @@ def test_a_big_file_is_sent_in_constant_memory(colour: str, tmp_path: Path) -> N
     grown = int(done.stdout)
     print(f"{colour}: 1 GiB sent, {grown} KiB more at the peak")
     assert grown < 32 * 1024
+
+
+def test_a_file_that_becomes_shorter_meanwhile_is_an_os_error(every: Colour, tmp_path: Path) -> None:
+    file = tmp_path / "m.gguf"
+    file.write_bytes(b"GGUF")
+
+    def respond(request: Received) -> Iterator[bytes]:
+        file.write_bytes(b"GG")
+        yield b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+
+    with replay(respond=respond) as server, pytest.raises(OSError, match="became shorter"):
+        every.whole("create_blob", server.url, file)
+
+
+def test_a_wrong_host_is_found_before_a_file_is_read(
+    both: Colour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashlib, "file_digest", None)
+    file = tmp_path / "m.gguf"
+    file.write_bytes(b"GGUF")
+    for host, error in ((5, TypeError), ("ftp://x", ValueError)):
+        with pytest.raises(error, match="host"):
+            both.whole("create", host, "m", files=file)
+        with pytest.raises(error, match="host"):
+            both.module.create_stream(host, "m", files=file)
+
+
+@pytest.mark.parametrize("function", ["copy", "delete", "signout"])
+def test_a_page_in_place_of_an_empty_answer_is_a_decode_error(every: Colour, function: str) -> None:
+    def respond(_request: Received) -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>"
+
+    arguments = {"copy": ("a", "b"), "delete": ("a",)}.get(function, ())
+    with replay(respond=respond) as server:
+        seen = every.attempt(function, server.url, *arguments)
+        assert type(seen.error) is DecodeError
+        assert "<html>" in str(seen.error)

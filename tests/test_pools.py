@@ -109,7 +109,8 @@ def in_a_process(code: str, url: str, *flags: str, **environ: str) -> str:
     """Run *code* in an interpreter of its own, with warnings as errors; give what it printed."""
     done = subprocess.run(
         [sys.executable, "-W", "error", *flags, "-c", textwrap.dedent(code)],
-        env={**os.environ, "OLLAMA_HOST": url, **environ},
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        | {"OLLAMA_HOST": url, **environ},
         capture_output=True,
         text=True,
         timeout=60,

@@ -41,7 +41,7 @@ def test_no_further_part(both: Colour) -> None:
         seen = both.parts("chat_stream", host, "m")
         assert len(seen.parts) == 1
         assert type(seen.error) is TimeoutError
-        assert "no further part for 0.2 s (Timeout.idle)" in str(seen.error)
+        assert "no further part within 0.2 s (Timeout.idle)" in str(seen.error)
         assert seen.partial == seen.error.partial == seen.parts[0]
 
 

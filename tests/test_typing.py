@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import os
 import re
@@ -13,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from ollama_fast import aio
 
 ROOT = Path(__file__).parents[1]
 API = (ROOT / "tests" / "typing" / "api.py").read_text("utf-8")
@@ -100,7 +103,7 @@ def test_a_wrong_statement_and_a_mistake_that_is_none_are_found(
 
 
 def test_every_function_is_stated_in_both_colours() -> None:
-    surface = (ROOT / "python" / "ollama_fast" / "aio.py").read_text("utf-8")
+    surface = inspect.getsource(aio)
     functions = re.findall(r"^(\w+) = ", surface.partition("]\n")[2], re.MULTILINE)
     assert len(functions) > 25
     for name in functions:

@@ -5,6 +5,7 @@ The first argument of every function says where Ollama is: a :class:`Host`, its 
 own, or None for what OLLAMA_HOST says.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _endpoints, _procedures
@@ -60,6 +61,10 @@ __all__ = [
     "web_search",
     "whoami",
 ]
+
+
+def __dir__() -> Sequence[str]:
+    return __all__
 
 
 if not TYPE_CHECKING:  # a type checker would take any name for one of the package

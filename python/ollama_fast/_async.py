@@ -108,11 +108,19 @@ if hasattr(os, "register_at_fork"):
 # --- requests --------------------------------------------------------------------------------------------------------
 
 
-def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R]:
-    from ._exchange import Exchange, check_client
+def _check(host: AnyHost) -> None:
+    if isinstance(host, Host | str | None):
+        Host.of(host)
+        return
+    from ._exchange import check_client
 
-    if not isinstance(host, Host | str | None):
-        check_client(host, "AsyncClient", _MODULE, "the function in ollama_fast")
+    check_client(host, "AsyncClient", _MODULE, "the function in ollama_fast")
+
+
+def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R]:
+    from ._exchange import Exchange
+
+    _check(host)
     return Exchange(host, request, stream=stream)
 
 
@@ -249,6 +257,7 @@ class Stream(Generic[R]):
 
 async def perform(host: AnyHost, steps: Steps[R], /) -> R:
     """Do *steps* and give what comes of them."""
+    _check(host)
     course = Course(steps)
     with closing(steps):
         while (effect := course.advance()) is not None:
@@ -259,6 +268,7 @@ async def perform(host: AnyHost, steps: Steps[R], /) -> R:
 
 def watch(host: AnyHost, steps: Steps[R], /) -> Stream[R]:
     """Do *steps* and give the parts of their answers, and what they tell, as they come."""
+    _check(host)
     memory = Newest()
     return Stream(_watch(host, steps, memory), memory)
 

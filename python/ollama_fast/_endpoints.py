@@ -641,6 +641,8 @@ def _messages(messages: Any) -> list[Mapping[str, Any]]:
     for message in found:
         if not isinstance(message, Mapping):
             raise TypeError(f"a message must be a mapping with role and content, not {type(message).__name__}")
+        if "role" not in message:
+            raise ValueError(f"a message must have a role: {list(message)} has none")
     return [seal_message(message) for message in found]
 
 
@@ -657,11 +659,13 @@ def _blob(digest: str) -> str:
     return f"/api/blobs/{check_digest(digest)}"
 
 
-def _nothing(_status: int, _body: bytes) -> None:
-    return None
+def _nothing(_status: int, body: bytes) -> None:
+    if body.strip() not in (b"", b"null"):  # signout says null; what says more is not Ollama
+        raise ValueError(f"the answer should be empty: {body[:120]!r}")
 
 
-def _found(status: int, _body: bytes) -> bool:
+def _found(status: int, body: bytes) -> bool:
+    _nothing(status, body)
     return status != 404
 
 

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
@@ -63,6 +64,13 @@ class Exchange(Generic[R]):
         self._redirects = 0
         self._timeout: dict[str, float | None] = {}
         self._host: Host
+        self._hint = "is Ollama running there?"
+        if request.origin is not None:
+            self._hint = "is there a way to the internet?"
+        elif isinstance(host, str):
+            self._hint += " (the first argument of a function is the host, not the model)"
+        elif host is None:
+            self._hint += " (the host is that of OLLAMA_HOST, or else this machine)"
         if isinstance(host, Host | str | None):
             self._host = Host.of(host)
             base = request.origin or self._host.url
@@ -139,6 +147,7 @@ class Exchange(Generic[R]):
         if origin(target) != origin(self.url):
             self._headers = _headers(self.request, None, (), stream=self._stream)
         self.url = target
+        self.context = replace(self.context, url=target.partition("?")[0])
         return True
 
     def has_head(self, response: httpx.Response) -> None:
@@ -196,9 +205,8 @@ class Exchange(Generic[R]):
         if isinstance(exc, httpx.LocalProtocolError):
             said = "the request breaks the rules of HTTP"  # httpx's own words show the header, which may be a secret
         if isinstance(exc, httpx.ConnectError | httpx.ProxyError):
-            hint = "is Ollama running there? (the first argument of a function is the host, not the model)"
             via = "" if self.client is not None or self._host.proxy is None else " through the host's proxy"
-            return self._error(errors.ConnectError, f"cannot connect{via}: {said}; {hint}", None)
+            return self._error(errors.ConnectError, f"cannot connect{via}: {_deepest(exc) or said}; {self._hint}", None)
         if isinstance(exc, httpx.DecodingError):
             return self._error(errors.DecodeError, f"the answer's content-encoding is broken: {said}", partial)
         if isinstance(exc, httpx.NetworkError | httpx.RemoteProtocolError):
@@ -225,6 +233,13 @@ class Exchange(Generic[R]):
         if self.response is None:
             return _ran_out("no answer", limits.first_part, "Timeout.first_part")
         return _ran_out("no further part", self._idle, "Timeout.idle")
+
+
+def _deepest(exc: BaseException) -> str:
+    # asyncio's connections hide the reason behind "All connection attempts failed".
+    while exc.__cause__ is not None:
+        exc = exc.__cause__
+    return str(exc.exceptions[0] if isinstance(exc, BaseExceptionGroup) else exc)
 
 
 def _ran_out(what: str, seconds: float | None, limit: str) -> str:

@@ -174,7 +174,11 @@ class Host:
 
 @lru_cache(maxsize=256)
 def _from_text(text: str) -> Host:
-    return Host(text)
+    try:
+        return Host(text)
+    except HostError as exc:
+        hint = "the first argument of a function is the host, not the model; None is the environment's"
+        raise HostError(f"{exc} ({hint})") from exc.__cause__
 
 
 @lru_cache(maxsize=16)

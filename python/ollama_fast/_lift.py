@@ -16,6 +16,11 @@ _HOSTS: Final = {
 }
 
 
+_HOST_DOC: Final = """\
+        host: Where Ollama is: a Host, its URL, an httpx client of your own, or None for what OLLAMA_HOST says.
+"""
+
+
 class _Annotation(str):
     """An annotation that shows itself without quotes, and that nothing has to import."""
 
@@ -50,9 +55,20 @@ def face(
     public = signature.replace(parameters=[host, *parameters], return_annotation=shown)
     run.__name__ = run.__qualname__ = name or build.__name__ + ("" if gives is None else "_stream")
     run.__module__ = module
-    run.__doc__ = build.__doc__
+    run.__doc__ = _doc(build.__doc__ or "", parts=gives is not None)
     run.__signature__ = public  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in public.parameters.values()} | {"return": shown}
+
+
+def _doc(doc: str, *, parts: bool) -> str:
+    """Add to *doc* what every function has: the host, and what a stream gives."""
+    first, _, rest = doc.partition("\n\n")
+    if parts:
+        first += "\n\n    Gives a Stream of the parts as they arrive: iterate over it, best in a `with` block."
+    before, has_args, arguments = rest.partition("    Args:\n")
+    if not has_args:
+        before, arguments = "", before
+    return f"{first}\n\n{before}    Args:\n{_HOST_DOC}\n{arguments}"
 
 
 def build_for(run: Callable[..., Any], build: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -61,6 +77,9 @@ def build_for(run: Callable[..., Any], build: Callable[P, T], /, *args: P.args, 
         return build(*args, **kwargs)
     except TypeError as exc:
         if "stream" not in kwargs:
+            own = f"{build.__name__}()"
+            if own != f"{run.__name__}()" and str(exc).startswith(own):  # as list() for list_models()
+                raise TypeError(f"{run.__name__}(){str(exc).removeprefix(own)}") from exc
             raise
         twin = run.__name__ if run.__name__.endswith("_stream") else f"{run.__name__}_stream"
         if not hasattr(sys.modules[run.__module__], twin):

@@ -103,7 +103,8 @@ def _json_form(value: object) -> object:
         return value.encode()
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"a {type(value).__name__} has no JSON form")
+    hint = "; a class can give its own schema as a dict" if isinstance(value, type) else ""
+    raise TypeError(f"a value of type {type(value).__name__} has no JSON form{hint}")
 
 
 class Facts(TypedDict):
@@ -152,7 +153,10 @@ def answer(request: Request[R], context: Context, status: int, body: bytes) -> R
     if status >= 300 and status not in request.accepts:
         raise response_error(context, status, body, names_model=request.model is not None)
     if request.decode is not None:
-        return request.decode(status, body)
+        try:
+            return request.decode(status, body)
+        except ValueError as exc:
+            raise errors.DecodeError(context.say(str(exc)), **context.facts()) from exc
     try:
         found = _core.decode(body)
     except ValueError as exc:

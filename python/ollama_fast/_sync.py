@@ -86,11 +86,19 @@ if hasattr(os, "register_at_fork"):
 # --- requests --------------------------------------------------------------------------------------------------------
 
 
-def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R]:
-    from ._exchange import Exchange, check_client
+def _check(host: AnyHost) -> None:
+    if isinstance(host, Host | str | None):
+        Host.of(host)
+        return
+    from ._exchange import check_client
 
-    if not isinstance(host, Host | str | None):
-        check_client(host, "Client", _MODULE, "the function in ollama_fast.aio")
+    check_client(host, "Client", _MODULE, "the function in ollama_fast.aio")
+
+
+def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R]:
+    from ._exchange import Exchange
+
+    _check(host)
     return Exchange(host, request, stream=stream)
 
 
@@ -210,6 +218,7 @@ class Stream(Generic[R]):
 
 def perform(host: AnyHost, steps: Steps[R], /) -> R:
     """Do *steps* and give what comes of them."""
+    _check(host)
     course = Course(steps)
     with closing(steps):
         while (effect := course.advance()) is not None:
@@ -220,6 +229,7 @@ def perform(host: AnyHost, steps: Steps[R], /) -> R:
 
 def watch(host: AnyHost, steps: Steps[R], /) -> Stream[R]:
     """Do *steps* and give the parts of their answers, and what they tell, as they come."""
+    _check(host)
     memory = Newest()
     return Stream(_watch(host, steps, memory), memory)
 

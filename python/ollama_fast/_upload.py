@@ -30,6 +30,10 @@ class Upload:
             while left > 0 and (piece := file.read(min(_PIECE, left))):
                 left -= len(piece)
                 yield piece
+        if left:
+            raise OSError(
+                f"{str(self.path)!r} became shorter while it was sent: {left} of {self.size} bytes are missing"
+            )
 
 
 def digest(path: str | os.PathLike[str]) -> str:

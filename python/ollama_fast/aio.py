@@ -1,5 +1,7 @@
 """The functions of :mod:`ollama_fast`, for asyncio: same names, same parameters, to be awaited or iterated over."""
 
+from collections.abc import Sequence
+
 from . import _endpoints, _procedures
 from ._async import Stream as Stream
 from ._async import call, procedure, procedure_stream, stream
@@ -37,6 +39,11 @@ __all__ = [
     "web_search",
     "whoami",
 ]
+
+
+def __dir__() -> Sequence[str]:
+    return __all__
+
 
 generate = call(_endpoints.generate)
 """Complete a prompt with a model, and give the whole answer."""
