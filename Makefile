@@ -47,12 +47,16 @@ test: build
 	$(BIN)/python -m pytest $(ARGS)
 	cargo test --quiet --no-default-features
 
+.PHONY: genuine  ## Build a genuine Ollama server into a cache, once, unless OLLAMA_HOST and OLLAMA_MODEL name one
+genuine:
+	@[ -n "$$OLLAMA_HOST" ] && [ -n "$$OLLAMA_MODEL" ] || PYTHON=$(PYTHON) tests/real/build.sh
+
 .PHONY: test-real  ## Run the tests marked `real`: against OLLAMA_HOST with OLLAMA_MODEL, or a server that is built here
-test-real: build
+test-real: build genuine
 	$(BIN)/python -m pytest -m real --timeout 900 --durations 5 tests/real $(ARGS)
 
 .PHONY: record  ## Record tests/exchanges anew from a genuine server that is built here
-record: build
+record: build genuine
 	$(BIN)/python tests/record.py
 
 .PHONY: check  ## Check format, lint, types, the stub and the Rust lints

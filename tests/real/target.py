@@ -22,6 +22,11 @@ class Genuine:
     registry: genuine.Registry | None = None
     log: Path | None = None
 
+    @property
+    def at_once(self) -> dict[str, bool]:
+        """Arguments that make the model answer without thinking, which a thinking one does by default."""
+        return {"think": False} if self.model == self.model_that_thinks else {}
+
     def need(self, *names: str) -> None:
         """Skip the test, and say why, if the server lacks something."""
         missing = [name for name in names if getattr(self, name) is None]
