@@ -4,6 +4,8 @@ use jiter::{FloatMode, JsonError, JsonErrorType, LinePosition, PartialMode, Pyth
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::quick;
+
 /// How much of a text that is not JSON an error shows, in bytes.
 const EXCERPT: usize = 120;
 
@@ -24,7 +26,10 @@ pub fn decode<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyAny>> 
 
 /// [`decode`] without the error's words, for those who have more to say.
 pub fn to_python<'py>(py: Python<'py>, data: &[u8]) -> Result<Bound<'py, PyAny>, JsonError> {
-    PARSER.python_parse(py, data)
+    match quick::object(py, data) {
+        Some(object) => Ok(object),
+        None => PARSER.python_parse(py, data),
+    }
 }
 
 /// Say what is wrong with `data`, where, and what it looks like.

@@ -1,6 +1,7 @@
 //! The Rust core of `ollama_fast`: it turns bytes into Python objects and decides nothing.
 
 pub mod ndjson;
+pub mod scan;
 
 #[cfg(feature = "python")]
 mod base64;
@@ -8,6 +9,8 @@ mod base64;
 mod json;
 #[cfg(feature = "python")]
 mod line_decoder;
+#[cfg(feature = "python")]
+mod quick;
 
 #[cfg(feature = "python")]
 #[pyo3::pymodule(gil_used = false)]
