@@ -17,7 +17,7 @@ _HOSTS: Final = {
 
 
 _HOST_DOC: Final = """\
-        host: Where Ollama is: a Host, its URL, an httpx client of your own, or None for what OLLAMA_HOST says.
+    host: Where Ollama is: a Host, its URL, an httpx client of your own, or None for what OLLAMA_HOST says.
 """
 
 
@@ -62,13 +62,13 @@ def face(
 
 def _doc(doc: str, *, parts: bool) -> str:
     """Add to *doc* what every function has: the host, and what a stream gives."""
-    first, _, rest = doc.partition("\n\n")
+    first, _, rest = inspect.cleandoc(doc).partition("\n\n")  # Python 3.13 has cleaned it already, 3.12 has not
     if parts:
-        first += "\n\n    Gives a Stream of the parts as they arrive: iterate over it, best in a `with` block."
-    before, has_args, arguments = rest.partition("    Args:\n")
+        first += "\n\nGives a Stream of the parts as they arrive: iterate over it, best in a `with` block."
+    before, has_args, arguments = rest.partition("Args:\n")
     if not has_args:
         before, arguments = "", before
-    return f"{first}\n\n{before}    Args:\n{_HOST_DOC}\n{arguments}"
+    return f"{first}\n\n{before}Args:\n{_HOST_DOC}\n{arguments}\n"
 
 
 def build_for(run: Callable[..., Any], build: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
