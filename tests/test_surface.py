@@ -170,7 +170,7 @@ def test_close_takes_a_host_or_none_in_both_colours() -> None:
 
 
 def test_streams_have_the_same_methods_but_for_their_colour() -> None:
-    blocking, asynchronous = ({n for n in vars(m.Stream) if not n.startswith("_")} for m in MODULES)
+    blocking, asynchronous = ({n for n in dir(m.Stream) if not n.startswith("_")} for m in MODULES)
     assert blocking == {"close", "partial"}
     assert asynchronous == {"aclose", "partial"}
     assert {"__iter__", "__next__", "__enter__", "__exit__"} <= set(vars(ollama_fast.Stream))

@@ -6,16 +6,17 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, closing
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from ._host import Host
+from ._host import Host, check
 from ._lift import build_for, face
 from ._request import Parts, Request
 from ._steps import Course, Effect, Run, Steps, Tell
-from ._stream import Memory, Newest, Part
-from .errors import OllamaError, StreamClosedError
+from ._stream import Memory, Newest, Reading
+from .errors import OllamaError
 
 if TYPE_CHECKING:
     import httpx
@@ -108,13 +109,7 @@ if hasattr(os, "register_at_fork"):
 # --- requests --------------------------------------------------------------------------------------------------------
 
 
-def _check(host: AnyHost) -> None:
-    if isinstance(host, Host | str | None):
-        Host.of(host)
-        return
-    from ._exchange import check_client
-
-    check_client(host, "AsyncClient", _MODULE, "the function in ollama_fast")
+_check = partial(check, wanted="AsyncClient", module=_MODULE, other="the function in ollama_fast")
 
 
 def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R]:
@@ -197,7 +192,7 @@ def _chunks(response: httpx.Response) -> AsyncIterable[bytes]:
     return cast("AsyncIterable[bytes]", response.stream) if is_raw(response) else response.aiter_bytes()
 
 
-class Stream(Generic[R]):
+class Stream(Reading, Generic[R]):
     """
     The parts of an answer, as they arrive.
 
@@ -206,13 +201,12 @@ class Stream(Generic[R]):
     reads it.
     """
 
-    __slots__ = ("__weakref__", "_closed", "_exchange", "_memory", "_parts")
+    __slots__ = ("__weakref__", "_exchange", "_parts")
 
     def __init__(self, parts: AsyncGenerator[R], memory: Memory, exchange: Exchange[Any] | None = None) -> None:
+        super().__init__(memory)
         self._parts = parts
-        self._memory = memory
         self._exchange = exchange
-        self._closed = False
 
     def __aiter__(self) -> AsyncIterator[R]:
         # The generator itself: a loop over it pays for no frame of ours per part.
@@ -230,11 +224,6 @@ class Stream(Generic[R]):
         if self._exchange is not None and self._exchange.response is not None:
             await self._exchange.response.aclose()  # where no part was ever asked for
 
-    @property
-    def partial(self) -> Part | None:
-        """The answer so far, merged from the parts that arrived; None before the first."""
-        return self._memory.merged()
-
     async def __aenter__(self) -> Self:
         self._check_open()
         if self._exchange is not None and not self._exchange.begun:
@@ -246,10 +235,6 @@ class Stream(Generic[R]):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StreamClosedError("the stream is closed: nothing more can be read from it")
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------

@@ -253,17 +253,6 @@ def is_raw(response: httpx.Response) -> bool:
     return not response.is_stream_consumed and "content-encoding" not in response.headers
 
 
-def check_client(client: object, wanted: str, module: str, other: str) -> None:
-    """Raise TypeError if *client* is neither a host nor a client of the colour that *wanted* names."""
-    import httpx
-
-    if isinstance(client, getattr(httpx, wanted)):
-        return
-    if isinstance(client, httpx.Client | httpx.AsyncClient):
-        raise TypeError(f"{module} takes an httpx.{wanted}; for an httpx.{type(client).__name__} call {other}")
-    raise TypeError(f"host must be a Host, a str, an httpx.{wanted} or None, not {type(client).__name__}")
-
-
 def _client_url(client: Any, request: Request[Any]) -> str:
     if request.origin is not None:
         return request.origin + request.path

@@ -172,6 +172,31 @@ class Host:
         return replace(self, **changes)  # type: ignore[arg-type]  # __init__ takes more than the fields hold
 
 
+def check(host: object, wanted: str, module: str, other: str) -> None:
+    """
+    Raise TypeError or HostError if *host* is neither one, nor a client of httpx.
+
+    Args:
+        host: What a caller gave.
+
+        wanted: The class of httpx's client that *module* takes.
+
+        module: The public module.
+
+        other: What to call with a client of the other colour.
+    """
+    if isinstance(host, Host | str | None):
+        Host.of(host)
+        return
+    import httpx
+
+    if isinstance(host, getattr(httpx, wanted)):
+        return
+    if isinstance(host, httpx.Client | httpx.AsyncClient):
+        raise TypeError(f"{module} takes an httpx.{wanted}; for an httpx.{type(host).__name__} call {other}")
+    raise TypeError(f"host must be a Host, a str, an httpx.{wanted} or None, not {type(host).__name__}")
+
+
 @lru_cache(maxsize=256)
 def _from_text(text: str) -> Host:
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeAlias
 
+from .errors import StreamClosedError
+
 Part: TypeAlias = dict[str, Any]
 
 
@@ -31,7 +33,7 @@ class Newest:
 
     def add(self, part: Part, /) -> None:
         """Remember *part* instead of the one before."""
-        part["status"]
+        part["status"]  # every one has it: a KeyError says that this is another shape
         self.last = part
 
     def merged(self) -> Part | None:
@@ -110,6 +112,25 @@ class Chatted(_Pieces):
         answer = {**self.last, "message": message}
         self._merge_into(answer, message)
         return answer
+
+
+class Reading:
+    """What a stream of either colour knows of itself, besides how to wait."""
+
+    __slots__ = ("_closed", "_memory")
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._closed = False
+
+    @property
+    def partial(self) -> Part | None:
+        """The answer so far, merged from the parts that arrived; None before the first."""
+        return self._memory.merged()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StreamClosedError("the stream is closed: nothing more can be read from it")
 
 
 def _joined(pieces: list[Any]) -> str:

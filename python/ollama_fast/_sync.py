@@ -7,15 +7,16 @@ import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
-from ._host import Host
+from ._host import Host, check
 from ._lift import build_for, face
 from ._request import Parts, Request
 from ._steps import Course, Effect, Run, Steps, Tell
-from ._stream import Memory, Newest, Part
-from .errors import OllamaError, StreamClosedError
+from ._stream import Memory, Newest, Reading
+from .errors import OllamaError
 
 if TYPE_CHECKING:
     import httpx
@@ -86,13 +87,7 @@ if hasattr(os, "register_at_fork"):
 # --- requests --------------------------------------------------------------------------------------------------------
 
 
-def _check(host: AnyHost) -> None:
-    if isinstance(host, Host | str | None):
-        Host.of(host)
-        return
-    from ._exchange import check_client
-
-    check_client(host, "Client", _MODULE, "the function in ollama_fast.aio")
+_check = partial(check, wanted="Client", module=_MODULE, other="the function in ollama_fast.aio")
 
 
 def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R]:
@@ -159,7 +154,7 @@ def _chunks(response: httpx.Response) -> Iterable[bytes]:
     return cast("Iterable[bytes]", response.stream) if is_raw(response) else response.iter_bytes()
 
 
-class Stream(Generic[R]):
+class Stream(Reading, Generic[R]):
     """
     The parts of an answer, as they arrive.
 
@@ -167,13 +162,12 @@ class Stream(Generic[R]):
     the block; what takes several requests begins at the first `next()`. It is closed by who reads it.
     """
 
-    __slots__ = ("__weakref__", "_closed", "_exchange", "_memory", "_parts")
+    __slots__ = ("__weakref__", "_exchange", "_parts")
 
     def __init__(self, parts: Generator[R], memory: Memory, exchange: Exchange[Any] | None = None) -> None:
+        super().__init__(memory)
         self._parts = parts
-        self._memory = memory
         self._exchange = exchange
-        self._closed = False
 
     def __iter__(self) -> Iterator[R]:
         # The generator itself: a loop over it pays for no frame of ours per part.
@@ -191,11 +185,6 @@ class Stream(Generic[R]):
         if self._exchange is not None and self._exchange.response is not None:
             self._exchange.response.close()  # where no part was ever asked for
 
-    @property
-    def partial(self) -> Part | None:
-        """The answer so far, merged from the parts that arrived; None before the first."""
-        return self._memory.merged()
-
     def __enter__(self) -> Self:
         self._check_open()
         if self._exchange is not None and not self._exchange.begun:
@@ -207,10 +196,6 @@ class Stream(Generic[R]):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StreamClosedError("the stream is closed: nothing more can be read from it")
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
