@@ -1,22 +1,41 @@
 //! The Rust core of `ollama_fast`: it turns bytes into Python objects and decides nothing.
 
+pub mod http;
 pub mod ndjson;
 pub mod scan;
 
+#[cfg(all(feature = "python", unix))]
+mod asyncio;
 #[cfg(feature = "python")]
 mod base64;
+#[cfg(all(feature = "python", unix))]
+mod blocking;
+#[cfg(feature = "python")]
+mod failure;
+#[cfg(all(feature = "python", unix))]
+mod incoming;
 #[cfg(feature = "python")]
 mod json;
 #[cfg(feature = "python")]
 mod line_decoder;
+#[cfg(all(feature = "python", unix))]
+mod outgoing;
+#[cfg(feature = "python")]
+mod parts;
 #[cfg(feature = "python")]
 mod quick;
 
 #[cfg(feature = "python")]
 #[pyo3::pymodule(gil_used = false)]
 mod _core {
+    #[cfg(unix)]
+    #[pymodule_export]
+    use super::asyncio::{Arrived, AsyncPool, AsyncReply, ReadinessSet, Wait};
     #[pymodule_export]
     use super::base64::encode_base64;
+    #[cfg(unix)]
+    #[pymodule_export]
+    use super::blocking::{Pool, Reply};
     #[pymodule_export]
     use super::json::decode;
     #[pymodule_export]

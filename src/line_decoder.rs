@@ -1,10 +1,9 @@
-//! Chunks of bytes to decoded parts: the splitter and the JSON decoder together, as Python sees them.
+//! Chunks of bytes to decoded parts, for bytes that another transport received.
 
-use pyo3::exceptions::{PyEOFError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::json;
 use crate::ndjson::Lines;
+use crate::parts;
 
 /// Turn the chunks of an NDJSON body into one Python object per line.
 #[pyclass(module = "ollama_fast._core")]
@@ -42,19 +41,6 @@ impl LineDecoder {
     }
 
     fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(line) = self.lines.next_line() else {
-            return Ok(None);
-        };
-        match json::to_python(py, line) {
-            Ok(part) => Ok(Some(part)),
-            Err(error) => {
-                let what = json::describe(line, &error);
-                let text = format!("line {}: {what}", self.lines.line_number());
-                if self.lines.is_unfinished() && json::is_cut_off(&error) {
-                    return Err(PyEOFError::new_err(text));
-                }
-                Err(PyValueError::new_err(text))
-            }
-        }
+        parts::next(py, &mut self.lines)
     }
 }

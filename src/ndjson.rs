@@ -28,6 +28,11 @@ pub struct Lines {
 impl Lines {
     /// Take over the bytes of `chunk`.
     pub fn feed(&mut self, chunk: &[u8]) {
+        self.room().extend_from_slice(chunk);
+    }
+
+    /// The buffer, to append bytes to and for nothing else: what was taken from it is moved out first.
+    pub fn room(&mut self) -> &mut Vec<u8> {
         if self.start == self.buffer.len() {
             self.buffer.clear();
             self.searched = 0;
@@ -37,7 +42,36 @@ impl Lines {
             self.searched = self.searched.saturating_sub(self.start);
             self.start = 0;
         }
-        self.buffer.extend_from_slice(chunk);
+        &mut self.buffer
+    }
+
+    /// Take over all bytes of `chunk`, which is empty afterwards; without a copy if nothing is left here.
+    pub fn feed_all(&mut self, chunk: &mut Vec<u8>) {
+        let room = self.room();
+        if room.is_empty() {
+            mem::swap(room, chunk);
+        } else {
+            room.append(chunk);
+        }
+    }
+
+    /// Take all bytes that are left, lines or not.
+    pub fn take_bytes(&mut self) -> &[u8] {
+        let start = mem::replace(&mut self.start, self.buffer.len());
+        self.searched = self.buffer.len();
+        self.buffer.get(start..).unwrap_or_default()
+    }
+
+    /// How many bytes are left.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.buffer.len().saturating_sub(self.start)
+    }
+
+    /// Whether no byte is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Say that no more bytes come: what is left counts as a line, newline or not.
@@ -69,6 +103,17 @@ impl Lines {
                 return self.buffer.get(start..end);
             }
         }
+    }
+
+    /// Whether there is a line to take, blank or not.
+    pub fn has_line(&mut self) -> bool {
+        let unseen = self.buffer.get(self.searched..).unwrap_or_default();
+        if let Some(at) = memchr(b'\n', unseen) {
+            self.searched = self.searched.saturating_add(at);
+            return true;
+        }
+        self.searched = self.buffer.len();
+        self.closed && !self.is_empty()
     }
 
     /// Whether the line taken last had no newline, because the bytes ended inside it or just behind it.
@@ -160,12 +205,30 @@ mod tests {
     fn a_last_line_without_newline_is_known() {
         let mut lines = Lines::default();
         lines.feed(b"1\n2");
-        lines.close();
         assert_eq!(lines.next_line(), Some(&b"1"[..]));
-        assert!(!lines.is_unfinished());
+        assert!(!lines.is_unfinished() && !lines.has_line());
+        lines.close();
+        assert!(lines.has_line());
         assert_eq!(lines.next_line(), Some(&b"2"[..]));
         assert!(lines.is_unfinished());
         assert_eq!(lines.next_line(), None);
+    }
+
+    #[test]
+    fn bytes_can_be_taken_between_lines() {
+        let mut lines = Lines::default();
+        let mut chunk = b"1\n2\n3".to_vec();
+        lines.feed_all(&mut chunk);
+        assert!(chunk.is_empty());
+        assert_eq!(lines.next_line(), Some(&b"1"[..]));
+        assert!(lines.has_line() && lines.has_line());
+        assert_eq!(lines.len(), 3);
+        chunk.extend_from_slice(b"4\n");
+        lines.feed_all(&mut chunk);
+        assert_eq!(lines.take_bytes(), b"2\n34\n");
+        assert!(lines.is_empty() && lines.next_line().is_none());
+        lines.feed(b"5\n");
+        assert_eq!(lines.next_line(), Some(&b"5"[..]));
     }
 
     #[test]

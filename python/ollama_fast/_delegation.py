@@ -1,0 +1,318 @@
+"""
+What belongs to httpx's own transport: whether tools have replaced parts of it, which proxy serves a URL, what is asked.
+
+Nothing here sends anything, and nothing is imported to look at it: what is not loaded has not been replaced.
+"""
+
+# ruff: noqa: SLF001 - tools replace private functions of httpx, too
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FunctionType, MethodDescriptorType, ModuleType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from .errors import HostError
+
+if TYPE_CHECKING:
+    import httpx
+
+Proxy: TypeAlias = "str | httpx.URL | httpx.Proxy"
+
+VARIABLE: Final = "OLLAMA_FAST_TRANSPORT"
+
+
+def forced(environ: Mapping[str, str]) -> bool:
+    """
+    Whether *environ* asks for httpx's own transport for everything.
+
+    Raises HostError if it asks for something unknown.
+    """
+    text = environ.get(VARIABLE, "")
+    if text not in ("", "fast", "httpx"):
+        raise HostError(f"the environment variable {VARIABLE} must be 'fast', 'httpx' or empty, not {text!r}")
+    return text == "httpx"
+
+
+# --- what tools replace ----------------------------------------------------------------------------------------------
+
+# Tests and monitoring replace functions of httpx, httpcore and socket, before or after our first use, and undo it at
+# any time. So what is there at first proves nothing: a function is genuine if the source of its own package made it.
+# Once all of a part are, they are remembered, because comparing identities is quick enough for every request.
+
+Changed: TypeAlias = Callable[[], bool]
+
+
+def patched() -> bool:
+    """
+    Whether something replaces, at this moment, what a request through an httpx client passes.
+
+    Either colour counts for both, since most tools replace both.
+    """
+    # Named first, here and below, because Python calls a local name sooner than an attribute.
+    clients, sockets, transports, pools = _clients.changed, _sockets.changed, _transports.changed, _pools.changed
+    try:
+        return clients() or sockets() or transports() or pools()
+    except AttributeError:  # a function was taken away
+        return True
+
+
+def transports_patched() -> bool:
+    """Whether something replaces what a request passes from httpx's own transports on, not before, in a client."""
+    sockets, transports, pools = _sockets.changed, _transports.changed, _pools.changed
+    try:
+        return sockets() or transports() or pools()
+    except AttributeError:
+        return True
+
+
+class _Part:
+    """
+    Functions of one package that a request passes.
+
+    Args:
+        package: Its name.
+
+        functions: Their names in it.
+
+        watch: Makes a quick check whether the package has the same functions, which it is given. After a change it
+            asks the slow check, its first argument.
+    """
+
+    __slots__ = ("_functions", "_package", "_watch", "changed")
+
+    def __init__(self, package: str, functions: tuple[str, ...], watch: Callable[..., Changed]) -> None:
+        self._package = package
+        self._functions = functions
+        self._watch = watch
+        self.changed: Changed = self._survey
+
+    def _survey(self) -> bool:
+        package = sys.modules.get(self._package)
+        if package is None:
+            return False
+        found = [_genuine(package, path) for path in self._functions]
+        if None in found:
+            return True
+        self.changed = self._watch(self._survey, package, *found)
+        return False
+
+
+def _genuine(package: ModuleType, path: str) -> object:
+    """Give the function at *path* if the source of *package* made it, else None."""
+    kind, _, name = path.rpartition(".")
+    owner = getattr(package, kind) if kind else package
+    found = getattr(owner, name)
+    if type(found) is MethodDescriptorType:  # of a type written in C, which cannot be changed
+        return found if found.__objclass__.__module__ == f"_{package.__name__}" else None
+    # A plain function, no wrapper that poses as one. Its owner's, because a class that replaces another can inherit
+    # what it leaves alone. And known by its code, because functools.wraps copies only names to a replacement.
+    if type(found) is not FunctionType or name not in vars(owner):
+        return None
+    home: str = found.__globals__.get("__name__", "")
+    inside = home == package.__name__ or home.startswith(f"{package.__name__}.")
+    if not inside or found.__code__.co_qualname != path:
+        return None
+    return found if getattr(sys.modules.get(home), "__dict__", None) is found.__globals__ else None
+
+
+def _watch_clients(
+    slowly: Changed, httpx: Any, send: Any, asend: Any, pass_on: Any, apass_on: Any, choose: Any, achoose: Any
+) -> Changed:
+    blocking, asyncio = httpx.Client, httpx.AsyncClient
+
+    def changed() -> bool:
+        if (
+            httpx.Client is blocking
+            and httpx.AsyncClient is asyncio
+            and blocking.send is send
+            and asyncio.send is asend
+            and blocking._send_single_request is pass_on
+            and asyncio._send_single_request is apass_on
+            and blocking._transport_for_url is choose
+            and asyncio._transport_for_url is achoose
+        ):
+            return False
+        return slowly()
+
+    return changed
+
+
+def _watch_transports(slowly: Changed, httpx: Any, handle: Any, ahandle: Any) -> Changed:
+    blocking, asyncio = httpx.HTTPTransport, httpx.AsyncHTTPTransport
+
+    def changed() -> bool:
+        if blocking.handle_request is handle and asyncio.handle_async_request is ahandle:
+            return False
+        return slowly()
+
+    return changed
+
+
+def _watch_pools(slowly: Changed, httpcore: Any, handle: Any, ahandle: Any) -> Changed:
+    blocking, asyncio = httpcore.ConnectionPool, httpcore.AsyncConnectionPool
+
+    def changed() -> bool:
+        if blocking.handle_request is handle and asyncio.handle_async_request is ahandle:
+            return False
+        return slowly()
+
+    return changed
+
+
+def _watch_sockets(
+    slowly: Changed, socket: Any, begin: Any, connect: Any, create_connection: Any, getaddrinfo: Any
+) -> Changed:
+    kind = socket.socket
+
+    def changed() -> bool:
+        if (
+            socket.socket is kind
+            and kind.__init__ is begin
+            and kind.connect is connect
+            and socket.create_connection is create_connection
+            and socket.getaddrinfo is getaddrinfo
+        ):
+            return False
+        return slowly()
+
+    return changed
+
+
+_clients: Final = _Part(
+    "httpx",
+    (
+        "Client.send",
+        "AsyncClient.send",
+        "Client._send_single_request",
+        "AsyncClient._send_single_request",
+        "Client._transport_for_url",
+        "AsyncClient._transport_for_url",
+    ),
+    _watch_clients,
+)
+_transports: Final = _Part(
+    "httpx", ("HTTPTransport.handle_request", "AsyncHTTPTransport.handle_async_request"), _watch_transports
+)
+_pools: Final = _Part(
+    "httpcore", ("ConnectionPool.handle_request", "AsyncConnectionPool.handle_async_request"), _watch_pools
+)
+_sockets: Final = _Part(
+    "socket", ("socket.__init__", "socket.connect", "create_connection", "getaddrinfo"), _watch_sockets
+)
+
+
+# --- which proxy serves a URL ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """
+    Which proxy serves a URL, by the rules of httpx's clients, which use them only for transports that they make.
+
+    Args:
+        rules: The first pattern that a URL matches counts; without any, no request has a proxy.
+    """
+
+    rules: tuple[tuple[_Pattern, Proxy | None], ...] = ()
+
+    @classmethod
+    def of(cls, proxy: Proxy | None, *, trust_env: bool) -> Routes:
+        """
+        Take *proxy* for every URL, or else, with *trust_env*, read what the environment says now.
+
+        Raises ValueError or httpx.InvalidURL if a proxy or an exception in NO_PROXY cannot be understood.
+        """
+        if proxy is not None:
+            _check(proxy)
+            return cls(((_Pattern(), proxy),))
+        found = _from_environment() if trust_env else {}
+        for each in found.values():
+            if each is not None:
+                _check(each)
+        rules = [(_Pattern.of(text), each) for text, each in found.items()]
+        return cls(tuple(sorted(rules, key=lambda rule: rule[0].rank)))
+
+    def proxy_for(self, url: httpx.URL | str) -> Proxy | None:
+        """Give the proxy for *url*, None if it is reached directly."""
+        if not self.rules:
+            return None
+        import httpx
+
+        target = httpx.URL(url)
+        return next((proxy for pattern, proxy in self.rules if pattern.matches(target)), None)
+
+
+def _check(proxy: Proxy) -> None:
+    import httpx
+
+    if not isinstance(proxy, httpx.Proxy):
+        httpx.Proxy(proxy)
+
+
+def _from_environment() -> dict[str, str | None]:
+    """Give proxies and exceptions (None) by the pattern of the URLs that they are for."""
+    from urllib.request import getproxies
+
+    said = getproxies()
+    found: dict[str, str | None] = {}
+    for scheme in ("http", "https", "all"):
+        if place := said.get(scheme):
+            found[f"{scheme}://"] = place if "://" in place else f"http://{place}"
+    exceptions = [name.strip() for name in said.get("no", "").split(",")]
+    if "*" in exceptions:
+        return {}
+    return found | {_exception(name): None for name in exceptions if name}
+
+
+def _exception(name: str) -> str:
+    """Give the pattern of an entry of NO_PROXY."""
+    if "://" in name:
+        return name
+    if name.lower() == "localhost":
+        return f"all://{name}"
+    import ipaddress
+
+    try:
+        # Of a network only its address counts, as in httpx.
+        address = ipaddress.ip_address(name.partition("/")[0])
+    except ValueError:
+        return f"all://*{name}"
+    return f"all://{name}" if address.version == 4 else f"all://[{name}]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    scheme: str = ""
+    host: str = ""
+    port: int | None = None
+
+    @classmethod
+    def of(cls, text: str) -> _Pattern:
+        """Read a URL whose scheme may be "all" and whose host may begin with "*"."""
+        import httpx
+
+        url = httpx.URL(text)
+        return cls("" if url.scheme == "all" else url.scheme, "" if url.host == "*" else url.host, url.port)
+
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        """Where it stands among others: first those with a port, then by the length of the host and the scheme."""
+        return self.port is None, -len(self.host), -len(self.scheme)
+
+    def matches(self, url: httpx.URL) -> bool:
+        """Whether it is for *url*."""
+        return (
+            (not self.scheme or self.scheme == url.scheme)
+            and (not self.host or self._names(url.host))
+            and (self.port is None or self.port == url.port)
+        )
+
+    def _names(self, host: str) -> bool:
+        if self.host.startswith("*."):
+            return host.endswith(self.host[1:]) and len(host) >= len(self.host)
+        if self.host.startswith("*"):
+            return host == self.host[1:] or (host.endswith(f".{self.host[1:]}") and len(host) > len(self.host))
+        return host == self.host

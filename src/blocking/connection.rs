@@ -1,0 +1,211 @@
+//! One blocking connection: connect, write and read, each within a limit and open to signals.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token};
+use pyo3::prelude::*;
+
+use crate::failure::{During, Failure};
+use crate::outgoing::audit_connect;
+
+/// What ends an attempt: a failure of the exchange, or an exception of Python's, such as `KeyboardInterrupt`.
+pub enum Trouble {
+    Failed(Failure),
+    Raised(PyErr),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<PyErr> for Trouble {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
+    }
+}
+
+impl From<Trouble> for PyErr {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Failed(failure) => failure.into(),
+            Trouble::Raised(error) => error,
+        }
+    }
+}
+
+/// A socket with the limits that were last set on it.
+pub struct Connection {
+    stream: Arc<TcpStream>,
+    read_limit: Option<Duration>,
+    write_limit: Option<Duration>,
+}
+
+impl Connection {
+    /// Connect to the first address that answers. Each has its share of the time that is left.
+    pub fn open(py: Python<'_>, addresses: &[SocketAddr], limit: Option<Duration>) -> Result<Self, Trouble> {
+        let deadline = limit.map(|limit| Instant::now() + limit);
+        let mut failure = Failure::Io(During::Connect, "the name has no address".into());
+        for (tried, address) in addresses.iter().enumerate() {
+            let share = deadline.map(|deadline| {
+                let left = u32::try_from(addresses.len().saturating_sub(tried)).unwrap_or(1);
+                deadline.saturating_duration_since(Instant::now()) / left
+            });
+            audit_connect(py, address)?;
+            match connect(py, *address, share) {
+                Ok(stream) => {
+                    return Ok(Self {
+                        stream: Arc::new(stream),
+                        read_limit: None,
+                        write_limit: None,
+                    });
+                }
+                Err(Trouble::Failed(found)) => failure = found,
+                Err(raised) => return Err(raised),
+            }
+        }
+        Err(failure.into())
+    }
+
+    /// A handle by which another thread can end every wait on this connection.
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.stream))
+    }
+
+    /// Whether the connection, unused, is still open and nothing unasked came on it.
+    pub fn is_quiet(&self) -> bool {
+        if self.stream.set_nonblocking(true).is_err() {
+            return false;
+        }
+        let quiet = matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+        quiet && self.stream.set_nonblocking(false).is_ok()
+    }
+
+    /// Write all of both, in as few calls as possible.
+    pub fn write(
+        &mut self,
+        py: Python<'_>,
+        first: &[u8],
+        second: &[u8],
+        limit: Option<Duration>,
+    ) -> Result<(), Trouble> {
+        if limit != self.write_limit {
+            self.stream
+                .set_write_timeout(limit)
+                .map_err(|error| Failure::io(During::Write, &error))?;
+            self.write_limit = limit;
+        }
+        let (mut first, mut second) = (first, second);
+        while !(first.is_empty() && second.is_empty()) {
+            let mut stream = &*self.stream;
+            let count = waiting(py, During::Write, limit, || {
+                if first.is_empty() {
+                    stream.write(second)
+                } else {
+                    stream.write_vectored(&[IoSlice::new(first), IoSlice::new(second)])
+                }
+            })?;
+            let of_first = count.min(first.len());
+            first = first.get(of_first..).unwrap_or_default();
+            second = second.get(count.saturating_sub(of_first)..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Wait for bytes and give them to `take`; none are the end of the stream.
+    pub fn read(
+        &mut self,
+        py: Python<'_>,
+        limit: Option<Duration>,
+        mut take: impl FnMut(&[u8]) + Send,
+    ) -> Result<(), Trouble> {
+        if limit != self.read_limit {
+            self.stream
+                .set_read_timeout(limit)
+                .map_err(|error| Failure::io(During::Read, &error))?;
+            self.read_limit = limit;
+        }
+        let mut stream = &*self.stream;
+        waiting(py, During::Read, limit, || {
+            SCRATCH.with_borrow_mut(|scratch| {
+                let count = stream.read(scratch)?;
+                take(scratch.get(..count).unwrap_or_default());
+                Ok(())
+            })
+        })
+    }
+}
+
+thread_local! {
+    static SCRATCH: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; 64 * 1024]);
+}
+
+/// Ends waits on a connection from another thread.
+pub struct Handle(Arc<TcpStream>);
+
+impl Handle {
+    /// Shut the connection down: whoever reads from it or writes to it sees its end at once.
+    pub fn shut_down(&self) {
+        let _ = self.0.shutdown(Shutdown::Both); // it fails where the peer was faster
+    }
+}
+
+/// Do one system call without the interpreter's lock; again after each signal whose handler raises nothing.
+fn waiting<T: Send>(
+    py: Python<'_>,
+    during: During,
+    limit: Option<Duration>,
+    mut call: impl FnMut() -> io::Result<T> + Send,
+) -> Result<T, Trouble> {
+    let began = Instant::now();
+    loop {
+        match py.detach(&mut call) {
+            Ok(done) => return Ok(done),
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted => {
+                    py.check_signals()?;
+                    if limit.is_some_and(|limit| began.elapsed() >= limit) {
+                        return Err(Failure::TimedOut(during).into());
+                    }
+                }
+                ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(Failure::TimedOut(during).into()),
+                _ => return Err(Failure::io(during, &error).into()),
+            },
+        }
+    }
+}
+
+/// Connect by a socket that does not block, because a blocking connect does not return on a signal.
+fn connect(py: Python<'_>, address: SocketAddr, limit: Option<Duration>) -> Result<TcpStream, Trouble> {
+    let failed = |error: io::Error| Failure::io(During::Connect, &error);
+    let mut stream = mio::net::TcpStream::connect(address).map_err(failed)?;
+    let mut poll = Poll::new().map_err(failed)?;
+    poll.registry()
+        .register(&mut stream, Token(0), Interest::WRITABLE)
+        .map_err(failed)?;
+    let deadline = limit.map(|limit| Instant::now() + limit);
+    let mut events = Events::with_capacity(1);
+    while events.is_empty() {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        match py.detach(|| poll.poll(&mut events, left)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => py.check_signals()?,
+            Err(error) => return Err(failed(error).into()),
+            Ok(()) if events.is_empty() && left.is_some_and(|left| left.is_zero()) => {
+                return Err(Failure::TimedOut(During::Connect).into());
+            }
+            Ok(()) => {}
+        }
+    }
+    if let Some(error) = stream.take_error().map_err(failed)? {
+        return Err(failed(error).into());
+    }
+    poll.registry().deregister(&mut stream).map_err(failed)?;
+    let stream = TcpStream::from(stream);
+    stream.set_nonblocking(false).map_err(failed)?;
+    stream.set_nodelay(true).map_err(failed)?;
+    Ok(stream)
+}

@@ -1,0 +1,209 @@
+//! A response whose head is in, and its body: as decoded parts, or as bytes.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+use super::connection::{Handle, Trouble};
+use super::pool::Lease;
+use crate::failure::{self, Failure};
+use crate::http::Response;
+use crate::incoming;
+use crate::ndjson::Lines;
+use crate::outgoing::limit;
+use crate::parts;
+
+/// A response whose head is in. Iterate over it for the decoded lines of its body.
+///
+/// It is read by one thread at a time; any thread may close it.
+#[pyclass(module = "ollama_fast._core", frozen)]
+pub struct Reply {
+    reading: Mutex<Reading>,
+    /// What `close` needs while another thread reads; `None` once the connection is given back or closed.
+    handle: Mutex<Option<Handle>>,
+    timeout: Py<PyDict>,
+}
+
+struct Reading {
+    lease: Option<Lease>,
+    response: Response,
+    lines: Lines,
+    failure: Option<Failure>,
+    reusable: bool,
+}
+
+impl Reply {
+    pub fn new(lease: Lease, response: Response, timeout: &Bound<'_, PyDict>, reusable: bool) -> Self {
+        Self {
+            handle: Mutex::new(Some(lease.connection.handle())),
+            reading: Mutex::new(Reading {
+                lease: Some(lease),
+                response,
+                lines: Lines::default(),
+                failure: None,
+                reusable,
+            }),
+            timeout: timeout.clone().unbind(),
+        }
+    }
+
+    /// Wait for the head.
+    pub fn wait_for_head(&self, py: Python<'_>) -> Result<(), Trouble> {
+        let mut reading = self.reading()?;
+        while reading.response.head().is_none() {
+            if let Some(error) = reading.response.error() {
+                return Err(Failure::Protocol(error).into());
+            }
+            self.receive(py, &mut reading)?;
+        }
+        Ok(())
+    }
+
+    /// Whether any byte of the response came.
+    pub fn began(&self) -> bool {
+        self.reading().is_ok_and(|reading| reading.response.began())
+    }
+
+    fn reading(&self) -> PyResult<MutexGuard<'_, Reading>> {
+        match self.reading.try_lock() {
+            Ok(reading) => Ok(reading),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(failure::busy()),
+        }
+    }
+
+    fn handle(&self) -> MutexGuard<'_, Option<Handle>> {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wait for bytes once, and let go of the connection if they were the last.
+    fn receive(&self, py: Python<'_>, reading: &mut Reading) -> Result<(), Trouble> {
+        if let Some(failure) = &reading.failure {
+            return Err(failure.clone().into());
+        }
+        let Some(lease) = &mut reading.lease else {
+            return Err(Failure::Closed.into());
+        };
+        let most = limit(self.timeout.bind(py), intern!(py, "read"))?;
+        let (response, lines) = (&mut reading.response, &mut reading.lines);
+        let received = lease.connection.read(py, most, |data| {
+            if data.is_empty() {
+                response.close();
+            } else {
+                response.feed(data, lines.room());
+            }
+        });
+        let closed = self.handle().is_none();
+        match received {
+            Err(Trouble::Failed(found)) => reading.failure = Some(if closed { Failure::Closed } else { found }),
+            Err(raised) => return Err(raised),
+            Ok(()) if closed && !reading.response.is_complete() => reading.failure = Some(Failure::Closed),
+            Ok(()) => {}
+        }
+        if reading.response.is_complete() {
+            reading.lines.close();
+        }
+        if reading.response.is_over() || reading.failure.is_some() {
+            self.let_go(reading);
+        }
+        reading.failure.clone().map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    fn let_go(&self, reading: &mut Reading) {
+        let open = self.handle().take().is_some();
+        if let Some(lease) = reading.lease.take()
+            && open
+            && reading.reusable
+            && reading.response.leaves_connection()
+        {
+            lease.give_back();
+        }
+    }
+}
+
+#[pymethods]
+impl Reply {
+    /// The status code.
+    #[getter]
+    fn status(&self) -> PyResult<u16> {
+        Ok(self.reading()?.response.head().map_or(0, |head| head.status))
+    }
+
+    /// Names and values of the headers, as bytes.
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let head = self.reading()?.response.head().cloned();
+        incoming::headers(py, head)
+    }
+
+    /// Put into *extensions* what httpx keeps of a head beside status and headers, and as `ndjson` the reply itself.
+    fn describe<'py>(slf: &Bound<'py, Self>, extensions: &Bound<'py, PyDict>) -> PyResult<()> {
+        let head = slf.get().reading()?.response.head().cloned();
+        incoming::describe(slf.py(), head, slf.as_any(), extensions)
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut reading = self.reading()?;
+        loop {
+            if let Some(part) = parts::next(py, &mut reading.lines)? {
+                return Ok(Some(part));
+            }
+            if reading.response.is_complete() {
+                return Ok(None);
+            }
+            if let Some(error) = reading.response.error() {
+                return Err(Failure::Protocol(error).into());
+            }
+            incoming::check_line(&reading.lines)?;
+            self.receive(py, &mut reading)?;
+        }
+    }
+
+    /// Wait for some bytes of the body; none are its end.
+    fn chunk<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let mut reading = self.reading()?;
+        loop {
+            if !reading.lines.is_empty() || reading.response.is_complete() {
+                return Ok(PyBytes::new(py, reading.lines.take_bytes()));
+            }
+            if let Some(error) = reading.response.error() {
+                return Err(Failure::Protocol(error).into());
+            }
+            self.receive(py, &mut reading)?;
+        }
+    }
+
+    /// Wait for the whole body.
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let mut reading = self.reading()?;
+        while !reading.response.is_complete() {
+            if let Some(error) = reading.response.error() {
+                return Err(Failure::Protocol(error).into());
+            }
+            self.receive(py, &mut reading)?;
+        }
+        Ok(PyBytes::new(py, reading.lines.take_bytes()))
+    }
+
+    /// Close the connection, unless the response is complete. A thread that waits for more is freed.
+    fn close(&self) {
+        let handle = self.handle().take();
+        if let Some(handle) = handle {
+            handle.shut_down();
+            if let Ok(mut reading) = self.reading() {
+                reading.lease = None;
+            }
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.timeout)
+    }
+}

@@ -1,0 +1,97 @@
+//! What can go wrong with an exchange, as the exceptions of httpx that its own transport raises.
+
+use std::io;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use crate::http::ProtocolError;
+
+/// What was waited for, or done, when it went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum During {
+    Connect,
+    Write,
+    Read,
+}
+
+/// A failure; it can be raised more than once.
+#[derive(Debug, Clone)]
+pub enum Failure {
+    /// The operating system refused.
+    Io(During, String),
+    /// It took longer than it may.
+    TimedOut(During),
+    /// No connection became free in time.
+    PoolTimedOut,
+    /// What came is no HTTP.
+    Protocol(ProtocolError),
+    /// What should be sent is no HTTP, for this reason.
+    Request(&'static str),
+    /// A line is longer than this many bytes.
+    LongLine(usize),
+    /// Somebody closed the stream that is read.
+    Closed,
+}
+
+impl Failure {
+    /// Say what the operating system said, in Python's words.
+    pub fn io(during: During, error: &io::Error) -> Self {
+        let text = error.to_string();
+        Self::Io(
+            during,
+            match error.raw_os_error() {
+                Some(number) => {
+                    let words = text.split(" (os error").next().unwrap_or_default();
+                    format!("[Errno {number}] {words}")
+                }
+                None => text,
+            },
+        )
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Io(During::Connect, _) => "ConnectError",
+            Self::Io(During::Write, _) => "WriteError",
+            Self::Io(During::Read, _) | Self::Closed => "ReadError",
+            Self::TimedOut(During::Connect) => "ConnectTimeout",
+            Self::TimedOut(During::Write) => "WriteTimeout",
+            Self::TimedOut(During::Read) => "ReadTimeout",
+            Self::PoolTimedOut => "PoolTimeout",
+            Self::Protocol(_) | Self::LongLine(_) => "RemoteProtocolError",
+            Self::Request(_) => "LocalProtocolError",
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Io(_, text) => text.clone(),
+            Self::TimedOut(During::Connect) => "timed out while connecting".into(),
+            Self::TimedOut(During::Write) => "timed out while sending the request".into(),
+            Self::TimedOut(During::Read) => "timed out while waiting for the response".into(),
+            Self::PoolTimedOut => "timed out while waiting for a free connection".into(),
+            Self::Protocol(error) => error.to_string(),
+            Self::Request(what) => (*what).into(),
+            Self::LongLine(most) => format!("a line of the response is longer than {most} bytes"),
+            Self::Closed => "the stream was closed while it was read".into(),
+        }
+    }
+
+    /// The exception, of one of httpx's classes.
+    pub fn to_exception(&self, py: Python<'_>) -> PyErr {
+        let made = || py.import("httpx")?.getattr(self.name())?.call1((self.text(),));
+        made().map_or_else(|error| error, PyErr::from_value)
+    }
+}
+
+impl From<Failure> for PyErr {
+    fn from(failure: Failure) -> Self {
+        Python::attach(|py| failure.to_exception(py))
+    }
+}
+
+/// The error of a reader that finds another one at work.
+pub fn busy() -> PyErr {
+    PyRuntimeError::new_err("another thread or task is already reading this response")
+}

@@ -1,0 +1,237 @@
+//! How the body of a response is framed, and what of the bytes behind the head belongs to it.
+#![deny(clippy::arithmetic_side_effects)]
+
+use memchr::memchr;
+
+use super::ProtocolError;
+use super::head::MAX_HEAD;
+
+/// The most bytes that the extensions of one chunk may have.
+const MAX_EXTENSION: usize = 16 * 1024;
+
+/// What of a body is still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// Nothing: there is none, or all of it came.
+    None,
+    /// This many bytes.
+    Length(u64),
+    /// Whatever comes until the connection is closed.
+    UntilClose,
+    /// The number of bytes in a chunk, of which this much was read.
+    ChunkSize { size: u64, digits: u8 },
+    /// The rest of the line with a chunk's size.
+    ChunkExtension { size: u64, skipped: usize },
+    /// This many bytes of a chunk.
+    ChunkData(u64),
+    /// The line break behind a chunk's bytes.
+    ChunkEnd { seen_return: bool },
+    /// Header lines behind the last chunk.
+    Trailer { line_is_empty: bool, skipped: usize },
+}
+
+impl Body {
+    /// A chunked body of which nothing came.
+    pub const fn chunked() -> Self {
+        Self::ChunkSize { size: 0, digits: 0 }
+    }
+
+    /// Take what belongs to the body from the front of `data`, append its content to `content`, give the rest.
+    pub fn feed<'d>(&mut self, mut data: &'d [u8], content: &mut Vec<u8>) -> Result<&'d [u8], ProtocolError> {
+        while *self != Self::None && !data.is_empty() {
+            data = match *self {
+                Self::None => data,
+                Self::UntilClose => {
+                    content.extend_from_slice(data);
+                    &[]
+                }
+                Self::Length(left) => {
+                    let (taken, rest) = at_most(data, left);
+                    content.extend_from_slice(taken);
+                    *self = match left.saturating_sub(taken.len() as u64) {
+                        0 => Self::None,
+                        left => Self::Length(left),
+                    };
+                    rest
+                }
+                Self::ChunkData(left) => {
+                    let (taken, rest) = at_most(data, left);
+                    content.extend_from_slice(taken);
+                    *self = match left.saturating_sub(taken.len() as u64) {
+                        0 => Self::ChunkEnd { seen_return: false },
+                        left => Self::ChunkData(left),
+                    };
+                    rest
+                }
+                Self::ChunkSize { .. } | Self::ChunkExtension { .. } => self.feed_size(data)?,
+                Self::ChunkEnd { seen_return } => self.feed_end(data, seen_return)?,
+                Self::Trailer { .. } => self.feed_trailer(data)?,
+            };
+        }
+        if *self == Self::Length(0) {
+            *self = Self::None;
+        }
+        Ok(data)
+    }
+
+    fn feed_size<'d>(&mut self, data: &'d [u8]) -> Result<&'d [u8], ProtocolError> {
+        if let Self::ChunkSize { size, digits } = *self {
+            let Some((&byte, rest)) = data.split_first() else {
+                return Ok(data);
+            };
+            if let Some(digit) = (byte as char).to_digit(16) {
+                if digits >= 15 {
+                    return Err(ProtocolError::Chunk("a chunk is larger than any can be"));
+                }
+                *self = Self::ChunkSize {
+                    size: size << 4 | u64::from(digit),
+                    digits: digits.saturating_add(1),
+                };
+                return Ok(rest);
+            }
+            if digits == 0 || !matches!(byte, b'\r' | b'\n' | b';' | b' ' | b'\t') {
+                return Err(ProtocolError::Chunk("the size of a chunk is no number"));
+            }
+            *self = Self::ChunkExtension { size, skipped: 0 };
+        }
+        let Self::ChunkExtension { size, skipped } = *self else {
+            return Ok(data);
+        };
+        if let Some(at) = memchr(b'\n', data) {
+            *self = if size == 0 {
+                Self::Trailer {
+                    line_is_empty: true,
+                    skipped: 0,
+                }
+            } else {
+                Self::ChunkData(size)
+            };
+            return Ok(data.get(at.saturating_add(1)..).unwrap_or_default());
+        }
+        let skipped = skipped.saturating_add(data.len());
+        if skipped > MAX_EXTENSION {
+            return Err(ProtocolError::Chunk("the extensions of a chunk do not end"));
+        }
+        *self = Self::ChunkExtension { size, skipped };
+        Ok(&[])
+    }
+
+    fn feed_end<'d>(&mut self, data: &'d [u8], seen_return: bool) -> Result<&'d [u8], ProtocolError> {
+        match data {
+            [b'\r', rest @ ..] if !seen_return => {
+                *self = Self::ChunkEnd { seen_return: true };
+                Ok(rest)
+            }
+            [b'\n', rest @ ..] => {
+                *self = Self::chunked();
+                Ok(rest)
+            }
+            _ => Err(ProtocolError::Chunk("there is no line break where a chunk should end")),
+        }
+    }
+
+    fn feed_trailer<'d>(&mut self, data: &'d [u8]) -> Result<&'d [u8], ProtocolError> {
+        let Self::Trailer { line_is_empty, skipped } = *self else {
+            return Ok(data);
+        };
+        let (line, rest) = match memchr(b'\n', data) {
+            Some(at) => data.split_at(at.saturating_add(1)),
+            None => (data, &[][..]),
+        };
+        let line_is_empty = line_is_empty && line.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+        let skipped = skipped.saturating_add(line.len());
+        if skipped > MAX_HEAD {
+            return Err(ProtocolError::Chunk("its trailer does not end"));
+        }
+        *self = match (line.ends_with(b"\n"), line_is_empty) {
+            (true, true) => Self::None,
+            (true, false) => Self::Trailer {
+                line_is_empty: true,
+                skipped,
+            },
+            (false, _) => Self::Trailer { line_is_empty, skipped },
+        };
+        Ok(rest)
+    }
+}
+
+fn at_most(data: &[u8], count: u64) -> (&[u8], &[u8]) {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    data.split_at_checked(count).unwrap_or((data, &[]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHUNKED: &[u8] = b"5;x=1\r\nhello\r\n1 \n,\n06\r\n world\r\n0\r\nT: u\r\n\r\nREST";
+
+    fn fed(mut body: Body, pieces: &[&[u8]]) -> Result<(String, Body, Vec<u8>), ProtocolError> {
+        let (mut content, mut rest) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            rest.extend_from_slice(body.feed(piece, &mut content)?);
+        }
+        Ok((String::from_utf8(content).unwrap(), body, rest))
+    }
+
+    #[test]
+    fn every_two_cuts_give_the_same_content() {
+        let expected = ("hello, world".to_owned(), Body::None, b"REST".to_vec());
+        for first in 0..=CHUNKED.len() {
+            for second in first..=CHUNKED.len() {
+                let pieces = [&CHUNKED[..first], &CHUNKED[first..second], &CHUNKED[second..]];
+                assert_eq!(fed(Body::chunked(), &pieces).unwrap(), expected);
+            }
+        }
+        let bytes: Vec<&[u8]> = CHUNKED.chunks(1).collect();
+        assert_eq!(fed(Body::chunked(), &bytes).unwrap(), expected);
+    }
+
+    #[test]
+    fn every_truncation_is_unfinished() {
+        for end in 0..CHUNKED.len() - 4 {
+            let (content, body, _) = fed(Body::chunked(), &[&CHUNKED[..end]]).unwrap();
+            assert!("hello, world".starts_with(&content));
+            assert_ne!(body, Body::None, "{end}");
+        }
+    }
+
+    #[test]
+    fn a_length_counts() {
+        assert_eq!(
+            fed(Body::Length(3), &[b"ab", b"cd"]).unwrap(),
+            ("abc".into(), Body::None, b"d".to_vec())
+        );
+        assert_eq!(fed(Body::Length(0), &[b""]).unwrap().1, Body::None);
+        assert_eq!(
+            fed(Body::UntilClose, &[b"ab", b"cd"]).unwrap(),
+            ("abcd".into(), Body::UntilClose, vec![])
+        );
+    }
+
+    #[test]
+    fn what_is_no_chunk_is_refused() {
+        for wire in [
+            "x\r\n",
+            "\r\n",
+            "-1\r\n",
+            ";\r\n",
+            "1\r\nab",
+            "1\r\na\r\r\n",
+            "1\r\na\rb",
+            "1x\r\n",
+        ] {
+            assert!(fed(Body::chunked(), &[wire.as_bytes()]).is_err(), "{wire}");
+        }
+        assert!(fed(Body::chunked(), &[b"fffffffffffffff\r\n"]).is_ok());
+        assert!(fed(Body::chunked(), &[b"0fffffffffffffff\r\n"]).is_err());
+    }
+
+    #[test]
+    fn what_does_not_end_is_refused() {
+        let extension = [&b"1;"[..], &vec![b'x'; MAX_EXTENSION + 1]].concat();
+        assert!(fed(Body::chunked(), &[&extension]).is_err());
+        let line = [&b"0\r\n"[..], &b"a: b\r\n".repeat(MAX_HEAD / 6 + 1)].concat();
+        assert!(fed(Body::chunked(), &[&line]).is_err());
+    }
+}

@@ -1,0 +1,223 @@
+//! One response: bytes as they arrive to a head and the content of a body.
+
+use std::mem;
+use std::sync::Arc;
+
+use super::ProtocolError;
+use super::body::Body;
+use super::head::{self, Head, MAX_HEAD};
+
+/// An incremental parser of one response.
+///
+/// [`feed`](Response::feed) it what arrives and [`close`](Response::close) it when nothing more can; then look.
+#[derive(Debug)]
+pub struct Response {
+    /// The bytes of a head that is not whole.
+    unparsed: Vec<u8>,
+    head: Option<Arc<Head>>,
+    body: Body,
+    error: Option<ProtocolError>,
+    no_body: bool,
+    keep_alive: bool,
+    began: bool,
+}
+
+impl Response {
+    /// Expect a response; `no_body` says that the request is a HEAD.
+    #[must_use]
+    pub const fn new(no_body: bool) -> Self {
+        Self {
+            unparsed: Vec::new(),
+            head: None,
+            body: Body::None,
+            error: None,
+            no_body,
+            keep_alive: false,
+            began: false,
+        }
+    }
+
+    /// Take bytes from the wire, and append what they hold of the body's content to `content`.
+    pub fn feed(&mut self, data: &[u8], content: &mut Vec<u8>) {
+        self.began |= !data.is_empty();
+        if self.error.is_none()
+            && let Err(error) = self.advance(data, content)
+        {
+            self.fail(error);
+        }
+    }
+
+    /// Say that the connection ended.
+    pub fn close(&mut self) {
+        self.keep_alive = false;
+        match self.body {
+            _ if self.error.is_some() => {}
+            _ if self.head.is_none() && self.began => self.fail(ProtocolError::Truncated),
+            _ if self.head.is_none() => self.fail(ProtocolError::NoHead),
+            Body::UntilClose | Body::None => self.body = Body::None,
+            _ => self.fail(ProtocolError::Truncated),
+        }
+    }
+
+    fn fail(&mut self, error: ProtocolError) {
+        self.keep_alive = false;
+        self.error = Some(error);
+    }
+
+    fn advance(&mut self, mut data: &[u8], content: &mut Vec<u8>) -> Result<(), ProtocolError> {
+        while self.head.is_none() {
+            let before = self.unparsed.len();
+            self.unparsed.extend_from_slice(data);
+            // The two bytes before may be the beginning of the head's end.
+            let Some(end) = head::end(&self.unparsed, before.saturating_sub(3)) else {
+                let too_long = self.unparsed.len() > MAX_HEAD;
+                return if too_long {
+                    Err(ProtocolError::Head("it does not end"))
+                } else {
+                    Ok(())
+                };
+            };
+            if end > MAX_HEAD {
+                return Err(ProtocolError::Head("it does not end"));
+            }
+            data = data.get(end.saturating_sub(before)..).unwrap_or_default();
+            self.unparsed.truncate(end);
+            if let Some(parsed) = Head::parse(mem::take(&mut self.unparsed), self.no_body)? {
+                self.head = Some(Arc::new(parsed.head));
+                self.body = parsed.body;
+                self.keep_alive = parsed.keep_alive;
+            } else if data.is_empty() {
+                return Ok(());
+            }
+        }
+        let rest = self.body.feed(data, content)?;
+        if !rest.is_empty() {
+            self.keep_alive = false; // more than was asked for: nothing on this connection can be believed
+        }
+        Ok(())
+    }
+
+    /// The head, once it is whole.
+    #[must_use]
+    pub const fn head(&self) -> Option<&Arc<Head>> {
+        self.head.as_ref()
+    }
+
+    /// What is wrong with the response.
+    #[must_use]
+    pub const fn error(&self) -> Option<ProtocolError> {
+        self.error
+    }
+
+    /// Whether any byte of it came.
+    #[must_use]
+    pub const fn began(&self) -> bool {
+        self.began
+    }
+
+    /// Whether all of it came.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.head.is_some() && self.body == Body::None && self.error.is_none()
+    }
+
+    /// Whether nothing more will come: it is complete or broken.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.error.is_some() || self.is_complete()
+    }
+
+    /// Whether its connection can be used for another request: it is complete, and nothing speaks against it.
+    #[must_use]
+    pub fn leaves_connection(&self) -> bool {
+        self.keep_alive && self.is_complete()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIRE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nA: b\r\n\r\n\
+        HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n\
+        4;x=1\r\none\n\r\n1\r\nt\r\n3\r\nwo\n\r\n0\r\nT: u\r\n\r\n";
+
+    fn read(pieces: &[&[u8]]) -> (Response, String) {
+        let (mut response, mut content) = (Response::new(false), Vec::new());
+        for piece in pieces {
+            response.feed(piece, &mut content);
+        }
+        (response, String::from_utf8(content).unwrap())
+    }
+
+    #[test]
+    fn every_two_cuts_give_the_same_response() {
+        for first in 0..=WIRE.len() {
+            for second in first..=WIRE.len() {
+                let (response, content) = read(&[&WIRE[..first], &WIRE[first..second], &WIRE[second..]]);
+                assert_eq!(content, "one\ntwo\n");
+                assert_eq!(response.head().unwrap().status, 200);
+                assert!(response.is_complete() && response.leaves_connection());
+            }
+        }
+        let bytes: Vec<&[u8]> = WIRE.chunks(1).collect();
+        assert!(read(&bytes).0.leaves_connection());
+    }
+
+    #[test]
+    fn every_truncation_is_an_error_after_what_came() {
+        for end in 0..WIRE.len() {
+            let (mut response, content) = read(&[&WIRE[..end]]);
+            assert!(!response.is_over(), "{end}");
+            response.close();
+            let expected = if end == 0 {
+                ProtocolError::NoHead
+            } else {
+                ProtocolError::Truncated
+            };
+            assert_eq!(response.error(), Some(expected), "{end}");
+            assert!("one\ntwo\n".starts_with(&content) && !response.leaves_connection());
+        }
+    }
+
+    #[test]
+    fn a_body_may_end_with_the_connection() {
+        let (mut response, content) = read(&[b"HTTP/1.0 200 OK\r\n\r\nab", b"c"]);
+        assert!(content == "abc" && !response.is_over());
+        response.close();
+        assert!(response.is_complete() && !response.leaves_connection());
+    }
+
+    #[test]
+    fn a_second_response_spoils_the_connection() {
+        let one = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        let (response, content) = read(&[one, one]);
+        assert!(content == "ok" && response.is_complete() && !response.leaves_connection());
+    }
+
+    #[test]
+    fn no_body_is_complete_at_once() {
+        for wire in [
+            "HTTP/1.1 204 No Content\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        ] {
+            assert!(read(&[wire.as_bytes()]).0.leaves_connection(), "{wire}");
+        }
+        let mut response = Response::new(true);
+        response.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", &mut Vec::new());
+        assert!(response.leaves_connection());
+    }
+
+    #[test]
+    fn a_head_without_end_is_refused() {
+        let (mut response, mut content) = (Response::new(false), Vec::new());
+        response.feed(b"HTTP/1.1 200 OK\r\n", &mut content);
+        let mut fed = 0;
+        while response.error().is_none() {
+            response.feed(&b"a: b\r\n".repeat(100), &mut content);
+            fed += 600;
+            assert!(fed < MAX_HEAD + 1000);
+        }
+        assert!(fed > MAX_HEAD - 1000);
+    }
+}

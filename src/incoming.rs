@@ -1,0 +1,58 @@
+//! What Python sees of a response's head, and the bound of a line.
+
+use std::sync::Arc;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+use crate::failure::Failure;
+use crate::http::Head;
+use crate::ndjson::Lines;
+
+/// The most bytes that a line of a body may have.
+const MAX_LINE: usize = 64 * 1024 * 1024;
+
+/// Names and values of the headers.
+pub fn headers<'py>(py: Python<'py>, head: Option<Arc<Head>>) -> PyResult<Bound<'py, PyList>> {
+    let found = PyList::empty(py);
+    for (name, value) in head.iter().flat_map(|head| head.headers()) {
+        found.append((PyBytes::new(py, name), PyBytes::new(py, &value)))?;
+    }
+    Ok(found)
+}
+
+/// Put into `extensions` what httpx keeps of a head beside status and headers; and the reply itself, as what iterates
+/// over the decoded lines of the body, if they are not compressed.
+pub fn describe<'py>(
+    py: Python<'py>,
+    head: Option<Arc<Head>>,
+    reply: &Bound<'py, PyAny>,
+    extensions: &Bound<'py, PyDict>,
+) -> PyResult<()> {
+    if let Some(head) = head {
+        let version = if head.minor_version == 0 {
+            b"HTTP/1.0"
+        } else {
+            b"HTTP/1.1"
+        };
+        extensions.set_item(intern!(py, "http_version"), PyBytes::new(py, version))?;
+        extensions.set_item(intern!(py, "reason_phrase"), PyBytes::new(py, head.reason()))?;
+        if !head
+            .headers()
+            .any(|(name, _)| name.eq_ignore_ascii_case(b"content-encoding"))
+        {
+            extensions.set_item(intern!(py, "ndjson"), reply)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuse a line that does not end.
+pub fn check_line(lines: &Lines) -> Result<(), Failure> {
+    if lines.len() > MAX_LINE {
+        Err(Failure::LongLine(MAX_LINE))
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! A request as Python gives it, as the bytes to send.
+
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::time::Duration;
+
+use pyo3::exceptions::{PyNotImplementedError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+
+use crate::failure::Failure;
+use crate::http::request;
+
+/// The head of a request, and what it says about the body.
+pub struct Outgoing {
+    /// The bytes of the head.
+    pub head: Vec<u8>,
+    /// Whether the request is a HEAD, whose response has no body.
+    pub is_head: bool,
+    /// Whether the request changes nothing, so that it may be sent again when no answer to it came.
+    pub is_safe: bool,
+    /// Whether the connection may be used again.
+    pub keep_alive: bool,
+    /// How the body is framed.
+    pub body: BodyFraming,
+}
+
+/// How the body of a request is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyFraming {
+    /// By the number of bytes that are still to be sent; 0 is no body at all.
+    Length(u64),
+    /// Piece by piece.
+    Chunked,
+}
+
+impl Outgoing {
+    /// Read what an `httpx.Request` holds. A head that could smuggle anything is refused.
+    pub fn new(method: &[u8], target: &[u8], headers: &Bound<'_, PyList>) -> PyResult<Self> {
+        let pairs: Vec<(Bound<'_, PyBytes>, Bound<'_, PyBytes>)> =
+            headers.iter().map(|pair| pair_of(&pair)).collect::<PyResult<_>>()?;
+        let mut body = BodyFraming::Length(0);
+        let mut keep_alive = true;
+        for (name, value) in &pairs {
+            let (name, value) = (name.as_bytes(), value.as_bytes());
+            if name.eq_ignore_ascii_case(b"transfer-encoding") {
+                body = BodyFraming::Chunked;
+            } else if name.eq_ignore_ascii_case(b"content-length") {
+                let length = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                body = BodyFraming::Length(length.ok_or(Failure::Request("the content-length is no number"))?);
+            } else if name.eq_ignore_ascii_case(b"upgrade") || method == b"CONNECT" {
+                return Err(PyNotImplementedError::new_err("a request to change the protocol"));
+            } else if name.eq_ignore_ascii_case(b"connection") && value.eq_ignore_ascii_case(b"close") {
+                keep_alive = false;
+            }
+        }
+        let fields = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let head = request::head(method, target, fields).map_err(|illegal| Failure::Request(illegal.words()))?;
+        Ok(Self {
+            head,
+            is_head: method == b"HEAD",
+            is_safe: matches!(method, b"GET" | b"HEAD" | b"OPTIONS"),
+            keep_alive,
+            body,
+        })
+    }
+}
+
+impl BodyFraming {
+    /// The bytes to send around a piece of the body that has this many bytes.
+    pub fn around(&mut self, count: usize) -> Result<(Vec<u8>, &'static [u8]), Failure> {
+        match self {
+            Self::Chunked => Ok((format!("{count:x}\r\n").into_bytes(), b"\r\n")),
+            Self::Length(left) => {
+                *left = left
+                    .checked_sub(count as u64)
+                    .ok_or(Failure::Request("the body is longer than its content-length"))?;
+                Ok((Vec::new(), b""))
+            }
+        }
+    }
+
+    /// The bytes that end the body.
+    pub fn end(self) -> Result<&'static [u8], Failure> {
+        match self {
+            Self::Chunked => Ok(b"0\r\n\r\n"),
+            Self::Length(0) => Ok(b""),
+            Self::Length(_) => Err(Failure::Request("the body is shorter than its content-length")),
+        }
+    }
+}
+
+fn pair_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    let pair = pair.cast::<PyTuple>()?;
+    Ok((pair.get_item(0)?.cast_into()?, pair.get_item(1)?.cast_into()?))
+}
+
+/// Read one address as `socket.getaddrinfo` gives it.
+pub fn address(found: &Bound<'_, PyAny>) -> PyResult<SocketAddr> {
+    let found = found.cast::<PyTuple>()?;
+    let (text, port) = (
+        found.get_item(0)?.extract::<String>()?,
+        found.get_item(1)?.extract::<u16>()?,
+    );
+    let ip: IpAddr = text
+        .split('%')
+        .next()
+        .unwrap_or_default()
+        .parse()
+        .map_err(|_| PyValueError::new_err(format!("{text} is no address of the internet")))?;
+    Ok(match ip {
+        IpAddr::V6(ip) if found.len() == 4 => {
+            SocketAddrV6::new(ip, port, found.get_item(2)?.extract()?, found.get_item(3)?.extract()?).into()
+        }
+        ip => (ip, port).into(),
+    })
+}
+
+/// Read one limit of httpx's `timeout` extension; without one there is none.
+pub fn limit(timeout: &Bound<'_, PyDict>, name: &Bound<'_, pyo3::types::PyString>) -> PyResult<Option<Duration>> {
+    match timeout.get_item(name)? {
+        Some(seconds) if !seconds.is_none() => {
+            let seconds: f64 = seconds.extract()?;
+            // Zero would be no limit to a socket.
+            Ok(Duration::try_from_secs_f64(seconds.max(1e-6)).ok())
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Tell Python's audit hooks that a connection is made, as the `socket` module does.
+pub fn audit_connect(py: Python<'_>, address: &SocketAddr) -> PyResult<()> {
+    let place = (address.ip().to_string(), address.port());
+    py.import(pyo3::intern!(py, "sys"))?
+        .call_method1(pyo3::intern!(py, "audit"), ("socket.connect", py.None(), place))?;
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! Lines to decoded parts: the splitter and the JSON decoder together.
+
+use pyo3::exceptions::{PyEOFError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::json;
+use crate::ndjson::Lines;
+
+/// Decode the next line, or give `None` until there is one.
+///
+/// A line that is not JSON is a `ValueError`; a last one that is only the beginning of JSON is an `EOFError`.
+pub fn next<'py>(py: Python<'py>, lines: &mut Lines) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Some(line) = lines.next_line() else {
+        return Ok(None);
+    };
+    match json::to_python(py, line) {
+        Ok(part) => Ok(Some(part)),
+        Err(error) => {
+            let what = json::describe(line, &error);
+            let text = format!("line {}: {what}", lines.line_number());
+            if lines.is_unfinished() && json::is_cut_off(&error) {
+                return Err(PyEOFError::new_err(text));
+            }
+            Err(PyValueError::new_err(text))
+        }
+    }
+}
