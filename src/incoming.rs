@@ -14,7 +14,7 @@ use crate::ndjson::Lines;
 const MAX_LINE: usize = 64 * 1024 * 1024;
 
 /// Names and values of the headers.
-pub fn headers<'py>(py: Python<'py>, head: Option<Arc<Head>>) -> PyResult<Bound<'py, PyList>> {
+pub fn headers<'py>(py: Python<'py>, head: Option<&Arc<Head>>) -> PyResult<Bound<'py, PyList>> {
     let found = PyList::empty(py);
     for (name, value) in head.iter().flat_map(|head| head.headers()) {
         found.append((PyBytes::new(py, name), PyBytes::new(py, &value)))?;
@@ -26,7 +26,7 @@ pub fn headers<'py>(py: Python<'py>, head: Option<Arc<Head>>) -> PyResult<Bound<
 /// over the decoded lines of the body, if they are not compressed.
 pub fn describe<'py>(
     py: Python<'py>,
-    head: Option<Arc<Head>>,
+    head: Option<&Arc<Head>>,
     reply: &Bound<'py, PyAny>,
     extensions: &Bound<'py, PyDict>,
 ) -> PyResult<()> {

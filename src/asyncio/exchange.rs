@@ -59,6 +59,10 @@ impl AsRef<[u8]> for Piece {
 pub type Shared = Arc<Mutex<Exchange>>;
 
 /// The state of one exchange.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and all combinations occur"
+)]
 pub struct Exchange {
     /// Where to connect to if the address that is tried now fails.
     pub addresses: VecDeque<SocketAddr>,

@@ -153,7 +153,7 @@ impl Drop for AsyncPool {
         Python::try_attach(|py| {
             self.set
                 .get()
-                .with(py, |table, wakes| table.remove_pool(self.id, wakes))
+                .with(py, |table, wakes| table.remove_pool(self.id, wakes));
         });
     }
 }

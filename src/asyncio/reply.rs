@@ -201,13 +201,13 @@ impl AsyncReply {
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let head = lock(&self.shared).response.head().cloned();
-        incoming::headers(py, head)
+        incoming::headers(py, head.as_ref())
     }
 
     /// Put into *extensions* what httpx keeps of a head beside status and headers, and as `ndjson` the reply itself.
     fn describe<'py>(slf: &Bound<'py, Self>, extensions: &Bound<'py, PyDict>) -> PyResult<()> {
         let head = lock(&slf.get().shared).response.head().cloned();
-        incoming::describe(slf.py(), head, slf.as_any(), extensions)
+        incoming::describe(slf.py(), head.as_ref(), slf.as_any(), extensions)
     }
 
     /// Whether the connection was dead before the server can have acted on the request, which may be sent again.

@@ -112,9 +112,9 @@ impl Table {
     pub fn enqueue(&mut self, id: PoolId, future: Py<PyAny>, in_front: bool) {
         if let Some(pool) = self.pools.get_mut(&id) {
             if in_front {
-                pool.waiting.push_front(future)
+                pool.waiting.push_front(future);
             } else {
-                pool.waiting.push_back(future)
+                pool.waiting.push_back(future);
             }
         }
     }
@@ -122,13 +122,11 @@ impl Table {
     /// Take the future at this address out of the queue; if it was told already, the next one is.
     pub fn dequeue(&mut self, id: PoolId, future: usize, wakes: &mut Wakes) -> Option<Py<PyAny>> {
         let waiting = &mut self.pools.get_mut(&id)?.waiting;
-        match waiting.iter().position(|one| one.as_ptr() as usize == future) {
-            Some(index) => waiting.remove(index),
-            None => {
-                wakes.extend(waiting.pop_front());
-                None
-            }
+        if let Some(index) = waiting.iter().position(|one| one.as_ptr() as usize == future) {
+            return waiting.remove(index);
         }
+        wakes.extend(waiting.pop_front());
+        None
     }
 
     /// Tell the first in the queue that a connection may be free.

@@ -49,7 +49,7 @@ struct Idle {
 pub struct Lease {
     pub connection: Connection,
     place: (String, u16),
-    _permit: Permit,
+    permit: Permit,
 }
 
 /// The right to have a connection open; dropped behind the connection, it lets another thread have one.
@@ -67,7 +67,7 @@ impl Drop for Permit {
 impl Lease {
     /// Give a connection back whose last response is complete.
     pub fn give_back(self) {
-        let shared = Arc::clone(&self._permit.0);
+        let shared = Arc::clone(&self.permit.0);
         let mut state = shared.lock();
         if state.idle.len() < shared.max_idle {
             state.idle.push(Idle {
@@ -285,7 +285,7 @@ impl Pool {
                 let lease = Lease {
                     connection,
                     place: (host.to_owned(), port),
-                    _permit: permit,
+                    permit,
                 };
                 if let Some(reply) = attempt.run(py, lease, false)? {
                     return Ok(reply);

@@ -136,13 +136,13 @@ impl Reply {
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let head = self.reading()?.response.head().cloned();
-        incoming::headers(py, head)
+        incoming::headers(py, head.as_ref())
     }
 
     /// Put into *extensions* what httpx keeps of a head beside status and headers, and as `ndjson` the reply itself.
     fn describe<'py>(slf: &Bound<'py, Self>, extensions: &Bound<'py, PyDict>) -> PyResult<()> {
         let head = slf.get().reading()?.response.head().cloned();
-        incoming::describe(slf.py(), head, slf.as_any(), extensions)
+        incoming::describe(slf.py(), head.as_ref(), slf.as_any(), extensions)
     }
 
     fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {

@@ -28,10 +28,10 @@ pub struct Head {
 
 /// A parsed head with what follows from it.
 #[derive(Debug)]
-pub struct Parsed {
-    pub head: Head,
-    pub body: Body,
-    pub keep_alive: bool,
+pub(super) struct Parsed {
+    pub(super) head: Head,
+    pub(super) body: Body,
+    pub(super) keep_alive: bool,
 }
 
 /// What the headers say about the body and the connection.
@@ -61,7 +61,7 @@ impl Head {
     /// Parse the bytes of one whole head; `no_body` says that the request was a HEAD.
     ///
     /// Gives `None` for an interim response, which the real head follows.
-    pub fn parse(bytes: Vec<u8>, no_body: bool) -> Result<Option<Parsed>, ProtocolError> {
+    pub(super) fn parse(bytes: Vec<u8>, no_body: bool) -> Result<Option<Parsed>, ProtocolError> {
         let mut room = [httparse::EMPTY_HEADER; USUAL_HEADERS];
         match Self::parse_into(&bytes, &mut room) {
             Err(httparse::Error::TooManyHeaders) => {

@@ -29,6 +29,10 @@ impl Illegal {
 }
 
 /// The head of a request with these headers.
+///
+/// # Errors
+///
+/// If a part of it could be read as something else.
 pub fn head<'h>(
     method: &[u8],
     target: &[u8],
