@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export VIRTUAL_ENV := $(abspath $(VENV))
 unexport PYTHONHOME
 PY_TREES := python tests benches examples
-RUST := Cargo.toml Cargo.lock $(wildcard src/*.rs)
+RUST := Cargo.toml Cargo.lock $(wildcard src/*.rs src/*/*.rs)
 
 .PHONY: help  ## Show this list
 help:
