@@ -35,10 +35,8 @@ def received(request: Request[Any], chunks: Iterable[bytes]) -> tuple[list[Any],
     found: list[Any] = []
     try:
         for chunk in chunks:
-            for line in parts.feed(chunk):
-                found.append(parts.take(line))  # noqa: PERF401 - the parts before an error count
-        for line in parts.close():
-            found.append(parts.take(line))  # noqa: PERF401 - the same
+            found.extend(parts.take(parts.feed(chunk)))  # which keeps those before an error
+        found.extend(parts.take(parts.close()))
         parts.finish()
     except errors.OllamaError as error:
         return found, error

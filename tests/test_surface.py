@@ -21,7 +21,7 @@ import pytest
 import ollama_fast
 from ollama_fast import _endpoints, _procedures, aio, errors, types
 
-ONLY_BLOCKING = {"Host", "Limits", "Timeout", "__version__", "aio", "errors", "types"}
+ONLY_BLOCKING = {"AsyncTransport", "Host", "Limits", "Timeout", "Transport", "__version__", "aio", "errors", "types"}
 FUNCTIONS = [name for name in aio.__all__ if name not in {"Stream", "close"}]
 MODULES = [ollama_fast, aio]
 BOTH = [(module, name) for module in MODULES for name in FUNCTIONS]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _endpoints, _procedures
 from . import errors as errors
+from ._core import DEBUG
 from ._core import __version__ as __version__
 from ._host import Host as Host
 from ._host import Limits as Limits
@@ -21,12 +22,16 @@ from ._sync import close as close
 if TYPE_CHECKING:
     from . import aio as aio
     from . import types as types
+    from ._async_transport import AsyncTransport as AsyncTransport
+    from ._transport import Transport as Transport
 
 __all__ = [
+    "AsyncTransport",
     "Host",
     "Limits",
     "Stream",
     "Timeout",
+    "Transport",
     "__version__",
     "aio",
     "chat",
@@ -67,14 +72,27 @@ def __dir__() -> Sequence[str]:
     return __all__
 
 
+if DEBUG:
+    import warnings
+
+    warnings.warn(
+        "the core of ollama_fast is a build without optimisation, many times slower: build it with --release",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
 if not TYPE_CHECKING:  # a type checker would take any name for one of the package
 
     def __getattr__(name: str) -> Any:
-        # asyncio alone takes longer to import than all of this; both are for those who ask for them.
-        if name in ("aio", "types"):
+        # asyncio and httpx each take longer to import than all of this; these are for those who ask for them.
+        if name in ("aio", "types", "Transport", "AsyncTransport"):
             from importlib import import_module
 
-            return import_module(f"{__name__}.{name}")
+            if name in ("aio", "types"):
+                return import_module(f"{__name__}.{name}")
+            room = import_module(f"{__name__}.{'_transport' if name == 'Transport' else '_async_transport'}")
+            return getattr(room, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""The asyncio half: the only module that awaits httpx.AsyncClient, and the drivers of requests and steps."""
+"""The asyncio half: the only module that awaits a response, and the drivers of requests and steps."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
 
+from ._delegation import patched
 from ._host import Host, check
 from ._lift import build_for, face
 from ._request import Parts, Request
@@ -21,6 +22,7 @@ from .errors import OllamaError
 if TYPE_CHECKING:
     import httpx
 
+    from ._async_transport import AsyncTransport
     from ._exchange import Exchange
     from ._pool import Connection
     from ._upload import Upload
@@ -41,7 +43,7 @@ class _Pools:
     """The pools of one event loop, closed with it."""
 
     def __init__(self) -> None:
-        self.clients: dict[Connection, httpx.AsyncClient] = {}
+        self.transports: dict[Connection, AsyncTransport] = {}
         self._until_loop_ends = self._close_at_the_end()
 
     async def start(self) -> None:
@@ -52,13 +54,13 @@ class _Pools:
         try:
             yield
         finally:
-            await self.close(list(self.clients))
+            await self.close(list(self.transports))
 
     async def close(self, chosen: list[Connection]) -> None:
         """Close the pools of *chosen* connections."""
-        closing_now = [self.clients.pop(connection) for connection in chosen if connection in self.clients]
-        for client in closing_now:
-            await client.aclose()
+        closing_now = [self.transports.pop(connection) for connection in chosen if connection in self.transports]
+        for transport in closing_now:
+            await transport.aclose()  # who got it just before can still use it
 
 
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pools] = WeakKeyDictionary()
@@ -66,18 +68,18 @@ _left_behind: list[object] = []
 """Pools of the parent process: kept, so that nobody closes its connections from a child."""
 
 
-async def _pool(connection: Connection) -> httpx.AsyncClient:
+async def _pool(connection: Connection) -> AsyncTransport:
     loop = asyncio.get_running_loop()
     pools = _pools.get(loop)
     if pools is None:
         pools = _pools[loop] = _Pools()
         await pools.start()
-    client = pools.clients.get(connection)
-    if client is None:
-        import httpx
+    transport = pools.transports.get(connection)
+    if transport is None:
+        from ._async_transport import AsyncTransport
 
-        client = pools.clients[connection] = connection.make(httpx.AsyncClient)
-    return client
+        transport = pools.transports[connection] = connection.make(AsyncTransport)
+    return transport
 
 
 async def close(host: Host | str | None = None, /) -> None:
@@ -93,7 +95,7 @@ async def close(host: Host | str | None = None, /) -> None:
     if pools is None:
         return
     known = None if host is None else Host.of(host)
-    await pools.close(list(pools.clients) if known is None else [Connection.to(known, known.url)])
+    await pools.close(list(pools.transports) if known is None else [Connection.to(known, known.url)])
 
 
 def _forget() -> None:
@@ -124,17 +126,25 @@ async def _open(exchange: Exchange[Any]) -> httpx.Response:
     while True:
         upload = exchange.request.upload
         outgoing = exchange.outgoing(exchange.body if upload is None else _Pieces(upload))
-        client = exchange.client or await _pool(exchange.connection)
-        try:
-            response: httpx.Response = await client.send(outgoing, stream=True)
-        except RuntimeError:
-            if exchange.client is None and client.is_closed:
-                continue  # another task closed the pool just now; there is a new one
-            raise
+        response = await _answer(exchange, outgoing)
         if not exchange.goes_on(response):
             exchange.has_head(response)
             return response
         await response.aclose()
+
+
+async def _answer(exchange: Exchange[Any], outgoing: httpx.Request) -> httpx.Response:
+    """Send the request and wait for the head of its response."""
+    if exchange.client is not None:
+        response: httpx.Response = await exchange.client.send(outgoing, stream=True)
+        return response
+    pool = await _pool(exchange.connection)
+    if not patched():
+        return await pool.handle_async_request(outgoing)
+    import httpx
+
+    # Whoever has replaced something of httpx's clients expects to see one. It holds nothing, so nobody closes it.
+    return await httpx.AsyncClient(transport=pool, trust_env=False).send(outgoing, stream=True)
 
 
 class _Pieces:
@@ -155,7 +165,7 @@ async def send(host: AnyHost, request: Request[R], /) -> R:
     exchange = _exchange(host, request, stream=False)
     with exchange.telling():
         async with aclosing(await _open(exchange)) as response:
-            body = await response.aread()
+            body = await _read(exchange, response)
     return exchange.answer(response, body)
 
 
@@ -170,14 +180,19 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
     with exchange.telling(parts):
         async with aclosing(exchange.response or await _open(exchange)) as response:
             if response.status_code >= 300:
-                raise exchange.error(response, await response.aread())
-            feed, take = parts.feed, parts.take
+                raise exchange.error(response, await _read(exchange, response))
             try:
-                async for chunk in _chunks(response):
-                    for line in feed(chunk):
-                        yield take(line)
-                for line in parts.close():
-                    yield take(line)
+                reply, take = exchange.decoded(response), parts.take
+                if reply is not None:
+                    while await reply.ready():
+                        for part in take(reply.arrived()):
+                            yield part
+                else:
+                    async for chunk in _chunks(exchange, response):
+                        for part in take(parts.feed(chunk)):
+                            yield part
+                    for part in take(parts.close()):
+                        yield part
             except OllamaError:
                 raise
             except (ValueError, EOFError) as exc:
@@ -185,11 +200,15 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
             parts.finish()
 
 
-def _chunks(response: httpx.Response) -> AsyncIterable[bytes]:
-    from ._exchange import is_raw
+async def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
+    reply = exchange.decoded(response)
+    body: bytes = await (response.aread() if reply is None else reply.read())
+    return body
 
+
+def _chunks(exchange: Exchange[Any], response: httpx.Response) -> AsyncIterable[bytes]:
     # The stream itself: what aiter_raw() does beside gives nothing here, and costs as much as decoding a line.
-    return cast("AsyncIterable[bytes]", response.stream) if is_raw(response) else response.aiter_bytes()
+    return cast("AsyncIterable[bytes]", response.stream) if exchange.is_raw(response) else response.aiter_bytes()
 
 
 class Stream(Reading, Generic[R]):

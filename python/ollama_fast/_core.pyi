@@ -1,5 +1,8 @@
-"""The Rust core: bytes in, Python objects out. It knows no paths and no policy."""
+"""The Rust core: bytes in, Python objects out, and HTTP/1.1 in between. It knows no paths and no policy."""
 
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, Self, final
 
 __all__ = ["DEBUG", "LineDecoder", "__version__", "decode", "encode_base64"]
@@ -36,3 +39,200 @@ class LineDecoder:
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> Any: ...
+
+if sys.platform != "win32":
+    __all__ += ["Arrived", "AsyncPool", "AsyncReply", "Pool", "ReadinessSet", "Reply", "Wait"]
+
+    # --- blocking ----------------------------------------------------------------------------------------------------
+
+    @final
+    class Pool:
+        """Keep-alive connections, and how many there may be."""
+
+        def __new__(
+            cls,
+            max_connections: int | None,
+            max_keepalive_connections: int | None,
+            keepalive_expiry: float | None,
+        ) -> Self: ...
+        def send(
+            self,
+            host: str,
+            port: int,
+            resolve: Callable[[str, int], Iterable[tuple[Any, ...]]],
+            method: bytes,
+            target: bytes,
+            headers: list[tuple[bytes, bytes]],
+            content: bytes | Iterable[bytes],
+            timeout: dict[str, float | None],
+            /,
+        ) -> Reply:
+            """Send a request and wait for the head of its response.
+
+            Raises one of httpx's exceptions.
+            """
+
+        def close(self) -> None:
+            """Close the connections that are not in use."""
+
+        def counts(self) -> tuple[int, int]:
+            """Give how many connections are open, and how many of them are idle."""
+
+    @final
+    class Reply:
+        """A response whose head is in. Iterate over it for the decoded lines of its body.
+
+        It is read by one thread at a time; any thread may close it.
+        """
+
+        @property
+        def status(self) -> int:
+            """The status code."""
+
+        @property
+        def headers(self) -> list[tuple[bytes, bytes]]:
+            """Names and values of the headers, as bytes."""
+
+        def describe(self, extensions: dict[str, Any]) -> None:
+            """Put into *extensions* what httpx keeps of a head beside status and headers, and as `ndjson` the reply."""
+
+        def __iter__(self) -> Self: ...
+        def __next__(self) -> Any: ...
+        def chunk(self) -> bytes:
+            """Wait for some bytes of the body; none are its end."""
+
+        def read(self) -> bytes:
+            """Wait for the whole body."""
+
+        def close(self) -> None:
+            """Close the connection, unless the response is complete. A thread that waits for more is freed."""
+
+    # --- asyncio -----------------------------------------------------------------------------------------------------
+
+    @final
+    class ReadinessSet:
+        """All sockets of an event loop behind one descriptor."""
+
+        def __new__(cls, event_loop: asyncio.AbstractEventLoop, /) -> Self: ...
+        def fileno(self) -> int:
+            """Give the descriptor that is readable when a socket is ready."""
+
+        def drain(self) -> None:
+            """Read and write whatever is ready, and wake the tasks that wait for it."""
+
+        def expire(self) -> None:
+            """Fail the waits that last too long."""
+
+        def close(self) -> None:
+            """Close all connections."""
+
+    @final
+    class AsyncPool:
+        """Keep-alive connections on one event loop, and how many there may be."""
+
+        def __new__(
+            cls,
+            set: ReadinessSet,
+            max_connections: int | None,
+            max_keepalive_connections: int | None,
+            keepalive_expiry: float | None,
+        ) -> Self: ...
+        def has_idle(self, host: str, port: int) -> bool:
+            """Whether a connection to this place is there, so that its address is not needed."""
+
+        def send(
+            self,
+            host: str,
+            port: int,
+            addresses: Iterable[tuple[Any, ...]],
+            method: bytes,
+            target: bytes,
+            headers: list[tuple[bytes, bytes]],
+            content: bytes | None,
+            timeout: Mapping[str, float | None],
+            /,
+        ) -> AsyncReply | None:
+            """Begin to send a request: with its whole body, or for None with what `write` is given later.
+
+            Gives None if the pool has no connection to give, or none is idle and there is no address for a new one.
+            Raises one of httpx's exceptions.
+            """
+
+        def queue(self, in_front: bool) -> asyncio.Future[None]:
+            """Give a future that is done when it may be worth to try again; *in_front* for who waited already."""
+
+        def leave(self, future: asyncio.Future[None]) -> None:
+            """Leave the queue; who was told already that a connection is free passes it on."""
+
+        def close(self) -> None:
+            """Close the connections that are not in use."""
+
+        def counts(self) -> tuple[int, int]:
+            """Give how many connections are open, and how many of them are idle."""
+
+    @final
+    class AsyncReply:
+        """An exchange on an event loop. Iterate over it, asynchronously, for the decoded lines of its body."""
+
+        @property
+        def status(self) -> int:
+            """The status code, once the head is in."""
+
+        @property
+        def headers(self) -> list[tuple[bytes, bytes]]:
+            """Names and values of the headers, as bytes."""
+
+        def describe(self, extensions: dict[str, Any]) -> None:
+            """Put into *extensions* what httpx keeps of a head beside status and headers, and as `ndjson` the reply."""
+
+        @property
+        def is_stale(self) -> bool:
+            """Whether the connection was dead before the server can have acted on the request."""
+
+        def write(self, piece: bytes) -> None:
+            """Put a piece of the request's body into the line to be sent."""
+
+        def end(self) -> None:
+            """Say that the request's body is whole."""
+
+        def sent(self) -> Awaitable[bool]:
+            """Wait until all that was written is sent; True if the server answers or takes no more."""
+
+        def head(self) -> Awaitable[bool]:
+            """Wait for the head of the response."""
+
+        def ready(self) -> Awaitable[bool]:
+            """Wait for a part; False at the end of the body."""
+
+        def arrived(self) -> Arrived:
+            """Give the parts that are here, to be taken without waiting."""
+
+        def chunk(self) -> Awaitable[bytes]:
+            """Wait for some bytes of the body; none are its end."""
+
+        def read(self) -> Awaitable[bytes]:
+            """Wait for the whole body."""
+
+        def close(self) -> None:
+            """Close the connection, unless the response is complete. A task that waits for more is woken."""
+
+        def __aiter__(self) -> Self: ...
+        def __anext__(self) -> Awaitable[Any]: ...
+        def __await__(self) -> Self: ...
+        def __iter__(self) -> Self: ...
+        def __next__(self) -> Any: ...
+
+    @final
+    class Wait:
+        """An awaitable: it is done at once if what it waits for is there, and else gives its task a future."""
+
+        def __await__(self) -> Self: ...
+        def __iter__(self) -> Self: ...
+        def __next__(self) -> Any: ...
+
+    @final
+    class Arrived:
+        """The parts of a response that are here already."""
+
+        def __iter__(self) -> Self: ...
+        def __next__(self) -> Any: ...

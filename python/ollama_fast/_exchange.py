@@ -1,7 +1,7 @@
 """
 One HTTP exchange: what is sent, what comes of it, what each failure means. All but the waiting, for both colours.
 
-Besides `_pool` and the two drivers this is the only module that knows httpx.
+Besides `_pool`, the transports and the two drivers this is the only module that knows httpx.
 """
 
 from __future__ import annotations
@@ -156,6 +156,16 @@ class Exchange(Generic[R]):
         if self._timeout:
             self._timeout["read"] = self._idle
 
+    @staticmethod
+    def decoded(response: httpx.Response) -> Any:
+        """Give the decoded body, where the transport is one of ours and nobody read it before; else None."""
+        return None if response.is_stream_consumed else response.extensions.get("ndjson")
+
+    @staticmethod
+    def is_raw(response: httpx.Response) -> bool:
+        """Whether the body can be taken as it comes: no proxy compressed it, no hook of the caller read it before."""
+        return not response.is_stream_consumed and "content-encoding" not in response.headers
+
     @property
     def _idle(self) -> float | None:
         idle = self._host.timeout.idle
@@ -246,11 +256,6 @@ def _ran_out(what: str, seconds: float | None, limit: str) -> str:
     if seconds is None:  # the operating system has a patience of its own
         return f"{what}: the operating system gave the connection up"
     return f"{what} within {seconds:g} s ({limit})"
-
-
-def is_raw(response: httpx.Response) -> bool:
-    """Whether the body can be taken as it comes: no proxy compressed it, no hook of the caller read it before."""
-    return not response.is_stream_consumed and "content-encoding" not in response.headers
 
 
 def _client_url(client: Any, request: Request[Any]) -> str:

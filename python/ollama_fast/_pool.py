@@ -1,4 +1,4 @@
-"""What makes a connection, and how httpx's clients are made for it: the same for both colours."""
+"""What makes a connection, and how transports are made for it: the same for both colours."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Connection:
 
     def make(self, kind: Callable[..., C]) -> C:
         """
-        Make a client of *kind*, one of httpx's.
+        Make a transport of *kind*.
 
         Raises HostError if a proxy, of the host or of the environment, or the certificates cannot be used.
         """

@@ -6,9 +6,9 @@ Nothing here opens a socket, so everything here is tested with bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
 
 from . import _core, errors
 from ._images import Unencoded
@@ -174,7 +174,7 @@ def answer(request: Request[R], context: Context, status: int, body: bytes) -> R
 def _check_whole(found: Any, memory: Memory, context: Context) -> None:
     try:
         memory.add(found)
-    except (KeyError, TypeError, AttributeError) as exc:
+    except KeyError as exc:
         raise _unknown_shape(found, context) from exc
     if not is_last(found):
         text = "the answer is not finished: it has neither done nor status success"
@@ -209,14 +209,14 @@ def _status(part: Part, status: int) -> int:
 
 class Parts(Generic[R]):
     """
-    Chunks of bytes in, parts of the answer to a request out, each as soon as its line is complete.
+    Decoded lines in, parts of the answer to a request out.
 
-    A driver gives each chunk to `feed`, and each decoded line that comes of it to `take`, which gives the part. At the
-    end of the body it does the same with `close`, and then calls `finish`. An exception of a line goes to `broken`. It
-    is the driver that loops, because a generator in between would cost as much as all the rest.
+    Where the transport decodes, a driver gives its lines to `take`, which gives the parts. Elsewhere it gives each
+    chunk to `feed`, and the lines that come of it to `take`; at the end of the body it does the same with `close`. Then
+    it calls `finish`. An exception of a line goes to `broken`.
     """
 
-    __slots__ = ("_add", "_context", "_key", "close", "feed", "memory")
+    __slots__ = ("_context", "_key", "close", "feed", "memory")
 
     def __init__(self, request: Request[R], context: Context) -> None:
         if request.memory is None:
@@ -224,7 +224,6 @@ class Parts(Generic[R]):
         self._key = request.key
         self._context = context
         self.memory = request.memory()
-        self._add = self.memory.add
         decoder = _core.LineDecoder()
         self.feed: Callable[[bytes], Iterator[Any]] = decoder.feed
         """Take a chunk, and give what is decoded of the lines that it completes."""
@@ -241,16 +240,9 @@ class Parts(Generic[R]):
         """Whether the last part came."""
         return is_last(self.memory.last)
 
-    def take(self, line: Any) -> R:
-        """Give the part that a decoded line is, or raise what it is instead."""
-        try:
-            if "error" not in line or line["error"] is None:
-                self._add(line)
-                part: R = line
-                return part
-        except (KeyError, TypeError, AttributeError) as exc:
-            raise self._blame(line) from exc
-        raise self._blame(line)
+    def take(self, lines: Iterable[Any]) -> Iterator[R]:
+        """Give the parts that decoded *lines* are, or raise what one is instead."""
+        return cast("Iterator[R]", self.memory.follow(lines, self._blame))
 
     def finish(self) -> None:
         """Raise IncompleteStreamError if the last part did not come."""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, Protocol, TypeAlias
 
 from .errors import StreamClosedError
 
 Part: TypeAlias = dict[str, Any]
+Refuse: TypeAlias = Callable[[Any], Exception]
+"""Makes an exception of a line that is no part."""
 
 
 class Memory(Protocol):
     """What is kept of the parts so far."""
 
+    def follow(self, lines: Iterable[Any], refuse: Refuse, /) -> Generator[Part]:
+        """Give *lines* on and remember them; one that is an error, or of another shape, raises what *refuse* makes."""
+        ...
+
     def add(self, part: Part, /) -> None:
-        """Remember *part*; a part of another shape raises KeyError, TypeError or AttributeError."""
+        """Remember *part*; a part of another shape raises KeyError."""
 
     def merged(self) -> Part | None:
         """Give the answer so far, or None before the first part."""
@@ -23,31 +30,57 @@ class Memory(Protocol):
         """The newest part."""
 
 
-class Newest:
-    """Parts that replace each other: the progress of a pull, push or create."""
+class _Following:
+    """What every memory can do because it can follow lines."""
 
     __slots__ = ("last",)
 
     def __init__(self) -> None:
         self.last: Part | None = None
 
+    def follow(self, lines: Iterable[Any], refuse: Refuse, /) -> Generator[Part]:
+        """Give *lines* on and remember them."""
+        raise NotImplementedError
+
     def add(self, part: Part, /) -> None:
-        """Remember *part* instead of the one before."""
-        part["status"]  # every one has it: a KeyError says that this is another shape
-        self.last = part
+        """Remember *part*."""
+        for _ in self.follow((part,), KeyError):
+            pass
+
+
+# A generator per kind of part, with everything in one frame: it is paid for once per token.
+
+
+class Newest(_Following):
+    """Parts that replace each other: the progress of a pull, push or create."""
+
+    __slots__ = ()
+
+    def follow(self, lines: Iterable[Any], refuse: Refuse, /) -> Generator[Part]:
+        """Give *lines* on, and remember the newest."""
+        part: Any = None
+        try:
+            for part in lines:
+                if "error" in part and part["error"] is not None:
+                    raise refuse(part)
+                part["status"]  # every one has it: a KeyError says that this is another shape
+                self.last = part
+                yield part
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise refuse(part) from exc
 
     def merged(self) -> Part | None:
         """Give the newest part."""
         return None if self.last is None else dict(self.last)
 
 
-class _Pieces:
+class _Pieces(_Following):
     """What generate's and chat's parts have in common: text, thinking, tool calls and logprobs that add up."""
 
-    __slots__ = ("_logprobs", "_text", "_thinking", "_tool_calls", "last")
+    __slots__ = ("_logprobs", "_text", "_thinking", "_tool_calls")
 
     def __init__(self) -> None:
-        self.last: Part | None = None
+        super().__init__()
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._tool_calls: list[Any] = []
@@ -75,12 +108,21 @@ class Generated(_Pieces):
 
     __slots__ = ()
 
-    def add(self, part: Part, /) -> None:
-        """Remember the pieces of *part*."""
-        self._text.append(part["response"])
-        if "thinking" in part or "tool_calls" in part or "logprobs" in part:
-            self._add_rare(part, part)
-        self.last = part
+    def follow(self, lines: Iterable[Any], refuse: Refuse, /) -> Generator[Part]:
+        """Give *lines* on, and remember their pieces."""
+        add = self._text.append
+        part: Any = None
+        try:
+            for part in lines:
+                if "error" in part and part["error"] is not None:
+                    raise refuse(part)
+                add(part["response"])
+                if "thinking" in part or "tool_calls" in part or "logprobs" in part:
+                    self._add_rare(part, part)
+                self.last = part
+                yield part
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise refuse(part) from exc
 
     def merged(self) -> Part | None:
         """Give the answer so far."""
@@ -96,13 +138,22 @@ class Chatted(_Pieces):
 
     __slots__ = ()
 
-    def add(self, part: Part, /) -> None:
-        """Remember the pieces of *part*."""
-        message = part["message"]
-        self._text.append(message["content"])
-        if "thinking" in message or "tool_calls" in message or "logprobs" in part:
-            self._add_rare(part, message)
-        self.last = part
+    def follow(self, lines: Iterable[Any], refuse: Refuse, /) -> Generator[Part]:
+        """Give *lines* on, and remember their pieces."""
+        add = self._text.append
+        part: Any = None
+        try:
+            for part in lines:
+                if "error" in part and part["error"] is not None:
+                    raise refuse(part)
+                message = part["message"]
+                add(message["content"])
+                if "thinking" in message or "tool_calls" in message or "logprobs" in part:
+                    self._add_rare(part, message)
+                self.last = part
+                yield part
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise refuse(part) from exc
 
     def merged(self) -> Part | None:
         """Give the answer so far."""

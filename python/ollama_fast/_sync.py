@@ -1,4 +1,4 @@
-"""The blocking half: the only module that waits on httpx.Client, and the drivers of requests and steps."""
+"""The blocking half: the only module that waits for a response, and the drivers of requests and steps."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
+from ._delegation import patched
 from ._host import Host, check
 from ._lift import build_for, face
 from ._request import Parts, Request
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from ._exchange import Exchange
     from ._pool import Connection
+    from ._transport import Transport
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,21 +37,21 @@ _MODULE = "ollama_fast"
 
 # --- pools -----------------------------------------------------------------------------------------------------------
 
-_pools: dict[Connection, httpx.Client] = {}
+_pools: dict[Connection, Transport] = {}
 _pools_lock = threading.Lock()
 _left_behind: list[object] = []
 """Pools of the parent process: kept, so that nobody closes its connections from a child."""
 
 
-def _pool(connection: Connection) -> httpx.Client:
+def _pool(connection: Connection) -> Transport:
     pool = _pools.get(connection)
     if pool is not None:
         return pool
-    import httpx
+    from ._transport import Transport
 
     with _pools_lock:
         if connection not in _pools:
-            _pools[connection] = connection.make(httpx.Client)
+            _pools[connection] = connection.make(Transport)
         return _pools[connection]
 
 
@@ -63,7 +65,7 @@ def close(host: Host | str | None = None, /) -> None:
         chosen = list(_pools) if host is None else [_connection(host)]
         closing_now = [_pools.pop(connection) for connection in chosen if connection in _pools]
     for pool in closing_now:
-        pool.close()
+        pool.close()  # who got it just before can still use it
 
 
 def _connection(host: Host | str) -> Connection:
@@ -101,24 +103,32 @@ def _open(exchange: Exchange[Any]) -> httpx.Response:
     exchange.begun = True
     while True:
         outgoing = exchange.outgoing(exchange.body if exchange.request.upload is None else exchange.request.upload)
-        client = exchange.client or _pool(exchange.connection)
-        try:
-            response: httpx.Response = client.send(outgoing, stream=True)
-        except RuntimeError:
-            if exchange.client is None and client.is_closed:
-                continue  # another thread closed the pool just now; there is a new one
-            raise
+        response = _answer(exchange, outgoing)
         if not exchange.goes_on(response):
             exchange.has_head(response)
             return response
         response.close()
 
 
+def _answer(exchange: Exchange[Any], outgoing: httpx.Request) -> httpx.Response:
+    """Send the request and wait for the head of its response."""
+    if exchange.client is not None:
+        response: httpx.Response = exchange.client.send(outgoing, stream=True)
+        return response
+    pool = _pool(exchange.connection)
+    if not patched():
+        return pool.handle_request(outgoing)
+    import httpx
+
+    # Whoever has replaced something of httpx's clients expects to see one. It holds nothing, so nobody closes it.
+    return httpx.Client(transport=pool, trust_env=False).send(outgoing, stream=True)
+
+
 def send(host: AnyHost, request: Request[R], /) -> R:
     """Do *request* and give its whole answer."""
     exchange = _exchange(host, request, stream=False)
     with exchange.telling(), closing(_open(exchange)) as response:
-        body = response.read()
+        body = _read(exchange, response)
     return exchange.answer(response, body)
 
 
@@ -132,14 +142,10 @@ def receive(host: AnyHost, request: Request[R], /) -> Stream[R]:
 def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
     with exchange.telling(parts), closing(exchange.response or _open(exchange)) as response:
         if response.status_code >= 300:
-            raise exchange.error(response, response.read())
-        feed, take = parts.feed, parts.take
+            raise exchange.error(response, _read(exchange, response))
         try:
-            for chunk in _chunks(response):
-                for line in feed(chunk):
-                    yield take(line)
-            for line in parts.close():
-                yield take(line)
+            for lines in _arriving(exchange, response, parts):
+                yield from parts.take(lines)
         except OllamaError:
             raise
         except (ValueError, EOFError) as exc:
@@ -147,11 +153,22 @@ def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
         parts.finish()
 
 
-def _chunks(response: httpx.Response) -> Iterable[bytes]:
-    from ._exchange import is_raw
+def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
+    reply = exchange.decoded(response)
+    body: bytes = response.read() if reply is None else reply.read()
+    return body
 
+
+def _arriving(exchange: Exchange[Any], response: httpx.Response, parts: Parts[Any]) -> Iterator[Iterable[Any]]:
+    reply = exchange.decoded(response)
+    if reply is not None:
+        yield reply
+        return
     # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
-    return cast("Iterable[bytes]", response.stream) if is_raw(response) else response.iter_bytes()
+    chunks = cast("Iterable[bytes]", response.stream) if exchange.is_raw(response) else response.iter_bytes()
+    for chunk in chunks:
+        yield parts.feed(chunk)
+    yield parts.close()
 
 
 class Stream(Reading, Generic[R]):

@@ -1,0 +1,193 @@
+"""
+The asyncio transport for httpx over the Rust core, from the socket to the dict.
+
+It works on asyncio's event loops and uvloop's. What it does not do itself it passes to httpx's own transport: what its
+blocking twin in `_transport` does not do, and requests on another kind of event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import time
+from collections.abc import AsyncIterator, Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from . import _core
+from ._plan import HERE, LIMITS, Plan, bounds, content_of, place_of, response_of, timeout_of
+from ._readiness import Watch, watches
+
+if TYPE_CHECKING:
+    import ssl
+
+    from ._delegation import Proxy
+
+
+class AsyncTransport(httpx.AsyncBaseTransport):
+    """
+    A transport for httpx.AsyncClient that reads responses in Rust, on asyncio's event loops and uvloop's.
+
+    `response.extensions["ndjson"]` iterates, with `async for`, over the decoded lines of a body, unless it has a
+    content-encoding. The ordinary ways to read a response work, too. The arguments are those of
+    httpx.AsyncHTTPTransport; proxies of the environment are used unless *trust_env* is false.
+    """
+
+    def __init__(
+        self,
+        verify: ssl.SSLContext | str | bool = True,
+        cert: Any = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        limits: httpx.Limits = LIMITS,
+        proxy: Proxy | None = None,
+        uds: str | None = None,
+        local_address: str | None = None,
+        retries: int = 0,
+        socket_options: Iterable[Any] | None = None,
+    ) -> None:
+        options = {
+            "verify": verify,
+            "cert": cert,
+            "http1": http1,
+            "http2": http2,
+            "limits": limits,
+            "uds": uds,
+            "local_address": local_address,
+            "retries": retries,
+            "socket_options": socket_options,
+        }
+        self._plan = Plan(httpx.AsyncHTTPTransport, options, proxy, trust_env=trust_env)
+        self._limits = limits
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send *request* and give its response, whose body is still to be read. Raises httpx's exceptions."""
+        pool = await self._find_pool() if self._plan.takes(request) else None
+        if pool is None:
+            return await self._plan.other(request).handle_async_request(request)
+        try:
+            reply = await _exchange(pool, request)
+        except NotImplementedError:  # a request to change the protocol
+            return await self._plan.other(request).handle_async_request(request)
+        return response_of(reply, _AsyncBody(reply))
+
+    async def _find_pool(self) -> _core.AsyncPool | None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # trio's
+            return None
+        watch = await Watch.over(loop)
+        pool = watch.pools.get(self)
+        if pool is None:
+            pool = watch.pools[self] = _core.AsyncPool(watch.set, *bounds(self._limits))
+        return pool
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop that are not in use."""
+        watch = watches.get(asyncio.get_running_loop()) if HERE else None
+        pool = None if watch is None else watch.pools.get(self)
+        if pool is not None:
+            pool.close()
+        for other in self._plan.release():
+            await other.aclose()
+
+
+class _AsyncBody(httpx.AsyncByteStream):
+    """The bytes of a response."""
+
+    def __init__(self, reply: _core.AsyncReply) -> None:
+        self._reply = reply
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while chunk := await self._reply.chunk():
+            yield chunk
+
+    async def aclose(self) -> None:
+        self._reply.close()
+
+
+async def _exchange(pool: _core.AsyncPool, request: httpx.Request) -> _core.AsyncReply:
+    """Send *request* and wait for the head of its response."""
+    url = request.url
+    host, port = place_of(url)
+    timeout = timeout_of(request)
+    content = content_of(request)
+    method, headers = request.method.encode("ascii"), request.headers.raw
+    target = request.extensions.get("target", url.raw_path)
+    turn: _Turn | None = None
+    while True:
+        addresses = () if pool.has_idle(host, port) else await _resolve_async(host, port, timeout.get("connect"))
+        reply = pool.send(host, port, addresses, method, target, headers, content, timeout)
+        if reply is None:
+            if addresses:
+                turn = turn or _Turn(pool, timeout.get("pool"))
+                await turn.wait()
+            continue
+        try:
+            if content is None:
+                await _upload(reply, request.stream)
+            await reply.head()
+        except BaseException as exc:
+            again = reply.is_stale and content is not None and isinstance(exc, httpx.TransportError)
+            reply.close()
+            if not again:
+                raise
+        else:
+            return reply
+
+
+async def _upload(reply: _core.AsyncReply, stream: Any) -> None:
+    async for piece in stream:
+        reply.write(piece)
+        if await reply.sent():
+            return  # the server answers already, or takes no more
+    reply.end()
+
+
+class _Turn:
+    """Waiting in line for a connection."""
+
+    def __init__(self, pool: _core.AsyncPool, limit: float | None) -> None:
+        self._pool = pool
+        self._deadline = None if limit is None else time.monotonic() + limit
+        self._waited = False
+
+    async def wait(self) -> None:
+        """Wait until a connection may be free; who waited already is first in line. Raises httpx.PoolTimeout."""
+        future = self._pool.queue(self._waited)
+        self._waited = True
+        left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        try:
+            await asyncio.wait([future], timeout=left)
+        except BaseException:
+            self._pool.leave(future)
+            raise
+        if not future.done():
+            self._pool.leave(future)
+            raise httpx.PoolTimeout("timed out while waiting for a free connection")
+
+
+async def _resolve_async(host: str, port: int, limit: float | None) -> list[Any]:
+    if _is_literal(host):
+        return [(host, port)]
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(limit):
+            return [found[4] for found in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except TimeoutError as exc:
+        raise httpx.ConnectTimeout("timed out while looking up the name of the host") from exc
+    except OSError as exc:
+        raise httpx.ConnectError(str(exc)) from exc
+
+
+@lru_cache(maxsize=256)
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return "%" not in host

@@ -1,0 +1,91 @@
+"""Which requests a transport does itself; and what the core and httpx need to know of each other. For both colours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import httpx
+
+from . import _core
+from ._delegation import Routes, forced, transports_patched
+
+if TYPE_CHECKING:
+    from ._delegation import Proxy
+
+T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
+
+LIMITS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+HERE: Final = hasattr(_core, "Pool")
+"""Whether the core can open sockets on this system."""
+
+
+class Plan(Generic[T]):
+    """Which requests a transport does itself, and httpx's own transports for the others."""
+
+    def __init__(
+        self, kind: Callable[..., T], options: dict[str, Any], proxy: Proxy | None, *, trust_env: bool
+    ) -> None:
+        self._kind: Callable[..., T] = kind
+        self._options = options | {"trust_env": trust_env}
+        self._routes = Routes.of(proxy, trust_env=trust_env)
+        self._others: dict[Proxy | None, T] = {}
+        special = any(options[name] for name in ("uds", "local_address", "retries", "socket_options"))
+        self._own = HERE and not special and options["http1"] and not forced(os.environ)
+
+    def takes(self, request: httpx.Request) -> bool:
+        """Whether the request is sent by the core."""
+        return (
+            self._own
+            and request.url.scheme == "http"
+            and not (self._routes.rules and self._routes.proxy_for(request.url))
+            and not transports_patched()
+        )
+
+    def other(self, request: httpx.Request) -> T:
+        """Give the transport of httpx for the request."""
+        proxy = self._routes.proxy_for(request.url)
+        if proxy not in self._others:
+            self._others.setdefault(proxy, self._kind(**self._options, proxy=proxy))
+        return self._others[proxy]
+
+    def release(self) -> list[T]:
+        """Forget httpx's transports, and give them to be closed."""
+        others = list(self._others.values())
+        self._others = {}
+        return others
+
+
+def bounds(limits: httpx.Limits) -> tuple[int | None, int | None, float | None]:
+    """Give the limits of a pool of the core."""
+    return limits.max_connections, limits.max_keepalive_connections, limits.keepalive_expiry
+
+
+def timeout_of(request: httpx.Request) -> dict[str, Any]:
+    """Give the limits of the waits for *request*, in seconds."""
+    timeout = request.extensions.get("timeout")
+    # The very dict of the request: who changes it changes the waits that follow.
+    return timeout if isinstance(timeout, dict) else dict(timeout or {})
+
+
+def place_of(url: httpx.URL) -> tuple[str, int]:
+    """Give host and port to connect to."""
+    return url.raw_host.decode("ascii"), url.port or 80
+
+
+def content_of(request: httpx.Request) -> bytes | None:
+    """Give the body of *request*, or None if it comes in pieces."""
+    try:
+        return request.content
+    except httpx.RequestNotRead:
+        return None
+
+
+def response_of(
+    reply: _core.Reply | _core.AsyncReply, body: httpx.SyncByteStream | httpx.AsyncByteStream
+) -> httpx.Response:
+    """Give the response whose head is in *reply*."""
+    extensions: dict[str, Any] = {}
+    reply.describe(extensions)
+    return httpx.Response(reply.status, headers=reply.headers, stream=body, extensions=extensions)
