@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from . import _core
-from ._plan import HERE, LIMITS, Plan, bounds, content_of, place_of, response_of, timeout_of
+from ._plan import LIMITS, Plan, bounds, content_of, place_of, response_of, timeout_of
 from ._readiness import Watch, watches
 
 if TYPE_CHECKING:
@@ -76,9 +76,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         return response_of(reply, _AsyncBody(reply))
 
     async def _find_pool(self) -> _core.AsyncPool | None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # trio's
+        loop = _running_loop()
+        if loop is None:
             return None
         watch = await Watch.over(loop)
         pool = watch.pools.get(self)
@@ -88,12 +87,20 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close the connections of this event loop that are not in use."""
-        watch = watches.get(asyncio.get_running_loop()) if HERE else None
+        loop = _running_loop()
+        watch = None if loop is None else watches.get(loop)
         pool = None if watch is None else watch.pools.get(self)
         if pool is not None:
             pool.close()
         for other in self._plan.release():
             await other.aclose()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:  # it is trio's
+        return None
 
 
 class _AsyncBody(httpx.AsyncByteStream):

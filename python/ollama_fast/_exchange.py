@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 from urllib.parse import urljoin
 
 from . import _core, errors
@@ -64,6 +64,8 @@ class Exchange(Generic[R]):
         self._redirects = 0
         self._timeout: dict[str, float | None] = {}
         self._host: Host
+        self._sent_along: tuple[str | None, tuple[tuple[str, str], ...]]
+        """Credentials and the host's own headers; neither goes to another origin."""
         self._hint = "is Ollama running there?"
         if request.origin is not None:
             self._hint = "is there a way to the internet?"
@@ -77,7 +79,7 @@ class Exchange(Generic[R]):
             self.url = base + request.path
             credentials, withheld = _credentials(self._host, base)
             given = self._host.headers if origin(base) == origin(self._host.url) else ()
-            self._headers = _headers(request, credentials, given, stream=stream)
+            self._sent_along = credentials, given
             self.context = Context(request.method, self.url, request.model, withheld)
         else:
             self.client = host
@@ -112,15 +114,22 @@ class Exchange(Generic[R]):
             "pool": limits.connect,
         }
         try:
-            return httpx.Request(
-                self.request.method,
-                self.url,
-                headers=self._headers,
-                content=content or None,
-                extensions={"timeout": self._timeout},
-            )
+            url = _parsed(self.url)
         except httpx.InvalidURL as exc:
             raise errors.HostError(self.context.say(f"no request can be made for this URL: {exc}")) from exc
+        kind = None if self.request.body is None else "application/json"
+        headers = _headers(url.netloc, *self._sent_along, kind, stream=self._stream)
+        method, extensions = self.request.method, {"timeout": self._timeout}
+        if self.request.upload is not None:
+            uploaded = {**headers, **_content_headers(self.request)}
+            return httpx.Request(method, url, headers=uploaded, content=content, extensions=extensions)
+        # The stream itself, since httpx finds nothing to add to it, and looks for as long as the rest takes.
+        whole = httpx.ByteStream(cast("bytes", content))
+        outgoing = httpx.Request(method, url, headers=headers, stream=whole, extensions=extensions)
+        if method == "POST" or content:
+            outgoing.headers["Content-Length"] = str(len(self.body))
+        outgoing.read()  # so that `content` is there for who looks at it
+        return outgoing
 
     def goes_on(self, response: httpx.Response) -> bool:
         """
@@ -129,7 +138,7 @@ class Exchange(Generic[R]):
         A redirect that would turn a POST into a GET, and lose its body, is not followed but an error. Credentials and
         the host's headers are for the host alone: they do not follow to another origin.
         """
-        if self.client is not None or self._redirects == _MAX_REDIRECTS:
+        if response.status_code < 300 or self.client is not None or self._redirects == _MAX_REDIRECTS:
             return False
         location = response.headers.get("location")
         safe = self.request.method in ("GET", "HEAD")
@@ -145,7 +154,7 @@ class Exchange(Generic[R]):
             return False  # above all, what was encrypted stays encrypted
         self._redirects += 1
         if origin(target) != origin(self.url):
-            self._headers = _headers(self.request, None, (), stream=self._stream)
+            self._sent_along = None, ()
         self.url = target
         self.context = replace(self.context, url=target.partition("?")[0])
         return True
@@ -181,8 +190,8 @@ class Exchange(Generic[R]):
         return response_error(self.context, response.status_code, explained, names_model=self.request.model is not None)
 
     def _explained(self, response: httpx.Response, body: bytes) -> bytes:
-        location = response.headers.get("location")
-        if location is None or not response.is_redirect:
+        location = response.headers.get("location") if response.is_redirect else None
+        if location is None:
             return body
         if self._redirects == _MAX_REDIRECTS:
             return f"more than {_MAX_REDIRECTS} redirects".encode()
@@ -282,19 +291,30 @@ def _credentials(host: Host, base: str) -> tuple[str | None, bool]:
     return (None if key is None else f"Bearer {key}"), withheld
 
 
+@lru_cache(maxsize=64)
+def _parsed(url: str) -> httpx.URL:
+    import httpx
+
+    return httpx.URL(url)
+
+
+@lru_cache(maxsize=64)
 def _headers(
-    request: Request[Any], authorization: str | None, given: tuple[tuple[str, str], ...], *, stream: bool
+    place: bytes, authorization: str | None, given: tuple[tuple[str, str], ...], kind: str | None, *, stream: bool
 ) -> httpx.Headers:
+    """Give the headers that the requests of a host have in common; whoever gets them copies them."""
     import httpx
 
     headers = httpx.Headers(
         {
+            "Host": place.decode("ascii"),
             "Accept": "application/x-ndjson" if stream else "application/json",
             "Accept-Encoding": "identity",  # a chunk that waits for its compressor is late
             "User-Agent": _user_agent(),
-            **_content_headers(request),
         }
     )
+    if kind is not None:
+        headers["Content-Type"] = kind
     if authorization is not None:
         headers["Authorization"] = authorization
     headers.update(list(given))

@@ -76,10 +76,7 @@ def place_of(url: httpx.URL) -> tuple[str, int]:
 
 def content_of(request: httpx.Request) -> bytes | None:
     """Give the body of *request*, or None if it comes in pieces."""
-    try:
-        return request.content
-    except httpx.RequestNotRead:
-        return None
+    return b"".join(request.stream) if isinstance(request.stream, httpx.ByteStream) else None
 
 
 def response_of(
