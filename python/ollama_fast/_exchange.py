@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 from urllib.parse import urljoin
 
@@ -23,7 +22,7 @@ from ._request import Context, Parts, Request, answer, response_error
 from ._url import origin
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Generator, Iterable
+    from collections.abc import AsyncIterable, Iterable
 
     import httpx
 
@@ -50,6 +49,22 @@ class Exchange(Generic[R]):
 
     Raises TypeError or ValueError for arguments that cannot be sent, before any I/O.
     """
+
+    __slots__ = (
+        "_hint",
+        "_host",
+        "_redirects",
+        "_sent_along",
+        "_stream",
+        "_timeout",
+        "begun",
+        "body",
+        "client",
+        "context",
+        "request",
+        "response",
+        "url",
+    )
 
     def __init__(self, host: AnyHost, request: Request[R], *, stream: bool) -> None:
         self.request = request
@@ -162,6 +177,7 @@ class Exchange(Generic[R]):
     def has_head(self, response: httpx.Response) -> None:
         """Remember that the head of the answer is in: from now on the limit between parts counts."""
         self.response = response
+        self.body = b""  # it is not sent again
         if self._timeout:
             self._timeout["read"] = self._idle
 
@@ -198,20 +214,13 @@ class Exchange(Generic[R]):
         shown = re.sub(r"(//)[^/]*@|[?#].*", r"\1", location, flags=re.DOTALL)  # secrets belong in no message
         return f"redirects to {shown}, which is not followed; give that address as host".encode()
 
-    @contextmanager
-    def telling(self, parts: Parts[R] | None = None) -> Generator[None]:
+    def telling(self, parts: Parts[R] | None = None) -> _Telling:
         """
         Raise what httpx raises in the block as this package's errors.
 
         Once the last part is there, what becomes of the connection is of no interest.
         """
-        import httpx
-
-        try:
-            yield
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as exc:
-            if parts is None or not parts.complete:
-                raise self.failure(exc, parts) from exc
+        return _Telling(self, parts)
 
     def failure(self, exc: Exception, parts: Parts[R] | None = None) -> errors.OllamaError:
         """Say what httpx's *exc* means, as one of this package's errors."""
@@ -252,6 +261,32 @@ class Exchange(Generic[R]):
         if self.response is None:
             return _ran_out("no answer", limits.first_part, "Timeout.first_part")
         return _ran_out("no further part", self._idle, "Timeout.idle")
+
+
+class _Telling:
+    """The block of `Exchange.telling`: a class, since a generator is larger and slower, and each stream has one."""
+
+    __slots__ = ("_exchange", "_parts")
+
+    def __init__(self, exchange: Exchange[Any], parts: Parts[Any] | None) -> None:
+        self._exchange = exchange
+        self._parts = parts
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if value is None:
+            return False
+        import httpx
+
+        if not isinstance(value, httpx.HTTPError | httpx.StreamError | httpx.InvalidURL):
+            return False
+        if self._parts is None or not self._parts.complete:
+            raise self._exchange.failure(value, self._parts) from value
+        return True
 
 
 def _deepest(exc: BaseException) -> str:
