@@ -28,8 +28,8 @@ pub enum Failure {
     Protocol(ProtocolError),
     /// What should be sent is no HTTP, for this reason.
     Request(&'static str),
-    /// A line is longer than this many bytes.
-    LongLine(usize),
+    /// Something, named here, is longer than this many bytes.
+    TooLong(&'static str, usize),
     /// Somebody closed the stream that is read.
     Closed,
 }
@@ -59,7 +59,7 @@ impl Failure {
             Self::TimedOut(During::Write) => "WriteTimeout",
             Self::TimedOut(During::Read) => "ReadTimeout",
             Self::PoolTimedOut => "PoolTimeout",
-            Self::Protocol(_) | Self::LongLine(_) => "RemoteProtocolError",
+            Self::Protocol(_) | Self::TooLong(..) => "RemoteProtocolError",
             Self::Request(_) => "LocalProtocolError",
         }
     }
@@ -73,7 +73,7 @@ impl Failure {
             Self::PoolTimedOut => "timed out while waiting for a free connection".into(),
             Self::Protocol(error) => error.to_string(),
             Self::Request(what) => (*what).into(),
-            Self::LongLine(most) => format!("a line of the response is longer than {most} bytes"),
+            Self::TooLong(what, most) => format!("{what} is longer than {most} bytes"),
             Self::Closed => "the stream was closed while it was read".into(),
         }
     }

@@ -11,7 +11,9 @@ use crate::http::Head;
 use crate::ndjson::Lines;
 
 /// The most bytes that a line of a body may have.
-const MAX_LINE: usize = 64 * 1024 * 1024;
+pub const MAX_LINE: usize = 64 * 1024 * 1024;
+/// The most bytes that a body may have which is read as a whole.
+pub const MAX_BODY: usize = 1024 * 1024 * 1024;
 
 /// Names and values of the headers.
 pub fn headers<'py>(py: Python<'py>, head: Option<&Arc<Head>>) -> PyResult<Bound<'py, PyList>> {
@@ -51,7 +53,16 @@ pub fn describe<'py>(
 /// Refuse a line that does not end.
 pub fn check_line(lines: &Lines) -> Result<(), Failure> {
     if lines.len() > MAX_LINE {
-        Err(Failure::LongLine(MAX_LINE))
+        Err(Failure::TooLong("a line of the response", MAX_LINE))
+    } else {
+        Ok(())
+    }
+}
+
+/// Refuse a whole body that does not end.
+pub fn check_body(lines: &Lines) -> Result<(), Failure> {
+    if lines.len() > MAX_BODY {
+        Err(Failure::TooLong("the body of the response", MAX_BODY))
     } else {
         Ok(())
     }

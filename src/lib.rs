@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod ndjson;
+pub mod places;
 pub mod scan;
 
 #[cfg(all(feature = "python", unix))]

@@ -10,6 +10,9 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use crate::failure::Failure;
 use crate::http::request;
 
+/// From this on, a limit is none; a deadline must not be later than the clock can tell.
+const NO_LIMIT: Duration = Duration::from_secs(1 << 30);
+
 /// The head of a request, and what it says about the body.
 pub struct Outgoing {
     /// The bytes of the head.
@@ -120,8 +123,9 @@ pub fn limit(timeout: &Bound<'_, PyDict>, name: &Bound<'_, pyo3::types::PyString
     match timeout.get_item(name)? {
         Some(seconds) if !seconds.is_none() => {
             let seconds: f64 = seconds.extract()?;
-            // Zero would be no limit to a socket.
-            Ok(Duration::try_from_secs_f64(seconds.max(1e-6)).ok())
+            // Zero would be no limit to a socket; and who waits for decades waits for ever.
+            let limit = Duration::try_from_secs_f64(seconds.max(1e-6)).ok();
+            Ok(limit.filter(|limit| *limit < NO_LIMIT))
         }
         _ => Ok(None),
     }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ollama_fast import _endpoints, errors
+from ollama_fast._core import LineDecoder
 from ollama_fast._request import Context, Parts, Request, answer
 
 CHAT: Request[Any] = _endpoints.chat("llama3", [{"role": "user", "content": "hi"}])
@@ -31,12 +32,12 @@ def part(text: str, **more: Any) -> bytes:
 
 def received(request: Request[Any], chunks: Iterable[bytes]) -> tuple[list[Any], errors.OllamaError | None]:
     """Drive Parts as a driver does, and give the parts and the final error."""
-    parts = Parts(request, context_of(request))
+    parts, decoder = Parts(request, context_of(request)), LineDecoder()
     found: list[Any] = []
     try:
         for chunk in chunks:
-            found.extend(parts.take(parts.feed(chunk)))  # which keeps those before an error
-        found.extend(parts.take(parts.close()))
+            found.extend(parts.take(decoder.feed(chunk)))  # which keeps those before an error
+        found.extend(parts.take(decoder.close()))
         parts.finish()
     except errors.OllamaError as error:
         return found, error

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
 
+from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
 from ._lift import build_for, face
@@ -188,10 +189,11 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
                         for part in take(reply.arrived()):
                             yield part
                 else:
+                    decoder = LineDecoder()
                     async for chunk in _chunks(exchange, response):
-                        for part in take(parts.feed(chunk)):
+                        for part in take(decoder.feed(chunk)):
                             yield part
-                    for part in take(parts.close()):
+                    for part in take(decoder.close()):
                         yield part
             except OllamaError:
                 raise

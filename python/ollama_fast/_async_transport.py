@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import time
 from collections.abc import AsyncIterator, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -125,14 +124,18 @@ async def _exchange(pool: _core.AsyncPool, request: httpx.Request) -> _core.Asyn
     content = content_of(request)
     method, headers = request.method.encode("ascii"), request.headers.raw
     target = request.extensions.get("target", url.raw_path)
-    turn: _Turn | None = None
+    addresses: list[Any] = []
+    called = False
     while True:
-        addresses = () if pool.has_idle(host, port) else await _resolve_async(host, port, timeout.get("connect"))
-        reply = pool.send(host, port, addresses, method, target, headers, content, timeout)
+        if not addresses and not pool.has_idle(host, port):
+            addresses = await _resolve(host, port, timeout.get("connect"))
+        reply = pool.send(host, port, addresses, method, target, headers, content, timeout, called)
+        called = False
         if reply is None:
-            if addresses:
-                turn = turn or _Turn(pool, timeout.get("pool"))
-                await turn.wait()
+            if not addresses:  # now, because between being called and sending there must be no other wait
+                addresses = await _resolve(host, port, timeout.get("connect"))
+            await _stand_in_line(pool, timeout.get("pool"))
+            called = True
             continue
         try:
             if content is None:
@@ -155,30 +158,20 @@ async def _upload(reply: _core.AsyncReply, stream: Any) -> None:
     reply.end()
 
 
-class _Turn:
-    """Waiting in line for a connection."""
-
-    def __init__(self, pool: _core.AsyncPool, limit: float | None) -> None:
-        self._pool = pool
-        self._deadline = None if limit is None else time.monotonic() + limit
-        self._waited = False
-
-    async def wait(self) -> None:
-        """Wait until a connection may be free; who waited already is first in line. Raises httpx.PoolTimeout."""
-        future = self._pool.queue(self._waited)
-        self._waited = True
-        left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
-        try:
-            await asyncio.wait([future], timeout=left)
-        except BaseException:
-            self._pool.leave(future)
-            raise
-        if not future.done():
-            self._pool.leave(future)
-            raise httpx.PoolTimeout("timed out while waiting for a free connection")
+async def _stand_in_line(pool: _core.AsyncPool, limit: float | None) -> None:
+    """Wait to be called: from then on a place is promised. Raises httpx.PoolTimeout."""
+    turn = pool.queue()
+    try:
+        await asyncio.wait([turn], timeout=limit)
+    except BaseException:
+        pool.leave(turn)
+        raise
+    if not turn.done():
+        pool.leave(turn)
+        raise httpx.PoolTimeout("timed out while waiting for a free connection")
 
 
-async def _resolve_async(host: str, port: int, limit: float | None) -> list[Any]:
+async def _resolve(host: str, port: int, limit: float | None) -> list[Any]:
     if _is_literal(host):
         return [(host, port)]
     loop = asyncio.get_running_loop()

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Self, final
 
 __all__ = ["DEBUG", "LineDecoder", "__version__", "decode", "encode_base64"]
@@ -73,7 +73,7 @@ if sys.platform != "win32":
             """
 
         def close(self) -> None:
-            """Close the connections that are not in use."""
+            """Close the connections: those not in use now, the others when their responses are complete."""
 
         def counts(self) -> tuple[int, int]:
             """Give how many connections are open, and how many of them are idle."""
@@ -123,6 +123,9 @@ if sys.platform != "win32":
         def expire(self) -> None:
             """Fail the waits that last too long."""
 
+        def wake(self, futures: list[asyncio.Future[None]]) -> None:
+            """Tell tasks that what they wait for is there."""
+
         def close(self) -> None:
             """Close all connections."""
 
@@ -149,23 +152,25 @@ if sys.platform != "win32":
             target: bytes,
             headers: list[tuple[bytes, bytes]],
             content: bytes | None,
-            timeout: Mapping[str, float | None],
+            timeout: dict[str, float | None],
+            called: bool,
             /,
         ) -> AsyncReply | None:
             """Begin to send a request: with its whole body, or for None with what `write` is given later.
 
-            Gives None if the pool has no connection to give, or none is idle and there is no address for a new one.
-            Raises one of httpx's exceptions.
+            *called* says that the caller was in line, and was called; a place is promised to it then. Gives None if
+            there is no place for it, or no idle connection and no address for a new one. Raises one of httpx's
+            exceptions.
             """
 
-        def queue(self, in_front: bool) -> asyncio.Future[None]:
-            """Give a future that is done when it may be worth to try again; *in_front* for who waited already."""
+        def queue(self) -> asyncio.Future[None]:
+            """Join the line, and give a future that is done when it is this one's turn."""
 
         def leave(self, future: asyncio.Future[None]) -> None:
-            """Leave the queue; who was told already that a connection is free passes it on."""
+            """Leave the line; who was called already passes its place on."""
 
         def close(self) -> None:
-            """Close the connections that are not in use."""
+            """Close the connections: those not in use now, the others when their responses are complete."""
 
         def counts(self) -> tuple[int, int]:
             """Give how many connections are open, and how many of them are idle."""
@@ -218,9 +223,6 @@ if sys.platform != "win32":
 
         def __aiter__(self) -> Self: ...
         def __anext__(self) -> Awaitable[Any]: ...
-        def __await__(self) -> Self: ...
-        def __iter__(self) -> Self: ...
-        def __next__(self) -> Any: ...
 
     @final
     class Wait:
@@ -229,6 +231,14 @@ if sys.platform != "win32":
         def __await__(self) -> Self: ...
         def __iter__(self) -> Self: ...
         def __next__(self) -> Any: ...
+        def send(self, value: Any, /) -> Any:
+            """Go on, as `__next__` does."""
+
+        def throw(self, kind: Any, value: Any = None, traceback: Any = None, /) -> Any:
+            """Give up waiting, as for a cancellation, and raise the exception."""
+
+        def close(self) -> None:
+            """Give up waiting."""
 
     @final
     class Arrived:

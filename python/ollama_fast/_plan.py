@@ -40,6 +40,7 @@ class Plan(Generic[T]):
             self._own
             and request.url.scheme == "http"
             and not (self._routes.rules and self._routes.proxy_for(request.url))
+            and "trace" not in request.extensions  # a hook for what httpcore does
             and not transports_patched()
         )
 
@@ -71,7 +72,10 @@ def timeout_of(request: httpx.Request) -> dict[str, Any]:
 
 def place_of(url: httpx.URL) -> tuple[str, int]:
     """Give host and port to connect to."""
-    return url.raw_host.decode("ascii"), url.port or 80
+    port = url.port or 80
+    if port > 65535:
+        raise httpx.ConnectError(f"no host has a port {port}")
+    return url.raw_host.decode("ascii"), port
 
 
 def content_of(request: httpx.Request) -> bytes | None:

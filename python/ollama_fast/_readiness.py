@@ -30,8 +30,9 @@ class Watch:
         found = watches.get(loop)
         if found is not None:
             return found
-        for closed in [other for other in watches if other.is_closed()]:
-            del watches[closed]
+        for other in list(watches):  # other threads have loops, too
+            if other.is_closed():
+                watches.pop(other, None)
         watch = watches[loop] = cls(loop)
         # A loop has no hook for its end, but it closes the async generators that were begun on it.
         await anext(watch._until_loop_ends)

@@ -212,12 +212,11 @@ class Parts(Generic[R]):
     """
     Decoded lines in, parts of the answer to a request out.
 
-    Where the transport decodes, a driver gives its lines to `take`, which gives the parts. Elsewhere it gives each
-    chunk to `feed`, and the lines that come of it to `take`; at the end of the body it does the same with `close`. Then
-    it calls `finish`. An exception of a line goes to `broken`.
+    A driver gives the lines to `take`, which gives the parts, and at the end calls `finish`. An exception of a line
+    goes to `broken`.
     """
 
-    __slots__ = ("_context", "_key", "close", "feed", "memory")
+    __slots__ = ("_context", "_key", "memory")
 
     def __init__(self, request: Request[R], context: Context) -> None:
         if request.memory is None:
@@ -225,11 +224,6 @@ class Parts(Generic[R]):
         self._key = request.key
         self._context = context
         self.memory = request.memory()
-        decoder = _core.LineDecoder()
-        self.feed: Callable[[bytes], Iterator[Any]] = decoder.feed
-        """Take a chunk, and give what is decoded of the lines that it completes."""
-        self.close: Callable[[], Iterator[Any]] = decoder.close
-        """Take the end of the body, and give what is decoded of a last line without newline."""
 
     @property
     def partial(self) -> Part | None:

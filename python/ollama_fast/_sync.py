@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
+from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
 from ._lift import build_for, face
@@ -144,7 +145,7 @@ def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
         if response.status_code >= 300:
             raise exchange.error(response, _read(exchange, response))
         try:
-            for lines in _arriving(exchange, response, parts):
+            for lines in _arriving(exchange, response):
                 yield from parts.take(lines)
         except OllamaError:
             raise
@@ -159,16 +160,18 @@ def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
     return body
 
 
-def _arriving(exchange: Exchange[Any], response: httpx.Response, parts: Parts[Any]) -> Iterator[Iterable[Any]]:
+def _arriving(exchange: Exchange[Any], response: httpx.Response) -> Iterator[Iterable[Any]]:
+    """Give decoded lines, as they come."""
     reply = exchange.decoded(response)
     if reply is not None:
         yield reply
         return
     # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
     chunks = cast("Iterable[bytes]", response.stream) if exchange.is_raw(response) else response.iter_bytes()
+    decoder = LineDecoder()
     for chunk in chunks:
-        yield parts.feed(chunk)
-    yield parts.close()
+        yield decoder.feed(chunk)
+    yield decoder.close()
 
 
 class Stream(Reading, Generic[R]):

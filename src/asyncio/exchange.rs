@@ -10,21 +10,32 @@ use memchr::memchr;
 use mio::net::TcpStream;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
 
 use crate::failure::{During, Failure};
 use crate::http::{ProtocolError, Response};
+use crate::incoming::{MAX_BODY, MAX_LINE};
+use crate::ndjson::Lines;
+
+/// Up to this size a piece of a request is copied, so that it goes out together with what is around it.
+const SMALL: usize = 16 * 1024;
 
 /// How many bytes of a body wait for their reader before no more are read from its socket.
 pub const HIGH_WATER: usize = 256 * 1024;
 
+/// How many bytes are read from one socket before others have their turn, and the tasks of the loop.
+const AT_ONCE: usize = 256 * 1024;
+
 /// What a task waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
+    /// A decoded line of the body.
+    Part,
     /// That all of the request that was given is sent.
     Sent,
     /// The head of the response.
     Head,
-    /// A line of the body, or its end.
+    /// A line of the body, or its end; it is not taken.
     Line,
     /// Some bytes of the body, or its end.
     Bytes,
@@ -40,10 +51,21 @@ pub struct Limits {
     pub read: Option<Duration>,
 }
 
-/// Bytes to send.
+/// Bytes to send. Those of Python must be exact bytes: they are let go of while locks are held.
 pub enum Piece {
     Own(Vec<u8>),
     Python(PyBackedBytes),
+}
+
+impl Piece {
+    /// Take a piece of a body as Python gives it; a small one is copied.
+    pub fn of(bytes: &Bound<'_, PyBytes>) -> Self {
+        if bytes.as_bytes().len() > SMALL && bytes.is_exact_instance_of::<PyBytes>() {
+            Self::Python(bytes.clone().into())
+        } else {
+            Self::Own(bytes.as_bytes().to_vec())
+        }
+    }
 }
 
 impl AsRef<[u8]> for Piece {
@@ -53,6 +75,23 @@ impl AsRef<[u8]> for Piece {
             Self::Python(bytes) => bytes,
         }
     }
+}
+
+/// A task that waits.
+pub struct Waiter {
+    pub future: Py<PyAny>,
+    pub want: Want,
+    /// Tells this wait from all others of the exchange.
+    pub number: u64,
+}
+
+/// Whether a socket was read until it was empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// It was, or nothing is to be read from it now.
+    Nothing,
+    /// It was not, because others have their turn first.
+    Something,
 }
 
 /// An exchange, shared by its reader and the table of sockets.
@@ -78,13 +117,17 @@ pub struct Exchange {
     /// Bytes of the body that the reader did not take, and whether a newline is among them.
     pub content: Vec<u8>,
     has_newline: bool,
+    /// How many bytes of an unfinished line the reader holds.
+    held: usize,
     /// The place of its socket in the table, until the exchange is over.
     pub slot: Option<usize>,
     pub reused: bool,
     pub connecting: bool,
     /// Whether reading was stopped because the reader is slow.
     pub paused: bool,
-    pub waiter: Option<(Py<PyAny>, Want)>,
+    pub waiter: Option<Waiter>,
+    /// How many waits there were.
+    pub waits: u64,
     pub limits: Limits,
     pub deadline: Option<Instant>,
     failure: Option<Failure>,
@@ -108,11 +151,13 @@ impl Exchange {
             response,
             content: Vec::new(),
             has_newline: false,
+            held: 0,
             slot: None,
             reused: false,
             connecting: false,
             paused: false,
             waiter: None,
+            waits: 0,
             limits,
             deadline: None,
             failure: None,
@@ -161,9 +206,9 @@ impl Exchange {
             || match want {
                 Want::Sent => self.is_sent() || self.needs_no_more(),
                 Want::Head => self.response.head().is_some(),
-                Want::Line => self.has_newline,
+                Want::Part | Want::Line => self.has_newline || self.content.len().saturating_add(self.held) > MAX_LINE,
                 Want::Bytes => !self.content.is_empty(),
-                Want::Whole => false,
+                Want::Whole => self.content.len().saturating_add(self.held) > MAX_BODY,
             }
     }
 
@@ -172,10 +217,11 @@ impl Exchange {
         self.write_failure.is_some() || self.response.head().is_some()
     }
 
-    /// The body's bytes are taken.
-    pub fn content_taken(&mut self) {
-        self.content.clear();
+    /// Let a reader take the bytes of the body, and hear how many it holds then.
+    pub fn give_content(&mut self, lines: &mut Lines) {
+        lines.feed_all(&mut self.content);
         self.has_newline = false;
+        self.held = lines.len();
     }
 
     fn is_sent(&self) -> bool {
@@ -216,36 +262,44 @@ impl Exchange {
             self.sent = self.sent.saturating_sub(length);
             self.outbox.pop_front();
         }
+        if self.outbox.is_empty() {
+            self.outbox = VecDeque::new(); // it is not used again, and there may be a thousand
+        }
         self.rearm();
     }
 
-    /// Read until the socket is empty, or more is there than a reader takes at once.
+    /// Read until the socket is empty, or more is there than a reader takes at once, or others have their turn.
     ///
-    /// `ending` says that the peer will send no more, so that a short read need not be the last.
-    pub fn receive(&mut self, stream: &mut TcpStream, scratch: &mut [u8], ending: bool) {
+    /// `ending` says that a short read need not be the last: the peer will send no more, or the readiness is an old one.
+    pub fn receive(&mut self, stream: &mut TcpStream, scratch: &mut [u8], ending: bool) -> Left {
         self.paused = false;
+        let mut total: usize = 0;
         loop {
-            let unmet = self.waiter.as_ref().is_some_and(|(_, want)| !self.has(*want));
+            let unmet = self.waiter.as_ref().is_some_and(|waiter| !self.has(waiter.want));
             if self.content.len() >= HIGH_WATER && !unmet {
                 self.paused = true;
-                return;
+                return Left::Nothing;
+            }
+            if total >= AT_ONCE {
+                return Left::Something;
             }
             match stream.read(scratch) {
                 Ok(0) => {
                     self.response.close();
-                    return;
+                    return Left::Nothing;
                 }
                 Ok(count) => {
+                    total = total.saturating_add(count);
                     self.take(scratch.get(..count).unwrap_or_default());
                     if self.is_over() || (count < scratch.len() && !ending) {
-                        return;
+                        return Left::Nothing;
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Left::Nothing,
                 Err(error) => {
                     self.fail(Failure::io(During::Read, &error));
-                    return;
+                    return Left::Nothing;
                 }
             }
         }
@@ -264,27 +318,43 @@ impl Exchange {
 
     /// Begin to count the time of a wait anew.
     pub fn rearm(&mut self) {
-        let limit = if self.connecting {
+        let limit = match self.waits_for() {
             // Each address has its share of the time.
-            let left = u32::try_from(self.addresses.len().saturating_add(1)).unwrap_or(1);
-            self.limits.connect.map(|limit| limit / left)
-        } else if self.is_sent() {
-            self.limits.read
-        } else {
-            self.limits.write
+            During::Connect => {
+                let left = u32::try_from(self.addresses.len().saturating_add(1)).unwrap_or(1);
+                self.limits.connect.map(|limit| limit / left)
+            }
+            During::Write => self.limits.write,
+            During::Read => self.limits.read,
         };
         self.deadline = limit.map(|limit| Instant::now() + limit);
     }
 
+    /// What has to happen next for the waiter to have what it wants.
+    fn waits_for(&self) -> During {
+        let sends = matches!(
+            self.waiter.as_ref().map(|waiter| waiter.want),
+            None | Some(Want::Sent | Want::Head)
+        );
+        if self.connecting {
+            During::Connect
+        } else if sends && !self.is_sent() {
+            During::Write
+        } else {
+            During::Read
+        }
+    }
+
     /// What it means that the deadline passed.
     pub fn timed_out(&self) -> Failure {
-        Failure::TimedOut(if self.connecting {
-            During::Connect
-        } else if self.is_sent() {
-            During::Read
-        } else {
-            During::Write
-        })
+        Failure::TimedOut(self.waits_for())
+    }
+
+    /// Forget a wait that was given up; what it waited for is there for the next.
+    pub fn give_up(&mut self, number: u64) -> Option<Py<PyAny>> {
+        let waiter = self.waiter.take_if(|waiter| waiter.number == number)?;
+        self.deadline = None;
+        Some(waiter.future)
     }
 
     /// Note that no connection could be made to the address that was tried last.

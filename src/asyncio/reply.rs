@@ -1,15 +1,15 @@
 //! A response as a task reads it: what to await for, and what it gives.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
-use pyo3::exceptions::{PyStopAsyncIteration, PyStopIteration};
+use pyo3::exceptions::{PyBaseException, PyStopAsyncIteration, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyList};
 
-use super::exchange::{Limits, Piece, Shared, Want, lock};
+use super::exchange::{Limits, Piece, Shared, Waiter, Want, lock};
 use super::readiness::ReadinessSet;
 use crate::failure;
 use crate::incoming;
@@ -50,18 +50,15 @@ impl AsyncReply {
     /// Take over what came; whether the body is complete with it. A failure counts once all before it is taken.
     fn refill(&self, py: Python<'_>, lines: &mut Lines) -> PyResult<bool> {
         let mut exchange = lock(&self.shared);
-        if exchange.paused {
-            drop(exchange);
-            self.set
-                .get()
-                .with(py, |table, wakes| table.resume(&mut lock(&self.shared), wakes));
-            exchange = lock(&self.shared);
-        }
         if !exchange.content.is_empty() {
-            lines.feed_all(&mut exchange.content);
-            exchange.content_taken();
+            exchange.give_content(lines);
             if exchange.response.is_complete() {
                 lines.close();
+            }
+            let paused = exchange.paused;
+            drop(exchange);
+            if paused {
+                ReadinessSet::with(self.set.bind(py), |table, _| table.resume(&mut lock(&self.shared)));
             }
             return Ok(false);
         }
@@ -69,86 +66,97 @@ impl AsyncReply {
             lines.close();
             return Ok(true);
         }
-        let failure = exchange.failure();
-        drop(exchange);
-        match failure {
-            Some(failure) => Err(failure.into()),
-            None => incoming::check_line(lines).map(|()| false).map_err(PyErr::from),
+        match exchange.failure() {
+            Some(failure) => {
+                drop(exchange);
+                Err(failure.into())
+            }
+            None => Ok(false),
         }
     }
 
-    /// The next part if it is there; `None` while it is not, or at the end, which the flag tells.
-    fn part<'py>(&self, py: Python<'py>) -> PyResult<(Option<Bound<'py, PyAny>>, bool)> {
+    /// The next part if it is there; `None` while it is not. The end is `StopAsyncIteration`.
+    fn part<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut lines = self.lines()?;
         loop {
             if let Some(part) = parts::next(py, &mut lines)? {
-                return Ok((Some(part), false));
+                return Ok(Some(part));
             }
+            incoming::check_line(&lines)?;
             let before = lines.len();
             if self.refill(py, &mut lines)? {
                 // The end may have made a line of what was left.
                 let last = parts::next(py, &mut lines)?;
-                let ended = last.is_none();
-                return Ok((last, ended));
+                return last.map_or_else(|| Err(PyStopAsyncIteration::new_err(())), |part| Ok(Some(part)));
             }
             if lines.len() == before {
-                return Ok((None, false));
+                return Ok(None);
             }
+        }
+    }
+
+    /// Whether a line is there; `None` while it is not, false at the end of the body.
+    fn line(&self, py: Python<'_>) -> PyResult<Option<bool>> {
+        let mut lines = self.lines()?;
+        loop {
+            if lines.has_line() {
+                return Ok(Some(true));
+            }
+            incoming::check_line(&lines)?;
+            let before = lines.len();
+            if self.refill(py, &mut lines)? {
+                return Ok(Some(lines.has_line())); // what is left by then is a line without newline
+            }
+            if lines.len() == before {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Some bytes, or all of them; `None` while they are not there.
+    fn bytes<'py>(&self, py: Python<'py>, whole: bool) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let mut lines = self.lines()?;
+        loop {
+            if !whole && !lines.is_empty() {
+                return Ok(Some(PyBytes::new(py, lines.take_bytes())));
+            }
+            incoming::check_body(&lines)?;
+            let before = lines.len();
+            if self.refill(py, &mut lines)? {
+                return Ok(Some(PyBytes::new(py, lines.take_bytes())));
+            }
+            if lines.len() == before {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Whether the request or the head is as far as a task wants it; then whether no more need be sent.
+    fn progress(&self, want: Want) -> PyResult<Option<bool>> {
+        let exchange = lock(&self.shared);
+        let (ready, enough) = (exchange.has(want), exchange.needs_no_more());
+        let failure = exchange.failure().filter(|_| exchange.response.head().is_none());
+        drop(exchange);
+        match failure {
+            Some(failure) => Err(failure.into()),
+            None => Ok(ready.then_some(enough)),
         }
     }
 
     /// What a task wants, if it is there.
     fn get<'py>(&self, py: Python<'py>, want: Want) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let flag = |found: bool| PyBool::new(py, found).to_owned().into_any();
         match want {
-            Want::Sent | Want::Head => {
-                let exchange = lock(&self.shared);
-                let (ready, enough) = (exchange.has(want), exchange.needs_no_more());
-                let failure = exchange.failure().filter(|_| exchange.response.head().is_none());
-                drop(exchange);
-                match failure {
-                    Some(failure) => Err(failure.into()),
-                    None => Ok(ready.then(|| PyBool::new(py, enough).to_owned().into_any())),
-                }
-            }
-            Want::Line => {
-                let mut lines = self.lines()?;
-                // Whether a line is there, or else the end: what is left by then is a line without newline.
-                loop {
-                    if lines.has_line() {
-                        return Ok(Some(PyBool::new(py, true).to_owned().into_any()));
-                    }
-                    let before = lines.len();
-                    if self.refill(py, &mut lines)? {
-                        return Ok(Some(PyBool::new(py, lines.has_line()).to_owned().into_any()));
-                    }
-                    if lines.len() == before {
-                        return Ok(None);
-                    }
-                }
-            }
-            Want::Bytes => {
-                let mut lines = self.lines()?;
-                let complete = lines.is_empty() && self.refill(py, &mut lines)?;
-                let found = complete || !lines.is_empty();
-                Ok(found.then(|| PyBytes::new(py, lines.take_bytes()).into_any()))
-            }
-            Want::Whole => {
-                let mut lines = self.lines()?;
-                loop {
-                    let before = lines.len();
-                    if self.refill(py, &mut lines)? {
-                        return Ok(Some(PyBytes::new(py, lines.take_bytes()).into_any()));
-                    }
-                    if lines.len() == before {
-                        return Ok(None);
-                    }
-                }
-            }
+            Want::Part => self.part(py),
+            Want::Line => Ok(self.line(py)?.map(flag)),
+            Want::Sent | Want::Head => Ok(self.progress(want)?.map(flag)),
+            Want::Bytes => Ok(self.bytes(py, false)?.map(Bound::into_any)),
+            Want::Whole => Ok(self.bytes(py, true)?.map(Bound::into_any)),
         }
     }
 
-    /// Give the future that a task has to wait for.
-    fn wait(&self, py: Python<'_>, want: Want) -> PyResult<Py<PyAny>> {
+    /// Give the future that a task has to wait for, and the number of the wait.
+    fn wait(&self, py: Python<'_>, want: Want) -> PyResult<(Py<PyAny>, u64)> {
         let timeout = self.timeout.bind(py);
         let read = limit(timeout, intern!(py, "read"))?;
         let limits = match want {
@@ -165,7 +173,7 @@ impl AsyncReply {
         let other = lock(&self.shared)
             .waiter
             .as_ref()
-            .map(|(future, _)| future.clone_ref(py));
+            .map(|waiter| waiter.future.clone_ref(py));
         if let Some(other) = other
             && !other.call_method0(py, intern!(py, "done"))?.is_truthy(py)?
         {
@@ -177,15 +185,32 @@ impl AsyncReply {
         future.setattr(py, intern!(py, "_asyncio_future_blocking"), true)?;
         let mut exchange = lock(&self.shared);
         exchange.limits = limits;
+        exchange.waits = exchange.waits.wrapping_add(1);
+        let number = exchange.waits;
+        let old = exchange.waiter.replace(Waiter {
+            future: future.clone_ref(py),
+            want,
+            number,
+        });
         exchange.rearm();
-        let old = exchange.waiter.replace((future.clone_ref(py), want));
-        let deadline = exchange.deadline;
+        let (deadline, paused) = (exchange.deadline, exchange.paused);
         drop(exchange);
         drop(old); // with no lock held: it may be the last reference
+        if paused {
+            ReadinessSet::with(set, |table, _| table.resume(&mut lock(&self.shared)));
+        }
         if let Some(deadline) = deadline {
             ReadinessSet::ring_at(set, deadline)?;
         }
-        Ok(future)
+        Ok((future, number))
+    }
+
+    fn waiting(slf: Py<Self>, want: Want) -> Wait {
+        Wait {
+            reply: slf,
+            want,
+            number: AtomicU64::new(0),
+        }
     }
 }
 
@@ -217,18 +242,21 @@ impl AsyncReply {
     }
 
     /// Put a piece of the request's body into the line to be sent.
-    fn write(&self, py: Python<'_>, piece: PyBackedBytes) -> PyResult<()> {
+    fn write(&self, piece: &Bound<'_, PyBytes>) -> PyResult<()> {
+        let py = piece.py();
+        let length = piece.as_bytes().len();
         let (before, after) = match self.framing.try_lock() {
-            Ok(mut framing) => framing.around(piece.len())?,
+            Ok(mut framing) => framing.around(length)?,
             Err(_) => return Err(failure::busy()),
         };
-        if piece.is_empty() {
+        if length == 0 {
             return Ok(());
         }
-        self.set.get().with(py, |table, wakes| {
+        let piece = Piece::of(piece);
+        ReadinessSet::with(self.set.bind(py), |table, wakes| {
             let mut exchange = lock(&self.shared);
             exchange.put(Piece::Own(before));
-            exchange.put(Piece::Python(piece));
+            exchange.put(piece);
             exchange.put(Piece::Own(after.to_vec()));
             table.send(&mut exchange, wakes);
         });
@@ -241,7 +269,7 @@ impl AsyncReply {
             Ok(framing) => framing.end()?,
             Err(_) => return Err(failure::busy()),
         };
-        self.set.get().with(py, |table, wakes| {
+        ReadinessSet::with(self.set.bind(py), |table, wakes| {
             let mut exchange = lock(&self.shared);
             exchange.put(Piece::Own(end.to_vec()));
             exchange.request_ended = true;
@@ -252,26 +280,17 @@ impl AsyncReply {
 
     /// Wait until all that was written is sent; True if the server answers or takes no more.
     fn sent(slf: Py<Self>) -> Wait {
-        Wait {
-            reply: slf,
-            want: Want::Sent,
-        }
+        Self::waiting(slf, Want::Sent)
     }
 
     /// Wait for the head of the response.
     fn head(slf: Py<Self>) -> Wait {
-        Wait {
-            reply: slf,
-            want: Want::Head,
-        }
+        Self::waiting(slf, Want::Head)
     }
 
     /// Wait for a part; False at the end of the body.
     fn ready(slf: Py<Self>) -> Wait {
-        Wait {
-            reply: slf,
-            want: Want::Line,
-        }
+        Self::waiting(slf, Want::Line)
     }
 
     /// The parts that are here, to be taken without waiting.
@@ -281,50 +300,27 @@ impl AsyncReply {
 
     /// Wait for some bytes of the body; none are its end.
     fn chunk(slf: Py<Self>) -> Wait {
-        Wait {
-            reply: slf,
-            want: Want::Bytes,
-        }
+        Self::waiting(slf, Want::Bytes)
     }
 
     /// Wait for the whole body.
     fn read(slf: Py<Self>) -> Wait {
-        Wait {
-            reply: slf,
-            want: Want::Whole,
-        }
+        Self::waiting(slf, Want::Whole)
     }
 
     /// Close the connection, unless the response is complete. A task that waits for more is woken with an error.
     fn close(&self, py: Python<'_>) {
-        self.set
-            .get()
-            .with(py, |table, wakes| table.abandon(&mut lock(&self.shared), wakes));
+        ReadinessSet::with(self.set.bind(py), |table, wakes| {
+            table.abandon(&mut lock(&self.shared), wakes);
+        });
     }
 
     fn __aiter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
         slf
     }
 
-    fn __anext__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
-    }
-
-    fn __await__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
-    }
-
-    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
-    }
-
-    /// The next step of a task that awaits `__anext__`.
-    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match self.part(py)? {
-            (Some(part), _) => Err(PyStopIteration::new_err(part.unbind())),
-            (None, true) => Err(PyStopAsyncIteration::new_err(())),
-            (None, false) => self.wait(py, Want::Line),
-        }
+    fn __anext__(slf: Py<Self>) -> Wait {
+        Self::waiting(slf, Want::Part)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -346,6 +342,8 @@ impl Drop for AsyncReply {
 pub struct Wait {
     reply: Py<AsyncReply>,
     want: Want,
+    /// The wait of the exchange that this is, if it came to that.
+    number: AtomicU64,
 }
 
 #[pymethods]
@@ -359,10 +357,45 @@ impl Wait {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match self.reply.get().get(py, self.want)? {
-            Some(value) => Err(PyStopIteration::new_err(value.unbind())),
-            None => self.reply.get().wait(py, self.want),
+        let reply = self.reply.get();
+        if let Some(value) = reply.get(py, self.want)? {
+            return Err(PyStopIteration::new_err(value.unbind()));
         }
+        let (future, number) = reply.wait(py, self.want)?;
+        self.number.store(number, Ordering::Relaxed);
+        Ok(future)
+    }
+
+    /// Go on, as `__next__` does.
+    #[pyo3(signature = (value, /))]
+    #[allow(unused_variables, reason = "a coroutine sends None")]
+    fn send(&self, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.__next__(value.py())
+    }
+
+    /// Give up waiting, as for a cancellation, and raise the exception.
+    #[pyo3(signature = (kind, value = None, traceback = None, /))]
+    #[allow(unused_variables, reason = "they are how generators are thrown into")]
+    fn throw(
+        &self,
+        kind: &Bound<'_, PyAny>,
+        value: Option<&Bound<'_, PyAny>>,
+        traceback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        self.close();
+        let thrown = match value {
+            Some(value) if value.is_instance_of::<PyBaseException>() => value.clone(),
+            Some(value) => kind.call1((value,))?,
+            None if kind.is_instance_of::<PyBaseException>() => kind.clone(),
+            None => kind.call0()?,
+        };
+        Err(PyErr::from_value(thrown))
+    }
+
+    /// Give up waiting.
+    fn close(&self) {
+        let given_up = lock(&self.reply.get().shared).give_up(self.number.load(Ordering::Relaxed));
+        drop(given_up); // with no lock held
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -2,23 +2,22 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use pyo3::prelude::*;
 
-use super::exchange::{Exchange, Shared, lock};
+use super::exchange::{Exchange, Left, Shared, lock};
+use crate::places::{Bounds, Grant, Place, Places};
 
 const SCRATCH: usize = 64 * 1024;
 
 /// The futures of tasks that are to be woken when no lock is held any more.
 pub type Wakes = Vec<Py<PyAny>>;
-
-/// Where a connection leads.
-pub type Place = (String, u16);
 
 /// The name of a pool in a table.
 pub type PoolId = u64;
@@ -27,25 +26,14 @@ struct Slot {
     stream: TcpStream,
     place: Place,
     pool: PoolId,
+    /// That of the pool when the connection was opened.
+    generation: u64,
     exchange: Option<Shared>,
     connecting: bool,
 }
 
-/// Bounds of a pool.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    pub max_connections: usize,
-    pub max_idle: usize,
-    pub expiry: Option<Duration>,
-}
-
-struct Pool {
-    bounds: Bounds,
-    open: usize,
-    /// Slots of connections without an exchange, and since when; the newest last.
-    idle: Vec<(usize, Instant)>,
-    waiting: VecDeque<Py<PyAny>>,
-}
+/// The connections of a pool are numbers of slots; futures wait for them.
+type Pool = Places<usize, Py<PyAny>>;
 
 /// All that the readiness set watches.
 pub struct Table {
@@ -54,6 +42,8 @@ pub struct Table {
     free: Vec<usize>,
     pools: HashMap<PoolId, Pool>,
     next_pool: PoolId,
+    /// Slots of which more can be read, though no event will say so.
+    unread: Vec<usize>,
     scratch: Vec<u8>,
 }
 
@@ -65,6 +55,7 @@ impl Table {
             free: Vec::new(),
             pools: HashMap::new(),
             next_pool: 0,
+            unread: Vec::new(),
             scratch: vec![0; SCRATCH],
         }
     }
@@ -74,147 +65,119 @@ impl Table {
     pub fn add_pool(&mut self, bounds: Bounds) -> PoolId {
         let id = self.next_pool;
         self.next_pool = id.saturating_add(1);
-        let pool = Pool {
-            bounds,
-            open: 0,
-            idle: Vec::new(),
-            waiting: VecDeque::new(),
-        };
-        self.pools.insert(id, pool);
+        self.pools.insert(id, Places::new(bounds));
         id
     }
 
-    /// Forget a pool; connections in use end with their exchanges.
+    /// Forget a pool, which nobody waits for; connections in use end with their exchanges.
     pub fn remove_pool(&mut self, id: PoolId, wakes: &mut Wakes) {
-        self.close_idle(id, wakes);
-        if let Some(pool) = self.pools.remove(&id) {
-            wakes.extend(pool.waiting);
-        }
+        self.close_pool(id, wakes);
+        self.pools.remove(&id);
     }
 
-    /// Close the connections of a pool that are not in use.
-    pub fn close_idle(&mut self, id: PoolId, wakes: &mut Wakes) {
-        let idle = self
-            .pools
-            .get_mut(&id)
-            .map(|pool| std::mem::take(&mut pool.idle))
-            .unwrap_or_default();
-        for (slot, _) in idle {
-            self.close(slot, wakes);
-        }
+    /// Close the connections of a pool: the idle ones now, and those in use when their exchanges are over.
+    pub fn close_pool(&mut self, id: PoolId, wakes: &mut Wakes) {
+        let idle = self.pools.get_mut(&id).map(Pool::close).unwrap_or_default();
+        self.discard(idle);
+        self.call_next(id, wakes);
     }
 
     /// How many connections of a pool are open, and how many of them are idle.
     pub fn counts(&self, id: PoolId) -> (usize, usize) {
-        self.pools.get(&id).map_or((0, 0), |pool| (pool.open, pool.idle.len()))
+        self.pools.get(&id).map_or((0, 0), Pool::counts)
     }
 
-    pub fn enqueue(&mut self, id: PoolId, future: Py<PyAny>, in_front: bool) {
+    pub fn join(&mut self, id: PoolId, future: Py<PyAny>, wakes: &mut Wakes) {
         if let Some(pool) = self.pools.get_mut(&id) {
-            if in_front {
-                pool.waiting.push_front(future);
-            } else {
-                pool.waiting.push_back(future);
-            }
+            pool.join(future);
         }
+        self.call_next(id, wakes);
     }
 
-    /// Take the future at this address out of the queue; if it was told already, the next one is.
-    pub fn dequeue(&mut self, id: PoolId, future: usize, wakes: &mut Wakes) -> Option<Py<PyAny>> {
-        let waiting = &mut self.pools.get_mut(&id)?.waiting;
-        if let Some(index) = waiting.iter().position(|one| one.as_ptr() as usize == future) {
-            return waiting.remove(index);
-        }
-        wakes.extend(waiting.pop_front());
-        None
-    }
-
-    /// Tell the first in the queue that a connection may be free.
-    fn wake_next(&mut self, id: PoolId, wakes: &mut Wakes) {
-        wakes.extend(self.pools.get_mut(&id).and_then(|pool| pool.waiting.pop_front()));
-    }
-
-    /// An idle connection to this place; one that expired is closed.
-    fn idle(&mut self, id: PoolId, place: &Place, wakes: &mut Wakes) -> Option<usize> {
+    /// Take the future at this address out of the line; if it was called already, the next one is.
+    pub fn leave(&mut self, id: PoolId, future: usize, wakes: &mut Wakes) -> Option<Py<PyAny>> {
         let pool = self.pools.get_mut(&id)?;
-        let expired = |since: &Instant| pool.bounds.expiry.is_some_and(|expiry| since.elapsed() >= expiry);
-        let count = pool.idle.iter().take_while(|(_, since)| expired(since)).count();
-        let old: Vec<usize> = pool.idle.drain(..count).map(|(slot, _)| slot).collect();
-        for slot in old {
-            self.close(slot, wakes);
-        }
-        let Self { pools, slots, .. } = self;
-        let pool = pools.get_mut(&id)?;
-        let leads_there = |slot: usize| {
-            slots
-                .get(slot)
-                .and_then(Option::as_ref)
-                .is_some_and(|slot| slot.place == *place)
-        };
-        let index = pool.idle.iter().rposition(|(slot, _)| leads_there(*slot))?;
-        Some(pool.idle.remove(index).0)
+        let left = pool.leave(|one| one.as_ptr() as usize == future);
+        self.call_next(id, wakes);
+        left
     }
 
-    pub fn has_idle(&mut self, id: PoolId, place: &Place, wakes: &mut Wakes) -> bool {
-        while let Some(slot) = self.idle(id, place, wakes) {
-            if self.is_quiet(slot) {
-                if let Some(pool) = self.pools.get_mut(&id) {
-                    pool.idle.push((slot, Instant::now()));
-                }
-                return true;
+    /// Give up a place that was promised.
+    pub fn give_up(&mut self, id: PoolId, wakes: &mut Wakes) {
+        if let Some(pool) = self.pools.get_mut(&id) {
+            pool.give_up();
+        }
+        self.call_next(id, wakes);
+    }
+
+    /// Tell those in line for whom there is a place.
+    fn call_next(&mut self, id: PoolId, wakes: &mut Wakes) {
+        if let Some(pool) = self.pools.get_mut(&id) {
+            while let Some(future) = pool.call_next() {
+                wakes.push(future);
             }
-            self.close(slot, wakes);
         }
-        false
     }
 
-    /// Whether nothing came on an idle connection, neither its end nor bytes that nobody asked for.
-    fn is_quiet(&self, slot: usize) -> bool {
-        let peeked = self
-            .slots
-            .get(slot)
-            .and_then(Option::as_ref)
-            .map(|slot| slot.stream.peek(&mut [0]));
-        matches!(peeked, Some(Err(error)) if error.kind() == ErrorKind::WouldBlock)
+    /// Whether a connection to this place is there for who has not waited.
+    pub fn has_idle(&mut self, id: PoolId, place: &Place) -> bool {
+        let Self { pools, slots, .. } = self;
+        let Some(pool) = pools.get_mut(&id) else {
+            return false;
+        };
+        let taken = pool.has_kept(place, |index| is_quiet(slots, *index));
+        if let Some(Grant::Kept(index)) = taken.grant {
+            let generation = pool.generation();
+            let _ = pool.give_back(index, place.clone(), generation);
+        }
+        self.discard(taken.dead);
+        taken.grant.is_some()
+    }
+
+    /// Close connections that count no more.
+    fn discard(&mut self, dead: Vec<usize>) {
+        for index in dead {
+            self.empty(index);
+        }
+    }
+
+    /// Close the socket of a slot. The system takes a closed socket out of the readiness set by itself.
+    fn empty(&mut self, index: usize) -> Option<Slot> {
+        let slot = self.slots.get_mut(index).and_then(Option::take)?;
+        self.free.push(index);
+        Some(slot)
     }
 
     // --- exchanges ---------------------------------------------------------------------------------------------------
 
-    /// Begin an exchange on an idle connection or a new one; false if the pool is full.
-    pub fn begin(&mut self, id: PoolId, place: &Place, shared: &Shared, wakes: &mut Wakes) -> bool {
+    /// Begin an exchange on an idle connection or a new one; false if there is no place for it.
+    ///
+    /// `called` says that it was in line, and a place is promised to it.
+    pub fn begin(&mut self, id: PoolId, place: &Place, shared: &Shared, called: bool, wakes: &mut Wakes) -> bool {
         let mut exchange = lock(shared);
-        while let Some(index) = self.idle(id, place, wakes) {
-            let quiet = self.is_quiet(index);
-            if let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut)
-                && quiet
-            {
-                slot.exchange = Some(shared.clone());
-                exchange.slot = Some(index);
-                exchange.reused = true;
-                exchange.send(&mut slot.stream);
-                return true;
-            }
-            self.close(index, wakes);
-        }
-        if exchange.addresses.is_empty() || !self.make_room(id, wakes) {
-            return false;
-        }
-        self.connect_next(id, place, shared, &mut exchange, wakes);
-        true
-    }
-
-    fn make_room(&mut self, id: PoolId, wakes: &mut Wakes) -> bool {
-        let Some(pool) = self.pools.get_mut(&id) else {
+        let Self { pools, slots, .. } = self;
+        let Some(pool) = pools.get_mut(&id) else {
             return false;
         };
-        if pool.open < pool.bounds.max_connections {
-            return true;
+        let may_open = !exchange.addresses.is_empty();
+        let taken = pool.take(place, called, may_open, |index| is_quiet(slots, *index));
+        self.discard(taken.dead);
+        match taken.grant {
+            None => {
+                self.call_next(id, wakes);
+                return false;
+            }
+            Some(Grant::Kept(index)) => {
+                if let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut) {
+                    slot.exchange = Some(shared.clone());
+                    exchange.slot = Some(index);
+                    exchange.reused = true;
+                    exchange.addresses = VecDeque::new();
+                    exchange.send(&mut slot.stream);
+                }
+            }
+            Some(Grant::New) => self.connect_next(id, place, shared, &mut exchange, wakes),
         }
-        if pool.idle.is_empty() {
-            return false;
-        }
-        let (oldest, _) = pool.idle.remove(0);
-        self.close(oldest, wakes);
         true
     }
 
@@ -238,7 +201,15 @@ impl Table {
         if !exchange.is_over() {
             exchange.not_connected(&io::Error::new(ErrorKind::AddrNotAvailable, "the name has no address"));
         }
-        self.wake_next(id, wakes);
+        self.lose(id, wakes);
+    }
+
+    /// A connection in use is no more.
+    fn lose(&mut self, id: PoolId, wakes: &mut Wakes) {
+        if let Some(pool) = self.pools.get_mut(&id) {
+            pool.lose();
+        }
+        self.call_next(id, wakes);
     }
 
     fn open(&mut self, id: PoolId, place: &Place, address: SocketAddr) -> io::Result<usize> {
@@ -254,57 +225,57 @@ impl Table {
             self.free.push(index);
             return Err(error);
         }
+        let generation = self.pools.get(&id).map_or(0, Pool::generation);
         if let Some(slot) = self.slots.get_mut(index) {
             *slot = Some(Slot {
                 stream,
                 place: place.clone(),
                 pool: id,
+                generation,
                 exchange: None,
                 connecting: true,
             });
         }
-        if let Some(pool) = self.pools.get_mut(&id) {
-            pool.open = pool.open.saturating_add(1);
-        }
         Ok(index)
     }
 
-    /// Close a connection. The system takes a closed socket out of the readiness set by itself.
+    /// Close the connection of an exchange.
     fn close(&mut self, index: usize, wakes: &mut Wakes) {
-        let Some(slot) = self.slots.get_mut(index).and_then(Option::take) else {
-            return;
-        };
-        self.free.push(index);
-        if let Some(pool) = self.pools.get_mut(&slot.pool) {
-            pool.open = pool.open.saturating_sub(1);
-            pool.idle.retain(|(idle, _)| *idle != index);
-            wakes.extend(pool.waiting.pop_front());
+        if let Some(slot) = self.empty(index) {
+            self.lose(slot.pool, wakes);
         }
     }
 
-    /// Let go of the connection of an exchange that is over.
+    /// Let go of the connection of an exchange that is over, and wake its task if it has what it wants.
     pub fn settle(&mut self, exchange: &mut Exchange, wakes: &mut Wakes) {
         if exchange.is_over()
             && let Some(index) = exchange.slot.take()
         {
-            let slot = self.slots.get_mut(index).and_then(Option::as_mut);
-            let pool = slot.as_ref().and_then(|slot| self.pools.get_mut(&slot.pool));
-            match (slot, pool) {
-                (Some(slot), Some(pool)) if exchange.leaves_connection() && pool.idle.len() < pool.bounds.max_idle => {
-                    slot.exchange = None;
-                    pool.idle.push((index, Instant::now()));
-                    wakes.extend(pool.waiting.pop_front());
-                }
-                _ => self.close(index, wakes),
+            if exchange.leaves_connection() {
+                self.keep(index, wakes);
+            } else {
+                self.close(index, wakes);
             }
         }
-        if let Some((_, want)) = exchange.waiter
-            && exchange.has(want)
-            && let Some((future, _)) = exchange.waiter.take()
+        if let Some(waiter) = &exchange.waiter
+            && exchange.has(waiter.want)
         {
-            exchange.deadline = None;
-            wakes.push(future);
+            wakes.extend(exchange.give_up(waiter.number));
         }
+    }
+
+    fn keep(&mut self, index: usize, wakes: &mut Wakes) {
+        let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut) else {
+            return;
+        };
+        slot.exchange = None;
+        let id = slot.pool;
+        let refused = match self.pools.get_mut(&id) {
+            Some(pool) => pool.give_back(index, slot.place.clone(), slot.generation),
+            None => Some(index),
+        };
+        self.discard(refused.into_iter().collect());
+        self.call_next(id, wakes);
     }
 
     /// Do what the readiness of one socket allows.
@@ -316,8 +287,13 @@ impl Table {
         };
         let Some(shared) = slot.exchange.clone() else {
             // The readiness may be an old one, whose bytes came with the last response: so look before closing.
-            if !self.is_quiet(index) {
-                self.close(index, wakes);
+            let id = slot.pool;
+            if !is_quiet(&self.slots, index) {
+                self.empty(index);
+                if let Some(pool) = self.pools.get_mut(&id) {
+                    pool.lose_idle(&index);
+                }
+                self.call_next(id, wakes);
             }
             return;
         };
@@ -330,6 +306,9 @@ impl Table {
                 self.try_next(index, &shared, &mut exchange, &error, wakes);
                 return;
             }
+            if slot.stream.peer_addr().is_err() {
+                return; // the system said nothing yet
+            }
             slot.connecting = false;
             exchange.connecting = false;
             let _ = slot.stream.set_nodelay(true); // it only makes things faster
@@ -339,9 +318,35 @@ impl Table {
             exchange.send(&mut slot.stream);
         }
         if (event.is_readable() || ending) && !exchange.paused {
-            exchange.receive(&mut slot.stream, &mut self.scratch, ending);
+            let left = exchange.receive(&mut slot.stream, &mut self.scratch, ending);
+            if left == Left::Something {
+                self.unread.push(index);
+            }
         }
         self.settle(&mut exchange, wakes);
+    }
+
+    /// Read on where others had their turn first, or where the reader was slow.
+    pub fn read_on(&mut self, wakes: &mut Wakes) {
+        for index in mem::take(&mut self.unread) {
+            let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut) else {
+                continue;
+            };
+            if let Some(shared) = slot.exchange.clone()
+                && !slot.connecting
+            {
+                let mut exchange = lock(&shared);
+                if exchange.receive(&mut slot.stream, &mut self.scratch, true) == Left::Something {
+                    self.unread.push(index);
+                }
+                self.settle(&mut exchange, wakes);
+            }
+        }
+    }
+
+    /// Whether `read_on` has something to do.
+    pub fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
     }
 
     fn try_next(
@@ -361,28 +366,22 @@ impl Table {
             return;
         };
         exchange.slot = None;
-        let more = !exchange.addresses.is_empty();
-        if more {
-            // The place in the pool stays with the exchange: nobody is woken for it.
-            self.close(index, &mut Wakes::new());
-            self.connect_next(id, &place, shared, exchange, wakes);
-        } else {
-            self.close(index, wakes);
+        self.empty(index);
+        if exchange.addresses.is_empty() {
             exchange.not_connected(error);
+            self.lose(id, wakes);
+        } else {
+            self.connect_next(id, &place, shared, exchange, wakes); // its place in the pool stays with the exchange
         }
         self.settle(exchange, wakes);
     }
 
-    /// Read again for a reader that was slow.
-    pub fn resume(&mut self, exchange: &mut Exchange, wakes: &mut Wakes) {
-        if let Some(slot) = exchange
-            .slot
-            .and_then(|index| self.slots.get_mut(index))
-            .and_then(Option::as_mut)
-        {
-            exchange.receive(&mut slot.stream, &mut self.scratch, true);
+    /// Read again, in a turn of its own, for a reader that was slow.
+    pub fn resume(&mut self, exchange: &mut Exchange) {
+        if let Some(index) = exchange.slot {
+            exchange.paused = false;
+            self.unread.push(index);
         }
-        self.settle(exchange, wakes);
     }
 
     /// Send what was put into the outbox.
@@ -442,21 +441,20 @@ impl Table {
     /// The futures that the table keeps alive.
     pub fn visit(&self, mut see: impl FnMut(&Py<PyAny>)) {
         for pool in self.pools.values() {
-            pool.waiting.iter().for_each(&mut see);
+            pool.waiting().for_each(&mut see);
         }
         for slot in self.slots.iter().flatten() {
             if let Some(shared) = &slot.exchange
                 && let Ok(exchange) = shared.try_lock()
-                && let Some((future, _)) = &exchange.waiter
+                && let Some(waiter) = &exchange.waiter
             {
-                see(future);
+                see(&waiter.future);
             }
         }
     }
 
     /// Close everything.
-    pub fn clear(&mut self) -> Wakes {
-        let mut wakes = Wakes::new();
+    pub fn clear(&mut self, wakes: &mut Wakes) {
         for index in 0..self.slots.len() {
             if let Some(shared) = self
                 .slots
@@ -464,13 +462,19 @@ impl Table {
                 .and_then(Option::as_ref)
                 .and_then(|slot| slot.exchange.clone())
             {
-                self.abandon(&mut lock(&shared), &mut wakes);
+                self.abandon(&mut lock(&shared), wakes);
             }
         }
         let pools: Vec<PoolId> = self.pools.keys().copied().collect();
         for id in pools {
-            self.close_idle(id, &mut wakes);
+            self.close_pool(id, wakes);
         }
-        wakes
     }
+}
+
+/// Whether nothing came on an idle connection, neither its end nor bytes that nobody asked for.
+fn is_quiet(slots: &[Option<Slot>], index: usize) -> bool {
+    let slot = slots.get(index).and_then(Option::as_ref);
+    let peeked = slot.map(|slot| slot.stream.peek(&mut [0]));
+    matches!(peeked, Some(Err(error)) if error.kind() == ErrorKind::WouldBlock)
 }

@@ -73,7 +73,10 @@ impl Connection {
 
     /// A handle by which another thread can end every wait on this connection.
     pub fn handle(&self) -> Handle {
-        Handle(Arc::clone(&self.stream))
+        Handle {
+            stream: Arc::clone(&self.stream),
+            process: std::process::id(),
+        }
     }
 
     /// Whether the connection, unused, is still open and nothing unasked came on it.
@@ -93,16 +96,14 @@ impl Connection {
         second: &[u8],
         limit: Option<Duration>,
     ) -> Result<(), Trouble> {
-        if limit != self.write_limit {
-            self.stream
-                .set_write_timeout(limit)
-                .map_err(|error| Failure::io(During::Write, &error))?;
-            self.write_limit = limit;
-        }
         let (mut first, mut second) = (first, second);
         while !(first.is_empty() && second.is_empty()) {
-            let mut stream = &*self.stream;
-            let count = waiting(py, During::Write, limit, || {
+            let count = waiting(py, During::Write, limit, |left| {
+                if left != self.write_limit {
+                    self.stream.set_write_timeout(left)?;
+                    self.write_limit = left;
+                }
+                let mut stream = &*self.stream;
                 if first.is_empty() {
                     stream.write(second)
                 } else {
@@ -123,16 +124,13 @@ impl Connection {
         limit: Option<Duration>,
         mut take: impl FnMut(&[u8]) + Send,
     ) -> Result<(), Trouble> {
-        if limit != self.read_limit {
-            self.stream
-                .set_read_timeout(limit)
-                .map_err(|error| Failure::io(During::Read, &error))?;
-            self.read_limit = limit;
-        }
-        let mut stream = &*self.stream;
-        waiting(py, During::Read, limit, || {
+        waiting(py, During::Read, limit, |left| {
+            if left != self.read_limit {
+                self.stream.set_read_timeout(left)?;
+                self.read_limit = left;
+            }
             SCRATCH.with_borrow_mut(|scratch| {
-                let count = stream.read(scratch)?;
+                let count = (&*self.stream).read(scratch)?;
                 take(scratch.get(..count).unwrap_or_default());
                 Ok(())
             })
@@ -145,30 +143,44 @@ thread_local! {
 }
 
 /// Ends waits on a connection from another thread.
-pub struct Handle(Arc<TcpStream>);
+pub struct Handle {
+    stream: Arc<TcpStream>,
+    process: u32,
+}
 
 impl Handle {
     /// Shut the connection down: whoever reads from it or writes to it sees its end at once.
+    ///
+    /// Not in a child of fork, where it would be the parent's connection that ends.
     pub fn shut_down(&self) {
-        let _ = self.0.shutdown(Shutdown::Both); // it fails where the peer was faster
+        if self.process == std::process::id() {
+            let _ = self.stream.shutdown(Shutdown::Both); // it fails where the peer was faster
+        }
     }
 }
 
-/// Do one system call without the interpreter's lock; again after each signal whose handler raises nothing.
+/// Do one system call without the interpreter's lock, and give it the time that is left; then let signals have their
+/// way. It is done again after one whose handler raises nothing.
 fn waiting<T: Send>(
     py: Python<'_>,
     during: During,
     limit: Option<Duration>,
-    mut call: impl FnMut() -> io::Result<T> + Send,
+    mut call: impl FnMut(Option<Duration>) -> io::Result<T> + Send,
 ) -> Result<T, Trouble> {
-    let began = Instant::now();
+    let deadline = limit.map(|limit| Instant::now() + limit);
+    let mut left = limit;
     loop {
-        match py.detach(&mut call) {
-            Ok(done) => return Ok(done),
+        match py.detach(|| call(left)) {
+            Ok(done) => {
+                // While bytes flow, no call is ever interrupted.
+                py.check_signals()?;
+                return Ok(done);
+            }
             Err(error) => match error.kind() {
                 ErrorKind::Interrupted => {
                     py.check_signals()?;
-                    if limit.is_some_and(|limit| began.elapsed() >= limit) {
+                    left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+                    if left.is_some_and(|left| left.is_zero()) {
                         return Err(Failure::TimedOut(during).into());
                     }
                 }

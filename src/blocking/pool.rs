@@ -1,6 +1,7 @@
 //! The blocking connections of one transport, and how a request gets one.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use super::reply::Reply;
 use crate::failure::Failure;
 use crate::http::Response;
 use crate::outgoing::{Outgoing, address, limit};
+use crate::places::{Bounds, Grant, Place, Places};
 
 /// How often a thread that waits for a connection looks whether a signal came.
 const LOOK_AT_SIGNALS: Duration = Duration::from_millis(50);
@@ -24,129 +26,133 @@ pub struct Pool {
 }
 
 /// What the pool and its connections know of each other.
-pub struct Shared {
-    max_connections: usize,
-    max_idle: usize,
-    expiry: Option<Duration>,
-    state: Mutex<State>,
-    freed: Condvar,
+struct Shared {
+    places: Mutex<Places<Connection, Arc<Turn>>>,
+    called: Condvar,
 }
 
+/// Somebody in line.
 #[derive(Default)]
-struct State {
-    /// Connections in use and idle ones.
-    open: usize,
-    /// The newest last.
-    idle: Vec<Idle>,
+struct Turn {
+    called: AtomicBool,
 }
 
-struct Idle {
-    lease: Lease,
-    since: Instant,
-}
-
-/// A connection that counts as one of its pool's.
+/// A connection that counts as one of its pool's, until it is given back or dropped.
 pub struct Lease {
     pub connection: Connection,
-    place: (String, u16),
     permit: Permit,
 }
 
 /// The right to have a connection open; dropped behind the connection, it lets another thread have one.
-struct Permit(Arc<Shared>);
+struct Permit {
+    shared: Arc<Shared>,
+    place: Place,
+    generation: u64,
+    given_back: bool,
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.open = state.open.saturating_sub(1);
-        drop(state);
-        self.0.freed.notify_one();
+        if !self.given_back {
+            let mut places = self.shared.lock();
+            places.lose();
+            self.shared.call_next(&mut places);
+        }
     }
 }
 
 impl Lease {
     /// Give a connection back whose last response is complete.
     pub fn give_back(self) {
-        let shared = Arc::clone(&self.permit.0);
-        let mut state = shared.lock();
-        if state.idle.len() < shared.max_idle {
-            state.idle.push(Idle {
-                lease: self,
-                since: Instant::now(),
-            });
-            drop(state);
-            shared.freed.notify_one();
-        } else {
-            drop(state); // before the lease, whose end needs the lock
-            drop(self);
-        }
+        let Self { connection, mut permit } = self;
+        permit.given_back = true;
+        let mut places = permit.shared.lock();
+        let refused = places.give_back(connection, permit.place.clone(), permit.generation);
+        permit.shared.call_next(&mut places);
+        drop(places);
+        drop(refused); // it closes with no lock held
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Places<Connection, Arc<Turn>>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An idle connection to this place that is still good.
-    fn reuse(&self, place: (&str, u16)) -> Option<Lease> {
+    /// Tell those in line for whom there is a place.
+    fn call_next(&self, places: &mut Places<Connection, Arc<Turn>>) {
+        while let Some(turn) = places.call_next() {
+            turn.called.store(true, Ordering::Relaxed);
+            self.called.notify_all();
+        }
+    }
+
+    /// Get a place, in line if need be: a connection that was kept, or the right to open one.
+    fn take(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        place: &Place,
+        deadline: Option<Instant>,
+    ) -> Result<(Option<Connection>, Permit), Trouble> {
+        let mut called = false;
         loop {
-            let mut state = self.lock();
-            let expired = state
-                .idle
-                .iter()
-                .take_while(|idle| self.expiry.is_some_and(|expiry| idle.since.elapsed() >= expiry))
-                .count();
-            let old: Vec<Idle> = state.idle.drain(..expired).collect();
-            let found = state
-                .idle
-                .iter()
-                .rposition(|idle| (idle.lease.place.0.as_str(), idle.lease.place.1) == place);
-            let found = found.map(|index| state.idle.remove(index).lease);
-            drop(state);
-            drop(old);
-            match found {
-                Some(lease) if !lease.connection.is_quiet() => {}
-                found => return found,
-            }
+            let mut places = self.lock();
+            let taken = places.take(place, called, true, Connection::is_quiet);
+            let generation = places.generation();
+            drop(places);
+            drop(taken.dead); // they close with no lock held
+            let kept = match taken.grant {
+                Some(Grant::Kept(connection)) => Some(connection),
+                Some(Grant::New) => None,
+                None => {
+                    self.wait(py, deadline)?;
+                    called = true;
+                    continue;
+                }
+            };
+            let permit = Permit {
+                shared: Arc::clone(self),
+                place: place.clone(),
+                generation,
+                given_back: false,
+            };
+            return Ok((kept, permit));
         }
     }
 
-    /// The right to open a connection, at once or never; an idle one elsewhere gives way.
-    fn try_permit(self: &Arc<Self>) -> Option<Permit> {
-        let mut state = self.lock();
-        if state.open >= self.max_connections {
-            if state.idle.is_empty() {
-                return None;
-            }
-            let oldest = state.idle.remove(0);
-            drop(state);
-            drop(oldest);
-            state = self.lock();
-            if state.open >= self.max_connections {
-                return None;
-            }
-        }
-        state.open = state.open.saturating_add(1);
-        drop(state);
-        Some(Permit(Arc::clone(self)))
-    }
-
-    /// Wait until a connection may have become free.
+    /// Wait in line until called.
     fn wait(&self, py: Python<'_>, deadline: Option<Instant>) -> Result<(), Trouble> {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) {
-            return Err(Failure::PoolTimedOut.into());
+        let turn = Arc::new(Turn::default());
+        let mut places = self.lock();
+        places.join(Arc::clone(&turn));
+        self.call_next(&mut places);
+        drop(places);
+        let waited = self.wait_for(py, &turn, deadline);
+        if waited.is_err() {
+            let mut places = self.lock();
+            places.leave(|other| Arc::ptr_eq(other, &turn));
+            self.call_next(&mut places);
         }
-        let pause = left.map_or(LOOK_AT_SIGNALS, |left| left.min(LOOK_AT_SIGNALS));
-        py.detach(|| {
-            let state = self.lock();
-            if state.open >= self.max_connections && state.idle.is_empty() {
-                drop(self.freed.wait_timeout(state, pause));
+        waited
+    }
+
+    fn wait_for(&self, py: Python<'_>, turn: &Turn, deadline: Option<Instant>) -> Result<(), Trouble> {
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let pause = left.map_or(LOOK_AT_SIGNALS, |left| left.min(LOOK_AT_SIGNALS));
+            let called = py.detach(|| {
+                let waits = |_: &mut Places<_, _>| !turn.called.load(Ordering::Relaxed);
+                drop(self.called.wait_timeout_while(self.lock(), pause, waits));
+                turn.called.load(Ordering::Relaxed)
+            });
+            py.check_signals()?;
+            if called {
+                return Ok(());
             }
-        });
-        py.check_signals()?;
-        Ok(())
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Failure::PoolTimedOut.into());
+            }
+        }
     }
 }
 
@@ -235,13 +241,11 @@ impl Pool {
         max_keepalive_connections: Option<usize>,
         keepalive_expiry: Option<f64>,
     ) -> Self {
+        let bounds = Bounds::new(max_connections, max_keepalive_connections, keepalive_expiry);
         Self {
             shared: Arc::new(Shared {
-                max_connections: max_connections.unwrap_or(usize::MAX),
-                max_idle: max_keepalive_connections.unwrap_or(usize::MAX),
-                expiry: keepalive_expiry.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok()),
-                state: Mutex::default(),
-                freed: Condvar::new(),
+                places: Mutex::new(Places::new(bounds)),
+                called: Condvar::new(),
             }),
         }
     }
@@ -270,41 +274,37 @@ impl Pool {
             timeout,
         };
         let deadline = limit(timeout, intern!(py, "pool"))?.map(|limit| Instant::now() + limit);
+        let place = (host.to_owned(), port);
         loop {
-            if let Some(lease) = self.shared.reuse((host, port)) {
-                if let Some(reply) = attempt.run(py, lease, true)? {
-                    return Ok(reply);
-                }
-            } else if let Some(permit) = self.shared.try_permit() {
+            let (kept, permit) = self.shared.take(py, &place, deadline)?;
+            let reused = kept.is_some();
+            let connection = if let Some(connection) = kept {
+                connection
+            } else {
                 let found = resolve.call1((host, port))?;
                 let addresses = found
                     .try_iter()?
                     .map(|one| address(&one?))
                     .collect::<PyResult<Vec<SocketAddr>>>()?;
-                let connection = Connection::open(py, &addresses, limit(timeout, intern!(py, "connect"))?)?;
-                let lease = Lease {
-                    connection,
-                    place: (host.to_owned(), port),
-                    permit,
-                };
-                if let Some(reply) = attempt.run(py, lease, false)? {
-                    return Ok(reply);
-                }
-            } else {
-                self.shared.wait(py, deadline)?;
+                Connection::open(py, &addresses, limit(timeout, intern!(py, "connect"))?)?
+            };
+            if let Some(reply) = attempt.run(py, Lease { connection, permit }, reused)? {
+                return Ok(reply);
             }
         }
     }
 
-    /// Close the connections that are not in use.
+    /// Close the connections: those that are not in use now, the others when their responses are complete.
     fn close(&self) {
-        let idle = std::mem::take(&mut self.shared.lock().idle);
-        drop(idle);
+        let mut places = self.shared.lock();
+        let idle = places.close();
+        self.shared.call_next(&mut places);
+        drop(places);
+        drop(idle); // they close with no lock held
     }
 
     /// How many connections are open, and how many of them are idle.
     fn counts(&self) -> (usize, usize) {
-        let state = self.shared.lock();
-        (state.open, state.idle.len())
+        self.shared.lock().counts()
     }
 }

@@ -89,18 +89,21 @@ impl Reply {
         };
         let most = limit(self.timeout.bind(py), intern!(py, "read"))?;
         let (response, lines) = (&mut reading.response, &mut reading.lines);
+        let handle = &self.handle;
         let received = lease.connection.read(py, most, |data| {
-            if data.is_empty() {
-                response.close();
-            } else {
+            if !data.is_empty() {
                 response.feed(data, lines.room());
+            } else if handle.lock().is_ok_and(|handle| handle.is_some()) {
+                response.close(); // else the end is ours, and not that of the body
             }
         });
-        let closed = self.handle().is_none();
+        let closed = self.handle().is_none() && !reading.response.is_complete();
+        let mut raised = None;
         match received {
-            Err(Trouble::Failed(found)) => reading.failure = Some(if closed { Failure::Closed } else { found }),
-            Err(raised) => return Err(raised),
-            Ok(()) if closed && !reading.response.is_complete() => reading.failure = Some(Failure::Closed),
+            // A signal's handler raised it; what was received with it counts all the same.
+            Err(Trouble::Raised(error)) => raised = Some(error),
+            _ if closed => reading.failure = Some(Failure::Closed),
+            Err(Trouble::Failed(found)) => reading.failure = Some(found),
             Ok(()) => {}
         }
         if reading.response.is_complete() {
@@ -108,6 +111,9 @@ impl Reply {
         }
         if reading.response.is_over() || reading.failure.is_some() {
             self.let_go(reading);
+        }
+        if let Some(error) = raised {
+            return Err(error.into());
         }
         reading.failure.clone().map_or(Ok(()), |failure| Err(failure.into()))
     }
@@ -187,6 +193,7 @@ impl Reply {
             if let Some(error) = reading.response.error() {
                 return Err(Failure::Protocol(error).into());
             }
+            incoming::check_body(&reading.lines)?;
             self.receive(py, &mut reading)?;
         }
         Ok(PyBytes::new(py, reading.lines.take_bytes()))

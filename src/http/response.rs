@@ -82,6 +82,7 @@ impl Response {
             }
             data = data.get(end.saturating_sub(before)..).unwrap_or_default();
             self.unparsed.truncate(end);
+            self.unparsed.shrink_to_fit(); // it stays as long as the response, without the beginning of the body
             if let Some(parsed) = Head::parse(mem::take(&mut self.unparsed), self.no_body)? {
                 self.head = Some(Arc::new(parsed.head));
                 self.body = parsed.body;
