@@ -277,13 +277,13 @@ class _Telling:
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
+    ) -> bool | None:
         if value is None:
-            return False
+            return None
         import httpx
 
         if not isinstance(value, httpx.HTTPError | httpx.StreamError | httpx.InvalidURL):
-            return False
+            return None
         if self._parts is None or not self._parts.complete:
             raise self._exchange.failure(value, self._parts) from value
         return True

@@ -188,7 +188,8 @@ impl Exchange {
 
     /// Whether the connection can serve another request.
     pub fn leaves_connection(&self) -> bool {
-        self.keep_alive && self.request_ended && self.is_sent() && self.response.leaves_connection()
+        let sent = self.request_ended && self.is_sent() && self.write_failure.is_none();
+        self.keep_alive && sent && self.response.leaves_connection()
     }
 
     /// Whether the connection was dead before the server can have acted on the request.

@@ -40,9 +40,10 @@ impl ReadinessSet {
     /// Do something with the table, then wake whoever has to know of it.
     pub fn with<T>(slf: &Bound<'_, Self>, work: impl FnOnce(&mut Table, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::new();
-        let (done, unread) = {
+        let (done, unread, deadline) = {
             let mut table = free(&slf.get().table);
-            (work(&mut table, &mut wakes), table.has_unread())
+            let done = work(&mut table, &mut wakes);
+            (done, table.has_unread(), table.take_deadline())
         };
         let away = *free(&slf.get().home) != thread::current().id();
         let told = if wakes.is_empty() {
@@ -59,8 +60,11 @@ impl ReadinessSet {
         } else {
             Ok(())
         };
+        let set = deadline
+            .filter(|_| !away)
+            .map_or(Ok(()), |deadline| Self::ring_at(slf, deadline));
         // They fail where the loop is closed: then nobody waits for anything.
-        let _ = told.and(asked);
+        let _ = told.and(asked).and(set);
         done
     }
 

@@ -42,6 +42,8 @@ pub struct Table {
     free: Vec<usize>,
     pools: HashMap<PoolId, Pool>,
     next_pool: PoolId,
+    /// The earliest of the deadlines that were set since it was taken.
+    next_deadline: Option<Instant>,
     /// Slots of which more can be read, though no event will say so.
     unread: Vec<usize>,
     scratch: Vec<u8>,
@@ -55,6 +57,7 @@ impl Table {
             free: Vec::new(),
             pools: HashMap::new(),
             next_pool: 0,
+            next_deadline: None,
             unread: Vec::new(),
             scratch: vec![0; SCRATCH],
         }
@@ -262,6 +265,7 @@ impl Table {
         {
             wakes.extend(exchange.give_up(waiter.number));
         }
+        self.next_deadline = self.next_deadline.into_iter().chain(exchange.deadline).min();
     }
 
     fn keep(&mut self, index: usize, wakes: &mut Wakes) {
@@ -342,6 +346,11 @@ impl Table {
                 self.settle(&mut exchange, wakes);
             }
         }
+    }
+
+    /// Take the earliest of the deadlines that were set.
+    pub fn take_deadline(&mut self) -> Option<Instant> {
+        self.next_deadline.take()
     }
 
     /// Whether `read_on` has something to do.

@@ -92,7 +92,7 @@ impl Head {
         Ok(Self {
             status: response.code.unwrap_or_default(),
             minor_version: response.version.unwrap_or_default(),
-            reason: place(response.reason.unwrap_or_default().as_bytes()),
+            reason: reason(bytes),
             headers: response
                 .headers
                 .iter()
@@ -177,6 +177,17 @@ impl Head {
     }
 }
 
+/// Where the reason phrase is: behind the status, whatever bytes it is made of.
+fn reason(bytes: &[u8]) -> Range<usize> {
+    const STATUS: usize = "HTTP/1.1 200 ".len();
+    let start = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let line = bytes.get(start..).unwrap_or_default();
+    let end = memchr(b'\n', line).unwrap_or(line.len());
+    let line = line.get(..end).unwrap_or_default().trim_ascii_end();
+    let end = start.saturating_add(line.len());
+    start.saturating_add(STATUS).min(end)..end
+}
+
 fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
     if memchr(b'\n', value).is_none() {
         return Cow::Borrowed(value);
@@ -236,6 +247,19 @@ mod tests {
             .collect();
         let expected = [("A", "b"), ("Empty", ""), ("Folded", "one, two")];
         assert_eq!(headers, expected.map(|(name, value)| (name.into(), value.into())));
+    }
+
+    #[test]
+    fn a_reason_is_whatever_stands_behind_the_status() {
+        for (line, reason) in [
+            ("HTTP/1.1 200 OK", "OK"),
+            ("HTTP/1.1 404 Nicht gefunden\u{e9}", "Nicht gefunden\u{e9}"),
+            ("HTTP/1.1 200 ", ""),
+            ("HTTP/1.1 200", ""),
+        ] {
+            let parsed = parse(&format!("{line}\r\n\r\n"), false).unwrap().unwrap();
+            assert_eq!(parsed.head.reason(), reason.as_bytes(), "{line}");
+        }
     }
 
     #[test]
