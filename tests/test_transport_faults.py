@@ -95,9 +95,7 @@ def test_a_head_that_is_none(kind: Kind, head: bytes) -> None:
         assert session.get(server.url).parts == [{}]
 
 
-@pytest.mark.parametrize(
-    "wire", [b"x\r\n", b"\r\n", b"-1\r\n", b"1\r\n12\r\n", b"1 x;\r\n"[:0] + b"g\r\n", b"ffffffffffffffffff\r\n"]
-)
+@pytest.mark.parametrize("wire", [b"x\r\n", b"\r\n", b"-1\r\n", b"1\r\n12\r\n", b"g\r\n", b"ffffffffffffffffff\r\n"])
 def test_a_malformed_chunk_after_good_ones(kind: Kind, wire: bytes) -> None:
     for reader in DECODED:
         with (
@@ -177,9 +175,10 @@ def test_what_does_not_end_is_refused(kind: Kind, start: bytes, more: bytes) -> 
 
     def respond(_request: Received) -> Iterable[bytes]:
         yield start
+        block = more * 60  # many small segments would fill the system's buffers with their headers, and be sent again
         while True:
-            yield more
-            sent.append(len(more))
+            yield block
+            sent.append(len(block))
 
     with replay(respond=respond) as server, kind.session() as session:
         seen = session.get(server.url)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 import httpx
+import pytest
 import uvloop
 
 from ollama_fast._async_transport import AsyncTransport
@@ -22,7 +23,7 @@ Reader: TypeAlias = Literal["parts", "batches", "whole", "raw", "bytes", "read"]
 """How a body is read: decoded one by one, decoded by batches, all at once, and by httpx's three ways."""
 
 READERS: Final[tuple[Reader, ...]] = ("parts", "batches", "whole", "raw", "bytes", "read")
-GENEROUS: Final = 20.0
+GENEROUS: Final = 10.0
 """Seconds after which something that should happen counts as never happening."""
 
 
@@ -220,6 +221,12 @@ class Kind:
 BLOCKING: Final = Kind("blocking")
 LOOPS: Final = (Kind("asyncio", asyncio.new_event_loop), Kind("uvloop", uvloop.new_event_loop))
 KINDS: Final = (BLOCKING, *LOOPS)
+
+
+def broken_on_loops(reason: str) -> pytest.MarkDecorator:
+    """Parametrise over all kinds, of which those of asyncio are known to fail."""
+    failing = [pytest.param(kind, marks=pytest.mark.xfail(strict=True, reason=reason)) for kind in LOOPS]
+    return pytest.mark.parametrize("kind", [BLOCKING, *failing], ids=str)
 
 
 def open_files() -> list[str]:
