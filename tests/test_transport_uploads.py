@@ -1,0 +1,227 @@
+"""A body that is sent in pieces arrives as it is, or not at all; the server may answer before it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import httpx
+import pytest
+
+from replay import Received, replay
+from transports import CHUNKED, END, KINDS, OK, Kind, broken_on_loops, line, request
+
+kinds = pytest.mark.parametrize("kind", KINDS, ids=str)
+
+Talk: TypeAlias = Callable[[socket.socket], None]
+
+
+def pieces(kind: Kind, values: Iterable[Any]) -> Any:
+    """Give *values* as a generator of the colour; one that is an exception is raised."""
+
+    def each() -> Iterator[bytes]:
+        for value in values:
+            if isinstance(value, BaseException):
+                raise value
+            yield value
+
+    async def each_async() -> AsyncIterator[bytes]:
+        for value in each():
+            yield value
+
+    return each_async() if kind.factory else each()
+
+
+@contextmanager
+def served(*talks: Talk) -> Generator[tuple[str, list[int]]]:
+    """Serve one connection per talk, each closed behind it; give the URL and how many talks began."""
+    began: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+
+        def serve() -> None:
+            for number, talk in enumerate(talks):
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.settimeout(10)
+                    began.append(number)
+                    talk(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/", began
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)  # which frees who waits in accept
+            thread.join()
+
+
+@kinds
+@pytest.mark.parametrize("sized", [False, True], ids=["chunked", "sized"])
+def test_pieces_arrive(kind: Kind, sized: bool) -> None:
+    values = [b"a", b"", b"bc", b"x" * 70_000, b"\r\n0\r\n\r\n", b"y" * 3_000_000]
+    body = b"".join(values)
+    headers = {"Content-Length": str(len(body))} if sized else None
+    with replay(respond=lambda _: [OK]) as server, kind.session() as session:
+        for _ in range(2):
+            made = request(server.url, "POST", content=pieces(kind, values), headers=headers)
+            assert session.send(made).parts == [{}]
+            received = server.requests[-1]
+            assert (received.length, received.sha256) == (len(body), hashlib.sha256(body).hexdigest())
+            assert received.header("transfer-encoding") == (None if sized else "chunked")
+        assert server.connections == 1
+        assert session.counts() == (1, 1)
+
+
+@kinds
+def test_no_pieces_at_all(kind: Kind) -> None:
+    with replay(respond=lambda _: [OK]) as server, kind.session() as session:
+        for values in ([], [b""], [b"", b""]):
+            assert session.send(request(server.url, "POST", content=pieces(kind, values))).parts == [{}]
+            assert server.requests[-1].length == 0
+        assert server.connections == 1
+
+
+@kinds
+@pytest.mark.parametrize("values", [[b"12345"], [b"123", b"45"], [b"12"], [b"1", b"2"], []])
+@pytest.mark.parametrize("whole", [False, True], ids=["pieces", "whole"])
+def test_a_body_of_another_length_than_was_said(kind: Kind, values: list[bytes], whole: bool) -> None:
+    content = b"".join(values) if whole else pieces(kind, values)
+    with replay(respond=lambda _: [OK]) as server, kind.session() as session:
+        made = request(server.url, "POST", content=content, headers={"Content-Length": "4"})
+        assert made.headers["content-length"] == "4"
+        assert type(session.send(made).error) is httpx.LocalProtocolError
+        assert session.counts() == (0, 0)
+        assert session.get(server.url).parts == [{}]
+        assert [received.method for received in server.requests] == ["GET"]
+
+
+@kinds
+@pytest.mark.parametrize("place", [0, 1, 5])
+def test_an_exception_of_the_generator(kind: Kind, place: int) -> None:
+    values: list[Any] = [b"x" * 1000] * place + [KeyError("mine")]
+    with replay(respond=lambda _: [OK]) as server, kind.session() as session:
+        seen = session.send(request(server.url, "POST", content=pieces(kind, values)))
+        assert isinstance(seen.error, KeyError)
+        assert session.counts() == (0, 0)
+        assert session.get(server.url).parts == [{}]
+        assert [received.method for received in server.requests] == ["GET"]
+
+
+@kinds
+def test_what_is_no_bytes_is_a_type_error(kind: Kind) -> None:
+    with replay(respond=lambda _: [OK]) as server, kind.session() as session:
+        seen = session.send(request(server.url, "POST", content=pieces(kind, [b"x", "text"])))
+        assert isinstance(seen.error, TypeError)
+        assert session.counts() == (0, 0)
+
+
+@kinds
+@pytest.mark.parametrize("whole", [False, True], ids=["pieces", "whole"])
+def test_an_early_answer_and_the_connection_closed(kind: Kind, whole: bool) -> None:
+    """The server says 413 and closes its end, but takes what comes, so that the system does not reset."""
+
+    def refuse(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 8\r\nConnection: close\r\n\r\n" + b'{"n":1}\n')
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1 << 20):
+            pass
+
+    with served(refuse) as (url, began), kind.session() as session:
+        content = b"x" * (32 << 20) if whole else pieces(kind, [b"x" * 100_000] * 300)
+        seen = session.send(request(url, "POST", content=content))
+        assert (seen.status, seen.parts, seen.error) == (413, [{"n": 1}], None)
+        assert session.counts() == (0, 0)
+        assert began == [0]
+
+
+@broken_on_loops("a connection on which sending failed is kept")
+def test_an_early_answer_and_nothing_taken(kind: Kind) -> None:
+    """A reset follows the answer: that is given, or the error of the connection, but never is the body sent again."""
+
+    def refuse(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 8\r\n\r\n" + b'{"n":1}\n')
+
+    with served(refuse, refuse) as (url, began), kind.session() as session:
+        seen = session.send(request(url, "POST", content=b"x" * (32 << 20)))
+        assert seen.parts == [{"n": 1}] if seen.error is None else isinstance(seen.error, httpx.NetworkError)
+        assert session.counts() == (0, 0)
+        assert began == [0]
+
+
+@kinds
+def test_an_early_answer_ends_an_endless_upload(kind: Kind) -> None:
+    if kind.factory is None:
+        pytest.skip("a blocking upload sends all before it reads, as httpx does")
+    ended = threading.Event()
+
+    def refuse(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 8\r\n\r\n" + b'{"n":1}\n')
+        ended.wait(10)
+
+    def forever() -> Iterator[bytes]:
+        while True:
+            yield b"x" * 100_000
+
+    with served(refuse) as (url, _), kind.session() as session:
+        try:
+            seen = session.send(request(url, "POST", content=pieces(kind, forever())))
+        finally:
+            ended.set()
+        assert (seen.status, seen.parts, seen.error) == (413, [{"n": 1}], None)
+        assert session.counts() == (0, 0)
+
+
+@kinds
+def test_an_answer_while_the_body_is_sent_may_be_read_to_its_end(kind: Kind) -> None:
+    """The server answers at once, then takes the whole request: both arrive, and the connection is not used again."""
+    taken: list[int] = []
+
+    def answer(connection: socket.socket) -> None:
+        taken.append(len(connection.recv(100)))
+        connection.sendall(CHUNKED + line(1))
+        while sum(taken) < 4 << 20:
+            taken.append(len(connection.recv(1 << 20)))
+        connection.sendall(line(2) + END)
+        while connection.recv(1 << 20):
+            pass
+
+    with served(answer) as (url, _), kind.session() as session:
+        seen = session.send(request(url, "POST", content=b"x" * (4 << 20)))
+        assert (seen.parts, seen.error) == ([{"n": 1}, {"n": 2}], None)
+    assert sum(taken) >= 4 << 20
+
+
+@kinds
+def test_a_server_that_breaks_off_an_upload(kind: Kind) -> None:
+    def leave(connection: socket.socket) -> None:
+        connection.recv(1000)
+
+    with served(leave, leave) as (url, began), kind.session() as session:
+        for content in (b"x" * (8 << 20), pieces(kind, [b"x" * 100_000] * 80)):
+            seen = session.send(request(url, "POST", content=content))
+            assert isinstance(seen.error, httpx.WriteError | httpx.ReadError), seen
+            assert session.counts() == (0, 0)
+        assert began == [0, 1]
+
+
+@kinds
+def test_a_multipart_body_and_a_file(kind: Kind, tmp_path: Any) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"z" * 200_000)
+    with replay(respond=lambda received: [OK]) as server, path.open("rb") as file, kind.session() as session:
+        made = httpx.Request("POST", server.url, files={"f": file}, data={"a": "b"})
+        assert session.send(made).parts == [{}]
+        body = server.requests[-1].body
+        assert body.count(b"z") == 200_000
+        assert b'name="a"\r\n\r\nb\r\n' in body
