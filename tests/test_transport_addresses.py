@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import httpx
 import pytest
 
 from ollama_fast import _core
 from ollama_fast._readiness import Watch
+from peers import unused_port
 from replay import replay
 from transports import KINDS, LOOPS, OK, Kind, request
 
 LIMITS: dict[str, float | None] = {"connect": 10.0, "read": 10.0, "write": 10.0, "pool": 10.0}
-
-
-@contextmanager
-def unused_port() -> Generator[int]:
-    """Give a port on which nothing listens, and which nobody else gets."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)

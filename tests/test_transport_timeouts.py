@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-import socket
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import httpx
@@ -17,6 +15,7 @@ import pytest
 
 from ollama_fast import _core
 from ollama_fast._readiness import Watch
+from peers import deaf_listener, full_listener
 from replay import Received, replay
 from transports import (
     CHUNKED,
@@ -37,46 +36,6 @@ from transports import (
 kinds = pytest.mark.parametrize("kind", KINDS, ids=str)
 loops = pytest.mark.parametrize("kind", LOOPS, ids=str)
 SHORT: Final = 0.15
-
-
-@contextmanager
-def full_listener(host: str = "127.0.0.1") -> Generator[int]:
-    """Give the port of a listener that accepts nothing and whose queue is full: connecting to it never ends."""
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        listener.listen(0)
-        port = listener.getsockname()[1]
-        fillers = [socket.socket() for _ in range(4)]
-        try:
-            for each in fillers:
-                each.setblocking(False)
-                each.connect_ex((host, port))
-            yield port
-        finally:
-            for each in fillers:
-                each.close()
-
-
-@contextmanager
-def deaf_listener(answer: bytes = b"") -> Generator[str]:
-    """Give the URL of a server that accepts one connection, says *answer*, and reads nothing more than a head."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        done = threading.Event()
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(1000)
-                connection.sendall(answer)
-                done.wait(30)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        finally:
-            done.set()
-            thread.join()
 
 
 def took(session: Session, request: httpx.Request, error: type[Exception], least: float = SHORT) -> None:

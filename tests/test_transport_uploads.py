@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
 
 import httpx
 import pytest
 
-from replay import Received, replay
+from peers import Peer, served
+from replay import replay
 from transports import CHUNKED, END, KINDS, OK, Kind, broken_on_loops, line, request
 
 kinds = pytest.mark.parametrize("kind", KINDS, ids=str)
-
-Talk: TypeAlias = Callable[[socket.socket], None]
 
 
 def pieces(kind: Kind, values: Iterable[Any]) -> Any:
@@ -34,33 +32,6 @@ def pieces(kind: Kind, values: Iterable[Any]) -> Any:
             yield value
 
     return each_async() if kind.factory else each()
-
-
-@contextmanager
-def served(*talks: Talk) -> Generator[tuple[str, list[int]]]:
-    """Serve one connection per talk, each closed behind it; give the URL and how many talks began."""
-    began: list[int] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(10)
-
-        def serve() -> None:
-            for number, talk in enumerate(talks):
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.settimeout(10)
-                    began.append(number)
-                    talk(connection)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/", began
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)  # which frees who waits in accept
-            thread.join()
 
 
 @kinds
@@ -128,34 +99,33 @@ def test_what_is_no_bytes_is_a_type_error(kind: Kind) -> None:
 def test_an_early_answer_and_the_connection_closed(kind: Kind, whole: bool) -> None:
     """The server says 413 and closes its end, but takes what comes, so that the system does not reset."""
 
-    def refuse(connection: socket.socket) -> None:
-        connection.recv(1000)
-        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 8\r\nConnection: close\r\n\r\n" + b'{"n":1}\n')
-        connection.shutdown(socket.SHUT_WR)
-        while connection.recv(1 << 20):
-            pass
+    def refuse(peer: Peer) -> None:
+        peer.hear()
+        peer.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 8\r\nConnection: close\r\n\r\n" + b'{"n":1}\n')
+        peer.connection.shutdown(socket.SHUT_WR)
+        peer.swallow()
 
-    with served(refuse) as (url, began), kind.session() as session:
+    with served(refuse) as (url, heard), kind.session() as session:
         content = b"x" * (32 << 20) if whole else pieces(kind, [b"x" * 100_000] * 300)
         seen = session.send(request(url, "POST", content=content))
         assert (seen.status, seen.parts, seen.error) == (413, [{"n": 1}], None)
         assert session.counts() == (0, 0)
-        assert began == [0]
+        assert heard == [(0, "POST")]
 
 
 @broken_on_loops("a connection on which sending failed is kept")
 def test_an_early_answer_and_nothing_taken(kind: Kind) -> None:
     """A reset follows the answer: that is given, or the error of the connection, but never is the body sent again."""
 
-    def refuse(connection: socket.socket) -> None:
-        connection.recv(1000)
-        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 8\r\n\r\n" + b'{"n":1}\n')
+    def refuse(peer: Peer) -> None:
+        peer.hear()
+        peer.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 8\r\n\r\n" + b'{"n":1}\n')
 
-    with served(refuse, refuse) as (url, began), kind.session() as session:
+    with served(refuse, refuse) as (url, heard), kind.session() as session:
         seen = session.send(request(url, "POST", content=b"x" * (32 << 20)))
         assert seen.parts == [{"n": 1}] if seen.error is None else isinstance(seen.error, httpx.NetworkError)
         assert session.counts() == (0, 0)
-        assert began == [0]
+        assert heard == [(0, "POST")]
 
 
 @kinds
@@ -164,9 +134,9 @@ def test_an_early_answer_ends_an_endless_upload(kind: Kind) -> None:
         pytest.skip("a blocking upload sends all before it reads, as httpx does")
     ended = threading.Event()
 
-    def refuse(connection: socket.socket) -> None:
-        connection.recv(1000)
-        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 8\r\n\r\n" + b'{"n":1}\n')
+    def refuse(peer: Peer) -> None:
+        peer.hear()
+        peer.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 8\r\n\r\n" + b'{"n":1}\n')
         ended.wait(10)
 
     def forever() -> Iterator[bytes]:
@@ -185,34 +155,30 @@ def test_an_early_answer_ends_an_endless_upload(kind: Kind) -> None:
 @kinds
 def test_an_answer_while_the_body_is_sent_may_be_read_to_its_end(kind: Kind) -> None:
     """The server answers at once, then takes the whole request: both arrive, and the connection is not used again."""
-    taken: list[int] = []
 
-    def answer(connection: socket.socket) -> None:
-        taken.append(len(connection.recv(100)))
-        connection.sendall(CHUNKED + line(1))
-        while sum(taken) < 4 << 20:
-            taken.append(len(connection.recv(1 << 20)))
-        connection.sendall(line(2) + END)
-        while connection.recv(1 << 20):
-            pass
+    def answer(peer: Peer) -> None:
+        peer.hear()
+        peer.say(CHUNKED + line(1))
+        peer.swallow(3 << 20)
+        peer.say(line(2) + END)
+        peer.swallow()
 
     with served(answer) as (url, _), kind.session() as session:
         seen = session.send(request(url, "POST", content=b"x" * (4 << 20)))
         assert (seen.parts, seen.error) == ([{"n": 1}, {"n": 2}], None)
-    assert sum(taken) >= 4 << 20
 
 
 @kinds
 def test_a_server_that_breaks_off_an_upload(kind: Kind) -> None:
-    def leave(connection: socket.socket) -> None:
-        connection.recv(1000)
+    def leave(peer: Peer) -> None:
+        peer.hear()
 
-    with served(leave, leave) as (url, began), kind.session() as session:
+    with served(leave, leave) as (url, heard), kind.session() as session:
         for content in (b"x" * (8 << 20), pieces(kind, [b"x" * 100_000] * 80)):
             seen = session.send(request(url, "POST", content=content))
             assert isinstance(seen.error, httpx.WriteError | httpx.ReadError), seen
             assert session.counts() == (0, 0)
-        assert began == [0, 1]
+        assert heard == [(0, "POST"), (1, "POST")]
 
 
 @kinds

@@ -43,7 +43,7 @@ def request(
     url: str,
     method: str = "GET",
     *,
-    timeout: float | None | httpx.Timeout = GENEROUS,
+    timeout: float | httpx.Timeout | None = GENEROUS,
     content: Any = None,
     headers: Any = None,
 ) -> httpx.Request:
