@@ -78,16 +78,16 @@ def test_the_next_address_on_a_loop(kind: Kind, count: int) -> None:
         watch = await Watch.over(asyncio.get_running_loop())
         pool = _core.AsyncPool(watch.set, 1, 1, None)
         for addresses in ([*[("127.0.0.1", port)] * count, good], [good]):
-            reply = pool.send("name", 1, addresses, b"GET", b"/", [(b"host", b"name")], b"", LIMITS)
+            reply = pool.send("name", 1, addresses, b"GET", b"/", [(b"host", b"name")], b"", LIMITS, False)
             assert reply is not None
             await reply.head()
             assert await reply.read() == b"{}"
-        reply = pool.send("other", 1, [("127.0.0.1", port)] * count, b"GET", b"/", [], b"", LIMITS)
+        reply = pool.send("other", 1, [("127.0.0.1", port)] * count, b"GET", b"/", [], b"", LIMITS, False)
         assert reply is not None
         with pytest.raises(httpx.ConnectError):
             await reply.head()
         assert pool.counts() == (0, 0)
-        assert pool.send("other", 1, [], b"GET", b"/", [], b"", LIMITS) is None
+        assert pool.send("other", 1, [], b"GET", b"/", [], b"", LIMITS, False) is None
 
     with unused_port() as port, replay(respond=lambda _: [OK]) as server, kind.session() as session:
         session.run(main(port, ("127.0.0.1", int(server.url.rpartition(":")[2]))))

@@ -188,10 +188,7 @@ def test_what_does_not_end_is_refused(kind: Kind, start: bytes, more: bytes) -> 
 
 
 @pytest.mark.parametrize("reader", DECODED)
-def test_a_line_that_does_not_end_is_refused(kind: Kind, reader: Reader, request: pytest.FixtureRequest) -> None:
-    if kind.factory is not None:
-        mark = pytest.mark.xfail(strict=True, reason="asyncio looks at the length of a line only when it ends")
-        request.applymarker(mark)
+def test_a_line_that_does_not_end_is_refused(kind: Kind, reader: Reader) -> None:
     block = b"x" * (1 << 20)
 
     def respond(_request: Received) -> Iterable[bytes | float]:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from ollama_fast import _core
-from ollama_fast._async_transport import _Turn
+from ollama_fast._async_transport import _stand_in_line
 from ollama_fast._readiness import Watch
 from peers import Peer, full_listener, served
 from replay import HangUpError, Received, replay
@@ -261,7 +261,6 @@ def test_waiting_tasks_are_served_in_turn(kind: Kind) -> None:
 
 
 @loops
-@pytest.mark.xfail(strict=True, reason="a newcomer takes the connection before the one that was told")
 def test_one_task_after_another_does_not_starve_a_third(kind: Kind) -> None:
     async def main(session: Session, url: str) -> int:
         order: list[str] = []
@@ -280,7 +279,6 @@ def test_one_task_after_another_does_not_starve_a_third(kind: Kind) -> None:
         assert session.run(main(session, server.url)) < 10
 
 
-@pytest.mark.xfail(strict=True, reason="a newcomer takes the connection before the one that was told")
 def test_one_thread_does_not_starve_another() -> None:
     limits = httpx.Limits(max_connections=1)
     with replay(respond=lambda _: [0.001, OK]) as server, KINDS[0].session(limits=limits) as session:
@@ -330,7 +328,6 @@ def test_a_cancelled_wait_passes_its_turn_on(kind: Kind) -> None:
 
 
 @loops
-@pytest.mark.xfail(strict=True, reason="the address is looked up anew between the turn and its use")
 def test_a_turn_is_not_lost_while_a_name_is_looked_up(kind: Kind) -> None:
     async def main(session: Session, url: str) -> str:
         async def one() -> str:
@@ -361,16 +358,15 @@ def test_a_turn_is_not_lost_while_a_name_is_looked_up(kind: Kind) -> None:
 
 
 @loops
-@pytest.mark.xfail(strict=True, reason="who waits is forgotten when another's first address fails")
 def test_nobody_is_forgotten_while_addresses_are_tried(kind: Kind) -> None:
     async def main(bad: int, good: int) -> None:
         watch = await Watch.over(asyncio.get_running_loop())
         pool = _core.AsyncPool(watch.set, 1, 1, None)
         limits = {"connect": 0.3, "read": 10.0, "write": 10.0, "pool": None}
         addresses = [("127.0.0.1", bad), ("127.0.0.1", good)]
-        reply = pool.send("name", 1, addresses, b"GET", b"/", [(b"host", b"name")], b"", limits)
+        reply = pool.send("name", 1, addresses, b"GET", b"/", [(b"host", b"name")], b"", limits, False)
         assert reply is not None
-        turn = asyncio.ensure_future(_Turn(pool, 2).wait())
+        turn = asyncio.ensure_future(_stand_in_line(pool, 2))
         await reply.head()
         assert await reply.read() == b"{}"
         await turn

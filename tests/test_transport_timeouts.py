@@ -27,7 +27,6 @@ from transports import (
     READERS,
     Kind,
     Session,
-    broken_on_loops,
     line,
     request,
     within,
@@ -74,7 +73,7 @@ def test_a_connection_that_takes_long_is_waited_for_without_a_limit(kind: Kind) 
         assert session.counts() == (0, 0)
 
 
-@broken_on_loops("the limit of a read or write is not looked at while that of the connect lasts")
+@kinds
 def test_read_of_the_head_and_of_the_body(kind: Kind) -> None:
     def respond(received: Received) -> Iterable[bytes | float]:
         if received.path == "/head":
@@ -106,7 +105,7 @@ def test_each_read_has_its_own_time(kind: Kind) -> None:
             assert session.get(server.url, reader, timeout=SHORT * 2).error is None, reader
 
 
-@broken_on_loops("the limit of a read or write is not looked at while that of the connect lasts")
+@kinds
 def test_write(kind: Kind) -> None:
     def pieces() -> Iterator[bytes]:
         while True:
@@ -172,10 +171,8 @@ def test_no_limit_waits(kind: Kind) -> None:
         math.inf,
         1e12,
         4_294_968,  # 704 ms, if it is cut off at 32 bits of milliseconds
-        pytest.param(
-            sys.maxsize, marks=pytest.mark.xfail(strict=True, raises=BaseException, reason="it overflows the clock")
-        ),
-        pytest.param(1e19, marks=pytest.mark.xfail(strict=True, raises=BaseException, reason="it overflows the clock")),
+        sys.maxsize,
+        1e19,
     ],
 )
 def test_the_largest_limits(kind: Kind, limit: float) -> None:
@@ -188,7 +185,7 @@ def test_the_largest_limits(kind: Kind, limit: float) -> None:
         assert session.send(made).parts == [{}]
 
 
-@broken_on_loops("the limit of a read or write is not looked at while that of the connect lasts")
+@kinds
 def test_zero_and_less_are_at_once(kind: Kind) -> None:
     with replay(respond=lambda _: [0.2, OK]) as server, kind.session() as session:
         for limit in (0, -1, 1e-9):
@@ -196,7 +193,7 @@ def test_zero_and_less_are_at_once(kind: Kind) -> None:
             assert type(seen.error) is httpx.ReadTimeout, limit
 
 
-@broken_on_loops("the limit of writes is looked at")
+@kinds
 def test_the_read_limit_holds_while_an_upload_is_unfinished(kind: Kind) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"x" * 10
@@ -214,7 +211,6 @@ def test_the_read_limit_holds_while_an_upload_is_unfinished(kind: Kind) -> None:
 
 
 @loops
-@pytest.mark.xfail(strict=True, reason="the deadline of a cancelled wait goes on")
 def test_no_time_runs_while_nobody_waits(kind: Kind) -> None:
     async def main(session: Session, url: str) -> list[Any]:
         response = await session.transport.handle_async_request(request(url, timeout=SHORT * 2))
@@ -228,7 +224,6 @@ def test_no_time_runs_while_nobody_waits(kind: Kind) -> None:
         assert session.run(main(session, server.url)) == [{"n": 1}]
 
 
-@pytest.mark.xfail(strict=True, reason="a timer that an earlier one replaces is not cancelled, and sets itself anew")
 def test_timers_do_not_pile_up() -> None:
     async def main(session: Session, url: str) -> int:
         stream = await session.transport.handle_async_request(request(f"{url}/stream", timeout=60))
@@ -258,7 +253,7 @@ def test_each_address_has_its_share_of_the_time(kind: Kind) -> None:
         watch = await Watch.over(asyncio.get_running_loop())
         pool = _core.AsyncPool(watch.set, 1, 1, None)
         limits = {"connect": SHORT * 2, "read": 20.0, "write": 20.0, "pool": None}
-        reply = pool.send("name", 1, addresses, b"GET", b"/", [(b"host", b"name")], b"", limits)
+        reply = pool.send("name", 1, addresses, b"GET", b"/", [(b"host", b"name")], b"", limits, False)
         assert reply is not None
         await reply.head()
         await reply.read()

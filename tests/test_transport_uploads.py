@@ -13,7 +13,7 @@ import pytest
 
 from peers import Peer, served
 from replay import replay
-from transports import CHUNKED, END, KINDS, OK, Kind, broken_on_loops, line, request
+from transports import CHUNKED, END, KINDS, OK, Kind, line, request
 
 kinds = pytest.mark.parametrize("kind", KINDS, ids=str)
 
@@ -113,7 +113,7 @@ def test_an_early_answer_and_the_connection_closed(kind: Kind, whole: bool) -> N
         assert heard == [(0, "POST")]
 
 
-@broken_on_loops("a connection on which sending failed is kept")
+@kinds
 def test_an_early_answer_and_nothing_taken(kind: Kind) -> None:
     """A reset follows the answer: that is given, or the error of the connection, but never is the body sent again."""
 

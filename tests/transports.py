@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 import httpx
-import pytest
 import uvloop
 
 from ollama_fast._async_transport import AsyncTransport
@@ -221,12 +220,6 @@ class Kind:
 BLOCKING: Final = Kind("blocking")
 LOOPS: Final = (Kind("asyncio", asyncio.new_event_loop), Kind("uvloop", uvloop.new_event_loop))
 KINDS: Final = (BLOCKING, *LOOPS)
-
-
-def broken_on_loops(reason: str) -> pytest.MarkDecorator:
-    """Parametrise over all kinds, of which those of asyncio are known to fail."""
-    failing = [pytest.param(kind, marks=pytest.mark.xfail(strict=True, reason=reason)) for kind in LOOPS]
-    return pytest.mark.parametrize("kind", [BLOCKING, *failing], ids=str)
 
 
 def open_files() -> list[str]:
