@@ -1,0 +1,73 @@
+"""Programs that use the transports in a process of their own: for signals, forks and the interpreter's end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_BEFORE: Final = """
+import asyncio, gc, os, signal, sys, threading, time
+import httpx
+from transports import AsyncTransport, Transport, request
+url = sys.argv[1]
+def say(*words): print(*words, flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended, and how long that took since it was let go on or was sent a signal."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+class Program:
+    """A running program."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def heard(self) -> str:
+        """Wait for the next line that the program says."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def end(self, seconds: float = 10) -> Ended:
+        """Wait until it ends. Raises AssertionError if it does not."""
+        began = time.monotonic()
+        try:
+            out, err = self._process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)  # faulthandler, which is on, says where it hung
+            out, err = self._process.communicate()
+            raise AssertionError(f"the program still ran after {seconds} s; it said {out!r}, {err}") from None
+        return Ended(self._process.returncode, out, err, time.monotonic() - began)
+
+
+@contextmanager
+def program(code: str, url: str = "") -> Generator[Program]:
+    """Run *code* with the names of `_BEFORE`, in development mode and with warnings as errors."""
+    arguments = [sys.executable, "-X", "dev", "-W", "error", "-c", _BEFORE + code, url]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            yield Program(process)
+        finally:
+            process.kill()
