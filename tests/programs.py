@@ -60,9 +60,9 @@ class Program:
 
 
 @contextmanager
-def program(code: str, url: str = "") -> Generator[Program]:
-    """Run *code* with the names of `_BEFORE`, in development mode and with warnings as errors."""
-    arguments = [sys.executable, "-X", "dev", "-W", "error", "-c", _BEFORE + code, url]
+def program(code: str, url: str = "", *, develop: bool = True) -> Generator[Program]:
+    """Run *code* with the names of `_BEFORE`, with warnings as errors, and unless *develop* is false in development mode."""
+    arguments = [sys.executable, "-X", "dev" if develop else "faulthandler", "-W", "error", "-c", _BEFORE + code, url]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     with subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

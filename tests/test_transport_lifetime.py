@@ -273,7 +273,7 @@ def test_a_collection_in_another_thread_tells_who_waits(kind: Kind) -> None:
 def test_a_finalizer_that_closes_the_stream_while_it_decodes(kind: Kind) -> None:
     """Garbage collection runs in the middle of decoding, and what it runs may use the stream itself."""
     body = chunk(b"".join(b'{"n":%d,"list":[%s]}\n' % (n, b",".join([b"{}"] * 200)) for n in range(200)))
-    with replay(respond=lambda _: [CHUNKED, body, line(1), 0.2, END]) as server, kind.session() as session:
+    with replay(respond=lambda _: [CHUNKED, body, line(1000), 0.2, END]) as server, kind.session() as session:
         opened = session.open(request(server.url))
         calls: list[object] = []
 
@@ -302,7 +302,7 @@ def test_a_finalizer_that_closes_the_stream_while_it_decodes(kind: Kind) -> None
         assert isinstance(seen.error, httpx.ReadError)
         numbers = [part["n"] for part in seen.parts]
         assert 5 < len(numbers) <= 201
-        assert numbers[:200] == sorted(set(numbers[:200]))
+        assert numbers == sorted(set(numbers))
         opened.close()
         assert session.counts() == (0, 0)
 
@@ -429,8 +429,12 @@ asyncio.run(main())
 }
 
 
-@pytest.mark.parametrize("code", ENDS.values(), ids=ENDS)
-def test_the_end_of_the_interpreter(code: str) -> None:
+@pytest.mark.parametrize("moment", ENDS)
+def test_the_end_of_the_interpreter(moment: str) -> None:
+    # In asyncio's debug mode futures look at source files, and there Python up to 3.13 may end a daemon thread by a
+    # means that no frame of Rust survives.
+    develop = moment != "a daemon thread in a loop"
+
     def respond(received: Received) -> Iterable[bytes | float]:
         yield from [CHUNKED, line(1)]
         if received.path == "/whole":
@@ -441,6 +445,6 @@ def test_the_end_of_the_interpreter(code: str) -> None:
                 yield 0.0005
         yield 30.0
 
-    with replay(respond=respond) as server, program(code, server.url) as running:
+    with replay(respond=respond) as server, program(ENDS[moment], server.url, develop=develop) as running:
         ended = running.end()
         assert (ended.code, ended.out, ended.err) == (0, "", "")
