@@ -2,8 +2,9 @@
 //!
 //! All sockets of a loop are in one readiness set (epoll or kqueue), and the loop watches the descriptor of that set alone.
 //!
-//! Lock order: the table of a set, then an exchange. No lock is held while Python code can run: whoever is to be woken is
-//! collected first, and woken when the locks are free.
+//! Lock order: the table of a set, then an exchange. Neither is held while Python code can run: whoever is to be woken is
+//! collected first, and woken when the locks are free. The lines of a reader are locked while they are decoded, which can
+//! run a finalizer; but nobody waits for that lock: whoever finds it taken is told that somebody reads.
 
 mod exchange;
 mod pool;
