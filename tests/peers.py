@@ -41,7 +41,7 @@ Talk: TypeAlias = Callable[[Peer], None]
 
 @contextmanager
 def served(*talks: Talk) -> Generator[tuple[str, list[tuple[int, str]]]]:
-    """Serve one connection per talk, closed behind it; give the URL, and the connection and method of each request heard."""
+    """Serve one connection per talk, closed behind it; give the URL, and connection and method of each request."""
     heard: list[tuple[int, str]] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -61,7 +61,7 @@ class Program:
 
 @contextmanager
 def program(code: str, url: str = "", *, develop: bool = True) -> Generator[Program]:
-    """Run *code* with the names of `_BEFORE`, with warnings as errors, and unless *develop* is false in development mode."""
+    """Run *code* behind `_BEFORE`, with warnings as errors, and by default in development mode."""
     arguments = [sys.executable, "-X", "dev" if develop else "faulthandler", "-W", "error", "-c", _BEFORE + code, url]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     with subprocess.Popen(

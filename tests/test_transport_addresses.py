@@ -12,14 +12,14 @@ from ollama_fast import _core
 from ollama_fast._readiness import Watch
 from peers import unused_port
 from replay import replay
-from transports import KINDS, LOOPS, OK, Kind, request
+from transports import KINDS, LOOPS, OK, Kind, request, says
 
 LIMITS: dict[str, float | None] = {"connect": 10.0, "read": 10.0, "write": 10.0, "pool": 10.0}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_a_name_of_which_one_address_listens(kind: Kind) -> None:
-    with replay(respond=lambda _: [OK]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(OK)) as server, kind.session() as session:
         for _ in range(2):
             assert session.get(server.url.replace("127.0.0.1", "localhost")).parts == [{}]
         assert server.connections == 1
@@ -57,7 +57,7 @@ def test_an_address_of_version_6(kind: Kind) -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_next_address_when_blocking(count: int) -> None:
-    with unused_port() as port, replay(respond=lambda _: [OK]) as server:
+    with unused_port() as port, replay(respond=lambda _: says(OK)) as server:
         good = ("127.0.0.1", int(server.url.rpartition(":")[2]))
         pool = _core.Pool(1, 1, None)
         for addresses in ([*[("127.0.0.1", port)] * count, good], [good]):
@@ -89,15 +89,15 @@ def test_the_next_address_on_a_loop(kind: Kind, count: int) -> None:
         assert pool.counts() == (0, 0)
         assert pool.send("other", 1, [], b"GET", b"/", [], b"", LIMITS, False) is None
 
-    with unused_port() as port, replay(respond=lambda _: [OK]) as server, kind.session() as session:
+    with unused_port() as port, replay(respond=lambda _: says(OK)) as server, kind.session() as session:
         session.run(main(port, ("127.0.0.1", int(server.url.rpartition(":")[2]))))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_two_places_share_no_connection(kind: Kind) -> None:
     with (
-        replay(respond=lambda _: [OK]) as one,
-        replay(respond=lambda _: [OK]) as other,
+        replay(respond=lambda _: says(OK)) as one,
+        replay(respond=lambda _: says(OK)) as other,
         kind.session() as session,
     ):
         for server in (one, other, one, other):

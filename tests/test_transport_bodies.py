@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from replay import HangUpError, Received, replay
-from transports import CHUNKED, END, KINDS, OK, READERS, Kind, Reader, chunk, request
+from transports import CHUNKED, END, KINDS, OK, READERS, Kind, Reader, chunk, request, says
 
 pytestmark = pytest.mark.parametrize("kind", KINDS, ids=str)
 
@@ -85,7 +85,7 @@ def test_every_cut(kind: Kind, wire: bytes) -> None:
     ],
 )
 def test_no_body_leaves_the_connection(kind: Kind, method: str, head: bytes) -> None:
-    with replay(respond=lambda _: [head]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(head)) as server, kind.session() as session:
         for reader in READERS:
             seen = session.send(request(server.url, method), reader)
             assert (seen.parts, seen.content, seen.error) == ([], b"", None)
@@ -98,7 +98,7 @@ def test_a_head_as_it_came(kind: Kind) -> None:
         b"HTTP/1.1 418 I'm a teapot\r\nX-Folded: a\r\n\t b\r\n  c\r\nX-Empty:\r\nX-Twice: 1\r\nX-Twice:   2  \r\n"
         b"X-Latin: \xe9\r\nContent-Length: 0\r\n" + b"".join(b"X-%d: %d\r\n" % (n, n) for n in range(900)) + b"\r\n"
     )
-    with replay(respond=lambda _: [head]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(head)) as server, kind.session() as session:
         seen = session.get(server.url)
         assert seen.status == 418
         assert seen.headers["x-folded"] == "a b c"
@@ -113,14 +113,14 @@ def test_a_head_as_it_came(kind: Kind) -> None:
 def test_a_compressed_body_is_for_httpx(kind: Kind) -> None:
     packed = gzip.compress(BODY)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
-    with replay(respond=lambda _: [head + packed]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(head + packed)) as server, kind.session() as session:
         assert "ndjson" not in session.get(server.url, "read").extensions
         assert session.get(server.url, "bytes").content == BODY
         assert session.get(server.url, "raw").content == packed
 
 
 def test_no_line_is_lost_between_two_ways_to_read(kind: Kind) -> None:
-    with replay(respond=lambda _: [CHUNKED, chunk(BODY), END]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(CHUNKED, chunk(BODY), END)) as server, kind.session() as session:
         opened = session.open(request(server.url))
         assert opened.next() == PARTS[0]
         assert opened.read("raw").content == BODY.split(b"\n", 1)[1]
@@ -134,14 +134,14 @@ def test_no_line_is_lost_between_two_ways_to_read(kind: Kind) -> None:
 
 def test_a_last_line_without_newline(kind: Kind) -> None:
     wire = b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n" + b'{"n":1}\n{"n":2}'
-    with replay(respond=lambda _: [wire]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(wire)) as server, kind.session() as session:
         for reader in ("parts", "batches"):
             assert session.get(server.url, reader).parts == [{"n": 1}, {"n": 2}]
 
 
 @pytest.mark.parametrize("bad", ["\r", "\n", "\0", "a\r\nInjected: yes"])
 def test_a_request_that_smuggles_is_not_sent(kind: Kind, bad: str) -> None:
-    with replay(respond=lambda _: [OK]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(OK)) as server, kind.session() as session:
         requests = [
             request(server.url, headers=[(b"X-A", bad.encode())]),
             request(server.url, headers=[(bad.encode(), b"x")]),
@@ -156,7 +156,7 @@ def test_a_request_that_smuggles_is_not_sent(kind: Kind, bad: str) -> None:
 
 
 def test_the_request_arrives_as_it_was_made(kind: Kind) -> None:
-    with replay(respond=lambda _: [OK]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(OK)) as server, kind.session() as session:
         for size in (0, 1, 5000, 200_000):
             body = b"x" * size
             made = request(f"{server.url}/a%20b?c=%C3%A9", "POST", content=body, headers={"X-A": "b c", "X-E": ""})

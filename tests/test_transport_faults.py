@@ -36,7 +36,11 @@ def serve(*pieces: bytes | float, reset: bool = False, once: bool = False) -> An
 @pytest.mark.parametrize("wire", [CHUNKED + line(1) + line(2) + END, LENGTH + LINES], ids=["chunked", "length"])
 def test_every_truncation(kind: Kind, wire: bytes) -> None:
     place = iter(range(len(wire)))
-    with replay(respond=lambda _: serve(wire[: next(place)])(_)) as server, kind.session() as session:
+
+    def respond(received: Received) -> Any:
+        return serve(wire[: next(place)])(received)
+
+    with replay(respond=respond) as server, kind.session() as session:
         for end in range(len(wire)):
             came = wire[:end]
             seen = session.get(server.url, DECODED[end % 2])

@@ -8,7 +8,7 @@ import pytest
 
 from programs import program
 from replay import Received, replay
-from transports import CHUNKED, END, line
+from transports import CHUNKED, END, line, says
 
 FORK = """
 def forked(child):
@@ -105,9 +105,9 @@ asyncio.run(main(lambda *_: asyncio.run(late()), ''))""",
 @pytest.mark.parametrize("code", CHILDREN.values(), ids=CHILDREN)
 def test_a_fork(code: str) -> None:
     def respond(received: Received) -> Iterable[bytes | float]:
-        yield from [CHUNKED, line(1)]
+        yield from says(CHUNKED, line(1))
         if received.path == "/slow":
-            yield from [0.4, line(2)]
+            yield from says(0.4, line(2))
         yield END
 
     is_async = code.startswith(ASYNC)
@@ -145,9 +145,9 @@ say("parent True")
     )
 
     def respond(received: Received) -> Iterable[bytes | float]:
-        yield from [CHUNKED, line(1)]
+        yield from says(CHUNKED, line(1))
         if received.path == "/slow":
-            yield from [0.1, line(2)]
+            yield from says(0.1, line(2))
         yield END
 
     with replay(respond=respond) as server, program(code, server.url) as running:

@@ -115,6 +115,20 @@ def lines_of(content: bytes) -> list[Any] | None:
         return None
 
 
+def asked(oracle: httpx.HTTPTransport, made: httpx.Request) -> tuple[httpx.Response | None, bytes]:
+    """Give the response that httpx's own transport reads, and its content; None where it is an error."""
+    try:
+        response = oracle.handle_request(made)
+    except httpx.TransportError:
+        return None, b""
+    try:
+        return response, b"".join(response.iter_raw())
+    except httpx.TransportError:
+        return None, b""
+    finally:
+        response.close()
+
+
 @pytest.mark.parametrize("wires", ["whole", "truncated", "followed", "mutated"])
 def test_the_same_as_httpx(kind: Kind, wires: str) -> None:
     made = scripts(wires)
@@ -130,21 +144,12 @@ def test_the_same_as_httpx(kind: Kind, wires: str) -> None:
             method = "HEAD" if number % 17 == 16 else "GET"
             seen = session.send(request(server.url + path, method), readers[number % 4])
             assert isinstance(seen.error, httpx.TransportError | ValueError | EOFError | None), (wire, seen.error)
-            expected: Any = None
-            content = b""
-            try:
-                expected = oracle.handle_request(request(server.url + path, method))
-                content = b"".join(expected.iter_raw())
-                failed = False
-            except httpx.TransportError:
-                failed = True
-            finally:
-                if expected is not None:
-                    expected.close()
+            expected, content = asked(oracle, request(server.url + path, method))
+            failed = expected is None
             if reset or (wires in {"mutated", "followed"} and failed != isinstance(seen.error, httpx.TransportError)):
                 continue  # a reset may overtake bytes; and of what is no HTTP, one may accept more than the other
             assert failed == isinstance(seen.error, httpx.TransportError), (wire, seen.error, expected)
-            if failed:
+            if expected is None:
                 continue
             assert seen.status == expected.status_code
             if number % 4 in {0, 3}:

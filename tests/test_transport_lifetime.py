@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-import time
 import warnings
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import httpx
 import pytest
 
 from ollama_fast._readiness import watches
-from programs import program
 from replay import Received, replay
 from transports import (
     BLOCKING,
@@ -31,7 +29,7 @@ from transports import (
     line,
     open_files,
     request,
-    resident,
+    says,
     within,
 )
 
@@ -40,7 +38,7 @@ loops = pytest.mark.parametrize("kind", LOOPS, ids=str)
 
 
 def stalled(_request: Received) -> Iterable[bytes | float]:
-    yield from [CHUNKED, line(1), 30.0]
+    yield from says(CHUNKED, line(1), 30.0)
 
 
 def settled() -> None:
@@ -73,7 +71,7 @@ def test_loops_that_come_and_go(kind: Kind, end: str) -> None:
         if end == "dropped":
             kept.clear()
 
-    pieces = [CHUNKED, line(1), END] if end == "whole" else [CHUNKED, line(1), 30.0]
+    pieces = says(CHUNKED, line(1), END if end == "whole" else 30.0)
     with replay(respond=lambda _: pieces) as server, warnings.catch_warnings():
         warnings.simplefilter("error")
         before = None
@@ -154,7 +152,7 @@ def test_dropping_a_response_unread_closes_its_connection(kind: Kind) -> None:
 
 @kinds
 def test_dropping_a_transport_closes_what_is_idle_and_no_more(kind: Kind) -> None:
-    with replay(respond=lambda _: [CHUNKED, line(1), 0.05, line(2), END]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(CHUNKED, line(1), 0.05, line(2), END)) as server, kind.session() as session:
         session.get(server.url)
         opened = session.open(request(server.url))
         ref = weakref.ref(session.transport)
@@ -177,9 +175,9 @@ def test_cycles_are_freed(kind: Kind) -> None:
         ref = weakref.ref(marker)
         made = request(server.url)
         opened = session.open(made)
-        cycle = [marker, opened.response, opened]
+        cycle: list[Any] = [marker, opened.response, opened]
         made.extensions["timeout"]["cycle"] = cycle  # the reply keeps this dict
-        cycle.append(cycle)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        cycle.append(cycle)
         del marker, made, opened, cycle
         gc.collect()
         assert ref() is None
@@ -199,21 +197,21 @@ def test_a_task_that_waits_is_kept_and_then_freed(kind: Kind) -> None:
             own.response = response  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
             return [part async for part in response.extensions["ndjson"]]
 
-        done: list[Any] = []
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         task = asyncio.ensure_future(read(marker))
-        task.add_done_callback(lambda task: done.append(task.result()))
+        task.add_done_callback(lambda task: done.set_result(task.result()))
         del task, marker
         await asyncio.sleep(0.02)
         gc.collect()
         assert ref() is not None
-        while not done:
-            await asyncio.sleep(0.001)
+        parts = await done
+        await asyncio.sleep(0)
         gc.collect()
         assert ref() is None
-        return done
+        return parts
 
-    with replay(respond=lambda _: [CHUNKED, 0.06, line(1), END]) as server, kind.session() as session:
-        assert session.run(main(session, server.url)) == [[{"n": 1}]]
+    with replay(respond=lambda _: says(CHUNKED, 0.06, line(1), END)) as server, kind.session() as session:
+        assert session.run(main(session, server.url)) == [{"n": 1}]
 
 
 @loops
@@ -253,7 +251,7 @@ def test_a_collection_in_another_thread_tells_who_waits(kind: Kind) -> None:
         del response, cycle
         waiting = asyncio.ensure_future(one())
         await asyncio.sleep(0.01)
-        thread = threading.Thread(target=lambda: (time.sleep(0.05), gc.collect()))
+        thread = threading.Timer(0.05, gc.collect)
         thread.start()
         try:
             return await within(waiting, 5)
@@ -273,7 +271,7 @@ def test_a_collection_in_another_thread_tells_who_waits(kind: Kind) -> None:
 def test_a_finalizer_that_closes_the_stream_while_it_decodes(kind: Kind) -> None:
     """Garbage collection runs in the middle of decoding, and what it runs may use the stream itself."""
     body = chunk(b"".join(b'{"n":%d,"list":[%s]}\n' % (n, b",".join([b"{}"] * 200)) for n in range(200)))
-    with replay(respond=lambda _: [CHUNKED, body, line(1000), 0.2, END]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(CHUNKED, body, line(1000), 0.2, END)) as server, kind.session() as session:
         opened = session.open(request(server.url))
         calls: list[object] = []
 
@@ -307,48 +305,6 @@ def test_a_finalizer_that_closes_the_stream_while_it_decodes(kind: Kind) -> None
         assert session.counts() == (0, 0)
 
 
-@kinds
-@pytest.mark.parametrize("reader", ["parts", "raw"])
-def test_a_slow_reader_holds_the_server_back(kind: Kind, reader: str) -> None:
-    total, block = 256, chunk(b'{"text":"' + b"x" * ((1 << 20) - 12) + b'"}\n')
-    sent: list[int] = []
-
-    def respond(_request: Received) -> Iterator[bytes]:
-        yield CHUNKED
-        for number in range(total):
-            yield block
-            sent.append(number)
-        yield END
-
-    with replay(respond=respond) as server, kind.session() as session:
-        opened = session.open(request(server.url))
-        opened.next()
-        before = resident()
-        session.run(asyncio.sleep(0.3)) if kind.factory else time.sleep(0.3)
-        assert len(sent) < 40, f"{len(sent)} MiB were sent while nobody read"
-        assert resident() - before < 20 << 20
-        most = 0
-        if kind.factory is None:
-            for turn, _ in enumerate(opened.reply if reader == "parts" else opened.response.iter_raw()):
-                if turn % 64 == 0:
-                    most = max(most, resident() - before)
-        else:
-
-            async def read() -> int:
-                most = turn = 0
-                async for _ in opened.reply if reader == "parts" else opened.response.aiter_raw():
-                    turn += 1
-                    if turn % 64 == 0:
-                        most = max(most, resident() - before)
-                        await asyncio.sleep(0.001)
-                return most
-
-            most = session.run(read())
-        assert most < 20 << 20, f"{most >> 20} MiB more memory"
-        assert len(sent) == total
-        opened.close()
-
-
 def test_loops_in_many_threads() -> None:
     """Each thread has loops of its own, over one transport."""
     transport = AsyncTransport()
@@ -370,7 +326,7 @@ def test_loops_in_many_threads() -> None:
         except BaseException as exc:  # noqa: BLE001 - of a thread
             errors.append(exc)
 
-    with replay(respond=lambda _: [CHUNKED, line(1), END]) as server:
+    with replay(respond=lambda _: says(CHUNKED, line(1), END)) as server:
         threads = [threading.Thread(target=work, args=(server.url,)) for _ in range(8)]
         for thread in threads:
             thread.start()
@@ -379,72 +335,3 @@ def test_loops_in_many_threads() -> None:
         assert errors == []
         with BLOCKING.session() as session:
             assert session.get(server.url).parts == [{"n": 1}]
-
-
-ENDS = {
-    "a stream left open": "stream = Transport().handle_request(request(url)).extensions['ndjson']; next(stream)",
-    "a client left open": "client = httpx.Client(transport=Transport()); client.get(url + '/whole')",
-    "daemon threads that read": """
-def read():
-    for _ in Transport().handle_request(request(url + "/steady")).extensions["ndjson"]: pass
-for _ in range(6): threading.Thread(target=read, daemon=True).start()
-time.sleep(0.1)
-class Slow:
-    def __del__(self, sleep=time.sleep): sleep(0.05)
-sys.modules["slow"] = Slow()
-""",
-    "a daemon thread in a loop": """
-async def main():
-    lines = (await AsyncTransport().handle_async_request(request(url + "/steady"))).extensions["ndjson"]
-    async for _ in lines: pass
-threading.Thread(target=lambda: asyncio.run(main()), daemon=True).start()
-time.sleep(0.1)
-class Slow:
-    def __del__(self, sleep=time.sleep): sleep(0.05)
-sys.modules["slow"] = Slow()
-""",
-    "an asyncio stream left open": """
-async def main():
-    global stream, waiting
-    stream = (await AsyncTransport().handle_async_request(request(url))).extensions["ndjson"]
-    assert await anext(stream) == {"n": 1}
-asyncio.run(main())
-""",
-    "a task that waits": """
-async def main():
-    global stream, waiting
-    stream = (await AsyncTransport().handle_async_request(request(url))).extensions["ndjson"]
-    async def read():
-        async for _ in stream: pass
-    waiting = asyncio.create_task(read())
-    await asyncio.sleep(0.02)
-asyncio.run(main())
-""",
-    "exit in the middle": """
-async def main():
-    response = await AsyncTransport().handle_async_request(request(url))
-    async for _ in response.extensions["ndjson"]: sys.exit(0)
-asyncio.run(main())
-""",
-}
-
-
-@pytest.mark.parametrize("moment", ENDS)
-def test_the_end_of_the_interpreter(moment: str) -> None:
-    # In asyncio's debug mode futures look at source files, and there Python up to 3.13 may end a daemon thread by a
-    # means that no frame of Rust survives.
-    develop = moment != "a daemon thread in a loop"
-
-    def respond(received: Received) -> Iterable[bytes | float]:
-        yield from [CHUNKED, line(1)]
-        if received.path == "/whole":
-            yield END
-        elif received.path == "/steady":
-            for number in range(100_000):
-                yield line(number)
-                yield 0.0005
-        yield 30.0
-
-    with replay(respond=respond) as server, program(ENDS[moment], server.url, develop=develop) as running:
-        ended = running.end()
-        assert (ended.code, ended.out, ended.err) == (0, "", "")

@@ -16,7 +16,7 @@ from ollama_fast._async_transport import _stand_in_line
 from ollama_fast._readiness import Watch
 from peers import Peer, full_listener, served
 from replay import HangUpError, Received, replay
-from transports import CHUNKED, END, GENEROUS, KINDS, LOOPS, OK, Kind, Session, eventually, line, request, within
+from transports import CHUNKED, END, GENEROUS, KINDS, LOOPS, OK, Kind, Session, eventually, line, request, says, within
 
 kinds = pytest.mark.parametrize("kind", KINDS, ids=str)
 loops = pytest.mark.parametrize("kind", LOOPS, ids=str)
@@ -24,7 +24,7 @@ loops = pytest.mark.parametrize("kind", LOOPS, ids=str)
 
 @kinds
 def test_connections_are_used_again(kind: Kind) -> None:
-    with replay(respond=lambda _: [OK]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(OK)) as server, kind.session() as session:
         for _ in range(20):
             assert session.get(server.url).parts == [{}]
             assert session.counts() == (1, 1)
@@ -47,7 +47,7 @@ def test_connections_are_used_again(kind: Kind) -> None:
     ],
 )
 def test_connections_that_are_not(kind: Kind, wire: bytes, headers: dict[str, str]) -> None:
-    with replay(respond=lambda _: [wire]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(wire)) as server, kind.session() as session:
         for _ in range(2):
             assert session.send(request(server.url, headers=headers)).parts == [{}]
             assert session.counts() == (0, 0)
@@ -57,7 +57,7 @@ def test_connections_that_are_not(kind: Kind, wire: bytes, headers: dict[str, st
 @kinds
 def test_the_old_protocol_may_keep_alive(kind: Kind) -> None:
     wire = b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\n{}"
-    with replay(respond=lambda _: [wire]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(wire)) as server, kind.session() as session:
         for _ in range(2):
             assert session.get(server.url).parts == [{}]
         assert server.connections == 1
@@ -67,7 +67,7 @@ def test_the_old_protocol_may_keep_alive(kind: Kind) -> None:
 @pytest.mark.parametrize("keep", [0, 1, 2, None])
 def test_idle_connections_are_bounded(kind: Kind, keep: int | None) -> None:
     limits = httpx.Limits(max_keepalive_connections=keep)
-    with replay(respond=lambda _: [CHUNKED, line(1), 0.1, END]) as server, kind.session(limits=limits) as session:
+    with replay(respond=lambda _: says(CHUNKED, line(1), 0.1, END)) as server, kind.session(limits=limits) as session:
         opened = [session.open(request(server.url)) for _ in range(4)]
         for each in opened:
             assert each.read("parts").parts == [{"n": 1}]
@@ -78,7 +78,7 @@ def test_idle_connections_are_bounded(kind: Kind, keep: int | None) -> None:
 @kinds
 def test_idle_connections_expire(kind: Kind) -> None:
     limits = httpx.Limits(keepalive_expiry=0.1)
-    with replay(respond=lambda _: [OK]) as server, kind.session(limits=limits) as session:
+    with replay(respond=lambda _: says(OK)) as server, kind.session(limits=limits) as session:
         for _ in range(2):
             session.get(server.url)
         assert server.connections == 1
@@ -92,8 +92,8 @@ def test_idle_connections_expire(kind: Kind) -> None:
 def test_an_idle_connection_elsewhere_gives_way(kind: Kind) -> None:
     limits = httpx.Limits(max_connections=1)
     with (
-        replay(respond=lambda _: [OK]) as one,
-        replay(respond=lambda _: [OK]) as other,
+        replay(respond=lambda _: says(OK)) as one,
+        replay(respond=lambda _: says(OK)) as other,
         kind.session(limits=limits) as session,
     ):
         for server in (one, other, one):
@@ -174,7 +174,7 @@ def test_a_new_connection_that_dies_is_not_tried_again(kind: Kind) -> None:
 
 @kinds
 def test_a_response_that_is_closed_early_closes_its_connection(kind: Kind) -> None:
-    with replay(respond=lambda _: [CHUNKED, line(1), 30.0]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(CHUNKED, line(1), 30.0)) as server, kind.session() as session:
         for _ in range(3):
             opened = session.open(request(server.url))
             assert opened.next() == {"n": 1}
@@ -216,12 +216,12 @@ def test_many_tasks_within_a_limit(kind: Kind) -> None:
 
 def test_many_threads_within_a_limit() -> None:
     limits = httpx.Limits(max_connections=3)
-    with replay(respond=lambda _: [0.001, OK]) as server, KINDS[0].session(limits=limits) as session:
+    with replay(respond=lambda _: says(0.001, OK)) as server, KINDS[0].session(limits=limits) as session:
         seen: list[Any] = []
 
         def work() -> None:
             for _ in range(10):
-                seen.append(session.get(server.url).parts)
+                seen.append(session.get(server.url).parts)  # noqa: PERF401 - one by one, from many threads
 
         threads = [threading.Thread(target=work) for _ in range(12)]
         for thread in threads:
@@ -253,7 +253,7 @@ def test_waiting_tasks_are_served_in_turn(kind: Kind) -> None:
         return order
 
     with (
-        replay(respond=lambda _: [CHUNKED, 0.001, END]) as server,
+        replay(respond=lambda _: says(CHUNKED, 0.001, END)) as server,
         kind.session(limits=httpx.Limits(max_connections=1)) as session,
     ):
         assert session.run(main(session, server.url)) == list(range(20))
@@ -275,13 +275,13 @@ def test_one_task_after_another_does_not_starve_a_third(kind: Kind) -> None:
         return order.index("once")
 
     limits = httpx.Limits(max_connections=1)
-    with replay(respond=lambda _: [0.001, OK]) as server, kind.session(limits=limits) as session:
+    with replay(respond=lambda _: says(0.001, OK)) as server, kind.session(limits=limits) as session:
         assert session.run(main(session, server.url)) < 10
 
 
 def test_one_thread_does_not_starve_another() -> None:
     limits = httpx.Limits(max_connections=1)
-    with replay(respond=lambda _: [0.001, OK]) as server, KINDS[0].session(limits=limits) as session:
+    with replay(respond=lambda _: says(0.001, OK)) as server, KINDS[0].session(limits=limits) as session:
         order: list[str] = []
         begun = threading.Event()
 
@@ -318,10 +318,11 @@ def test_a_cancelled_wait_passes_its_turn_on(kind: Kind) -> None:
         tasks[1].cancel()  # told
         await asyncio.sleep(0)
         tasks[2].cancel()
-        return await within(tasks[3])
+        served: str = await within(tasks[3])
+        return served
 
     with (
-        replay(respond=lambda _: [CHUNKED, 0.001, END]) as server,
+        replay(respond=lambda _: says(CHUNKED, 0.001, END)) as server,
         kind.session(limits=httpx.Limits(max_connections=1)) as session,
     ):
         assert session.run(main(session, server.url)) == "served"
@@ -348,10 +349,11 @@ def test_a_turn_is_not_lost_while_a_name_is_looked_up(kind: Kind) -> None:
         await asyncio.sleep(0.1)
         loop.getaddrinfo = slowly
         await holder.aclose()
-        return await within(second, 2)
+        served: str = await within(second, 2)
+        return served
 
     with (
-        replay(respond=lambda _: [CHUNKED, 0.05, END]) as server,
+        replay(respond=lambda _: says(CHUNKED, 0.05, END)) as server,
         kind.session(limits=httpx.Limits(max_connections=1)) as session,
     ):
         assert session.run(main(session, server.url.replace("127.0.0.1", "localhost"))) == "served"
@@ -371,5 +373,5 @@ def test_nobody_is_forgotten_while_addresses_are_tried(kind: Kind) -> None:
         assert await reply.read() == b"{}"
         await turn
 
-    with full_listener() as bad, replay(respond=lambda _: [OK]) as server, kind.session() as session:
+    with full_listener() as bad, replay(respond=lambda _: says(OK)) as server, kind.session() as session:
         session.run(main(bad, int(server.url.rpartition(":")[2])))

@@ -14,7 +14,7 @@ import pytest
 from peers import deaf_listener, full_listener
 from programs import program
 from replay import Received, replay
-from transports import BLOCKING, CHUNKED, END, chunk, line, request
+from transports import BLOCKING, CHUNKED, END, chunk, line, request, says
 
 SOON = 3.0
 
@@ -30,7 +30,7 @@ def silent(received: Received) -> Iterable[bytes | float]:
     if received.path == "/flood":
         yield from flood(received)
     if received.path != "/head":
-        yield from [CHUNKED, line(1)]
+        yield from says(CHUNKED, line(1))
     yield 30.0
 
 
@@ -149,7 +149,7 @@ def test_signals_do_not_cut_an_answer_short() -> None:
     before = signal.signal(signal.SIGALRM, lambda *_: None)
     try:
         with (
-            replay(respond=lambda _: [0.05, CHUNKED, 0.05, line(1), 0.05, line(2), END]) as server,
+            replay(respond=lambda _: says(0.05, CHUNKED, 0.05, line(1), 0.05, line(2), END)) as server,
             BLOCKING.session() as session,
         ):
             signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)
@@ -190,7 +190,7 @@ def test_other_threads_run_while_one_waits(moment: str) -> None:
 @pytest.mark.parametrize("head", [CHUNKED, b"HTTP/1.1 200 OK\r\n\r\n"], ids=["chunked", "until close"])
 @pytest.mark.parametrize("way", ["line", "chunk", "whole"])
 def test_close_from_another_thread_frees_a_reader(head: bytes, way: str) -> None:
-    with replay(respond=lambda _: [head, 30.0]) as server, BLOCKING.session() as session:
+    with replay(respond=lambda _: says(head, 30.0)) as server, BLOCKING.session() as session:
         opened = session.open(request(server.url))
         errors: list[object] = []
 
@@ -213,7 +213,7 @@ def test_close_from_another_thread_frees_a_reader(head: bytes, way: str) -> None
 
 
 def test_two_threads_read_at_once() -> None:
-    with replay(respond=lambda _: [CHUNKED, 0.3, line(1), END]) as server, BLOCKING.session() as session:
+    with replay(respond=lambda _: says(CHUNKED, 0.3, line(1), END)) as server, BLOCKING.session() as session:
         opened = session.open(request(server.url))
         seen: list[Any] = []
         thread = threading.Thread(target=lambda: seen.append(next(opened.reply)))
@@ -232,7 +232,7 @@ def test_many_threads_share_a_transport() -> None:
     payload = chunk(b'{"text":"' + b"y" * 3000 + b'"}\n')
 
     def respond(_request: Received) -> Iterable[bytes | float]:
-        yield from [CHUNKED, payload, 0.0005, payload, END]
+        yield from says(CHUNKED, payload, 0.0005, payload, END)
 
     with replay(respond=respond) as server, BLOCKING.session() as session:
         seen: list[int] = []

@@ -29,6 +29,7 @@ from transports import (
     Session,
     line,
     request,
+    says,
     within,
 )
 
@@ -49,7 +50,7 @@ def took(session: Session, request: httpx.Request, error: type[Exception], least
 
 @kinds
 def test_connect(kind: Kind) -> None:
-    with full_listener() as port, kind.session() as session, replay(respond=lambda _: [OK]) as server:
+    with full_listener() as port, kind.session() as session, replay(respond=lambda _: says(OK)) as server:
         limits = httpx.Timeout(None, connect=SHORT)
         took(session, request(f"http://127.0.0.1:{port}/", timeout=limits), httpx.ConnectTimeout)
         assert session.get(server.url).parts == [{}]
@@ -78,7 +79,7 @@ def test_read_of_the_head_and_of_the_body(kind: Kind) -> None:
     def respond(received: Received) -> Iterable[bytes | float]:
         if received.path == "/head":
             yield 30.0
-        yield from [CHUNKED, line(1), 30.0]
+        yield from says(CHUNKED, line(1), 30.0)
 
     with replay(respond=respond) as server, kind.session() as session:
         limits = httpx.Timeout(None, read=SHORT)
@@ -125,7 +126,7 @@ def test_write(kind: Kind) -> None:
 @kinds
 def test_pool(kind: Kind) -> None:
     with (
-        replay(respond=lambda _: [CHUNKED, line(1), 0.4, END]) as server,
+        replay(respond=lambda _: says(CHUNKED, line(1), 0.4, END)) as server,
         kind.session(limits=httpx.Limits(max_connections=1)) as session,
     ):
         holder = session.open(request(server.url))
@@ -141,7 +142,7 @@ def test_pool(kind: Kind) -> None:
 
 @kinds
 def test_a_limit_changed_after_the_head_counts(kind: Kind) -> None:
-    with replay(respond=lambda _: [CHUNKED, line(1), 0.3, line(2), 30.0]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(CHUNKED, line(1), 0.3, line(2), 30.0)) as server, kind.session() as session:
         made = request(server.url, timeout=SHORT)
         opened = session.open(made)
         assert opened.next() == {"n": 1}
@@ -157,7 +158,7 @@ def test_a_limit_changed_after_the_head_counts(kind: Kind) -> None:
 
 @kinds
 def test_no_limit_waits(kind: Kind) -> None:
-    with replay(respond=lambda _: [0.1, CHUNKED, 0.1, line(1), 0.1, END]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(0.1, CHUNKED, 0.1, line(1), 0.1, END)) as server, kind.session() as session:
         made = request(server.url)
         made.extensions = {}
         assert session.send(made).parts == [{"n": 1}]
@@ -177,7 +178,7 @@ def test_no_limit_waits(kind: Kind) -> None:
 )
 def test_the_largest_limits(kind: Kind, limit: float) -> None:
     with (
-        replay(respond=lambda _: [0.01, OK]) as server,
+        replay(respond=lambda _: says(0.01, OK)) as server,
         kind.session(limits=httpx.Limits(max_connections=1)) as session,
     ):
         made = request(server.url)
@@ -187,7 +188,7 @@ def test_the_largest_limits(kind: Kind, limit: float) -> None:
 
 @kinds
 def test_zero_and_less_are_at_once(kind: Kind) -> None:
-    with replay(respond=lambda _: [0.2, OK]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(0.2, OK)) as server, kind.session() as session:
         for limit in (0, -1, 1e-9):
             seen = session.send(request(server.url, timeout=httpx.Timeout(GENEROUS, read=limit)))
             assert type(seen.error) is httpx.ReadTimeout, limit
@@ -220,7 +221,7 @@ def test_no_time_runs_while_nobody_waits(kind: Kind) -> None:
         await asyncio.sleep(SHORT * 3)
         return [part async for part in lines]
 
-    with replay(respond=lambda _: [CHUNKED, SHORT * 3, line(1), END]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(CHUNKED, SHORT * 3, line(1), END)) as server, kind.session() as session:
         assert session.run(main(session, server.url)) == [{"n": 1}]
 
 
@@ -240,8 +241,8 @@ def test_timers_do_not_pile_up() -> None:
 
     def respond(received: Received) -> Iterable[bytes | float]:
         if received.path == "/stream":
-            yield from [CHUNKED, 30.0]
-        yield from [0.001, OK]
+            yield from says(CHUNKED, 30.0)
+        yield from says(0.001, OK)
 
     with replay(respond=respond) as server, LOOPS[0].session() as session:
         assert session.run(main(session, server.url)) < 6
@@ -259,7 +260,7 @@ def test_each_address_has_its_share_of_the_time(kind: Kind) -> None:
         await reply.read()
         return reply.status, pool.counts()
 
-    with full_listener() as port, replay(respond=lambda _: [OK]) as server, kind.session() as session:
+    with full_listener() as port, replay(respond=lambda _: says(OK)) as server, kind.session() as session:
         good = ("127.0.0.1", int(server.url.rpartition(":")[2]))
         assert session.run(main([("127.0.0.1", port), good])) == (200, (1, 1))
         with pytest.raises(httpx.ConnectTimeout):
@@ -267,7 +268,7 @@ def test_each_address_has_its_share_of_the_time(kind: Kind) -> None:
 
 
 def test_each_address_has_its_share_of_the_time_when_blocking() -> None:
-    with full_listener() as port, replay(respond=lambda _: [OK]) as server:
+    with full_listener() as port, replay(respond=lambda _: says(OK)) as server:
         good = ("127.0.0.1", int(server.url.rpartition(":")[2]))
         pool = _core.Pool(1, 1, None)
         limits = {"connect": SHORT * 2, "read": 20.0, "write": 20.0, "pool": None}

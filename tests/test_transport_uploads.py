@@ -13,7 +13,7 @@ import pytest
 
 from peers import Peer, served
 from replay import replay
-from transports import CHUNKED, END, KINDS, OK, Kind, line, request
+from transports import CHUNKED, END, KINDS, OK, Kind, line, request, says
 
 kinds = pytest.mark.parametrize("kind", KINDS, ids=str)
 
@@ -40,7 +40,7 @@ def test_pieces_arrive(kind: Kind, sized: bool) -> None:
     values = [b"a", b"", b"bc", b"x" * 70_000, b"\r\n0\r\n\r\n", b"y" * 3_000_000]
     body = b"".join(values)
     headers = {"Content-Length": str(len(body))} if sized else None
-    with replay(respond=lambda _: [OK]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(OK)) as server, kind.session() as session:
         for _ in range(2):
             made = request(server.url, "POST", content=pieces(kind, values), headers=headers)
             assert session.send(made).parts == [{}]
@@ -53,7 +53,7 @@ def test_pieces_arrive(kind: Kind, sized: bool) -> None:
 
 @kinds
 def test_no_pieces_at_all(kind: Kind) -> None:
-    with replay(respond=lambda _: [OK]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(OK)) as server, kind.session() as session:
         for values in ([], [b""], [b"", b""]):
             assert session.send(request(server.url, "POST", content=pieces(kind, values))).parts == [{}]
             assert server.requests[-1].length == 0
@@ -65,7 +65,7 @@ def test_no_pieces_at_all(kind: Kind) -> None:
 @pytest.mark.parametrize("whole", [False, True], ids=["pieces", "whole"])
 def test_a_body_of_another_length_than_was_said(kind: Kind, values: list[bytes], whole: bool) -> None:
     content = b"".join(values) if whole else pieces(kind, values)
-    with replay(respond=lambda _: [OK]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(OK)) as server, kind.session() as session:
         made = request(server.url, "POST", content=content, headers={"Content-Length": "4"})
         assert made.headers["content-length"] == "4"
         assert type(session.send(made).error) is httpx.LocalProtocolError
@@ -78,7 +78,7 @@ def test_a_body_of_another_length_than_was_said(kind: Kind, values: list[bytes],
 @pytest.mark.parametrize("place", [0, 1, 5])
 def test_an_exception_of_the_generator(kind: Kind, place: int) -> None:
     values: list[Any] = [b"x" * 1000] * place + [KeyError("mine")]
-    with replay(respond=lambda _: [OK]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(OK)) as server, kind.session() as session:
         seen = session.send(request(server.url, "POST", content=pieces(kind, values)))
         assert isinstance(seen.error, KeyError)
         assert session.counts() == (0, 0)
@@ -88,7 +88,7 @@ def test_an_exception_of_the_generator(kind: Kind, place: int) -> None:
 
 @kinds
 def test_what_is_no_bytes_is_a_type_error(kind: Kind) -> None:
-    with replay(respond=lambda _: [OK]) as server, kind.session() as session:
+    with replay(respond=lambda _: says(OK)) as server, kind.session() as session:
         seen = session.send(request(server.url, "POST", content=pieces(kind, [b"x", "text"])))
         assert isinstance(seen.error, TypeError)
         assert session.counts() == (0, 0)

@@ -9,14 +9,15 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import httpx
 import uvloop
 
-from ollama_fast._async_transport import AsyncTransport
+from ollama_fast._async_transport import AsyncTransport as AsyncTransport
 from ollama_fast._readiness import watches
-from ollama_fast._transport import Transport
+from ollama_fast._transport import Transport as Transport
 
 Reader: TypeAlias = Literal["parts", "batches", "whole", "raw", "bytes", "read"]
 """How a body is read: decoded one by one, decoded by batches, all at once, and by httpx's three ways."""
@@ -127,7 +128,7 @@ class Opened:
             if self.session.kind.factory is None:
                 self._read(reader, parts, pieces)
             else:
-                self.session.run(self._read_async(reader, parts, pieces))
+                self.session.run(self.read_async(reader, parts, pieces))
         except Exception as exc:  # noqa: BLE001 - the test looks at it
             error = exc
         response = self.response
@@ -162,7 +163,8 @@ class Opened:
             ways = {"raw": self.response.iter_raw, "bytes": self.response.iter_bytes}
             pieces.extend(_each(ways[reader]()))
 
-    async def _read_async(self, reader: Reader, parts: list[Any], pieces: list[bytes]) -> None:
+    async def read_async(self, reader: Reader, parts: list[Any], pieces: list[bytes]) -> None:
+        """Add to *parts* or *pieces* what the rest of the body holds."""
         if reader == "parts":
             async for part in self.reply:
                 parts.append(part)  # noqa: PERF401 - the parts before an error count
@@ -223,12 +225,12 @@ KINDS: Final = (BLOCKING, *LOOPS)
 
 
 def open_files() -> list[str]:
-    """What this process has open, after a collection of garbage; without what the interpreter itself opens."""
+    """List the kinds of what this process has open, after a collection of garbage."""
     gc.collect()
     found: list[str] = []
-    for name in os.listdir("/proc/self/fd"):
+    for name in Path("/proc/self/fd").iterdir():
         try:
-            found.append(os.readlink(f"/proc/self/fd/{name}").split(":")[0])
+            found.append(str(name.readlink()).split(":")[0])
         except FileNotFoundError:
             continue  # the descriptor of the listing itself
     return sorted(found)
@@ -236,8 +238,7 @@ def open_files() -> list[str]:
 
 def resident() -> int:
     """How many bytes of memory this process uses."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def eventually(condition: Callable[[], Any], seconds: float = GENEROUS) -> None:
@@ -253,6 +254,11 @@ def eventually(condition: Callable[[], Any], seconds: float = GENEROUS) -> None:
 CHUNKED: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 END: Final = b"0\r\n\r\n"
 OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def says(*pieces: bytes | float) -> list[bytes | float]:
+    """Give what a `respond` says: pieces, and pauses in seconds."""
+    return list(pieces)
 
 
 def chunk(data: bytes) -> bytes:
