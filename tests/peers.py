@@ -30,10 +30,10 @@ class Peer:
         """Send *data*."""
         self.connection.sendall(data)
 
-    def swallow(self, most: int | None = None) -> None:
-        """Take *most* bytes, or all until the client closes."""
-        while (most is None or most > 0) and (data := self.connection.recv(1 << 20)):
-            most = None if most is None else most - len(data)
+    def swallow(self, count: int | None = None) -> None:
+        """Take *count* bytes, or all until the client closes."""
+        while count != 0 and (data := self.connection.recv(min(count or 1 << 20, 1 << 20))):
+            count = None if count is None else count - len(data)
 
 
 Talk: TypeAlias = Callable[[Peer], None]

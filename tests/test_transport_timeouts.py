@@ -15,7 +15,7 @@ import pytest
 
 from ollama_fast import _core
 from ollama_fast._readiness import Watch
-from peers import deaf_listener, full_listener
+from peers import Peer, deaf_listener, full_listener, served
 from replay import Received, replay
 from transports import (
     CHUNKED,
@@ -283,3 +283,20 @@ def test_each_address_has_its_share_of_the_time_when_blocking() -> None:
         with pytest.raises(httpx.ConnectTimeout):
             send()
         assert pool.counts() == (0, 0)
+
+
+@kinds
+def test_a_slow_upload_that_moves_is_in_time(kind: Kind) -> None:
+    """Each write has its own time, and that of the read begins when all is sent."""
+
+    def slow(peer: Peer) -> None:
+        peer.hear()
+        for _ in range(8):
+            time.sleep(SHORT / 2)
+            peer.swallow(1 << 20)
+        peer.swallow(23 << 20)
+        peer.say(OK)
+
+    with served(slow) as (url, _), kind.session() as session:
+        made = request(url, "POST", content=b"x" * (32 << 20), timeout=SHORT * 2)
+        assert session.send(made).parts == [{}]
