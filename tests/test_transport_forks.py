@@ -46,6 +46,7 @@ async def get(): return (await (await transport.handle_async_request(request(url
 async def use():
     for _ in range(3): assert await get() == b'{"n":1}\\n'
 async def main(child, after):
+    asyncio.get_running_loop().slow_callback_duration = 60  # a fork may take long
     await use()
     response = await transport.handle_async_request(request(url + "/slow"))
     lines = response.extensions["ndjson"]

@@ -139,7 +139,13 @@ def test_the_same_as_httpx(kind: Kind, wires: str) -> None:
         raise HangUpError(reset=reset)
 
     readers: tuple[Reader, ...] = ("raw", "parts", "batches", "whole")
-    with replay(respond=respond) as server, kind.session() as session, httpx.HTTPTransport(limits=NONE_KEPT) as oracle:
+    # A stray response that comes when the next request is sent already is its answer, to every client of HTTP/1.1.
+    options = {"limits": NONE_KEPT} if wires in {"followed", "mutated"} else {}
+    with (
+        replay(respond=respond) as server,
+        kind.session(**options) as session,
+        httpx.HTTPTransport(limits=NONE_KEPT) as oracle,
+    ):
         for number, (path, (wire, _, reset)) in enumerate(made.items()):
             method = "HEAD" if number % 17 == 16 else "GET"
             seen = session.send(request(server.url + path, method), readers[number % 4])
