@@ -63,7 +63,8 @@ class Program:
 def program(code: str, url: str = "", *, develop: bool = True) -> Generator[Program]:
     """Run *code* behind `_BEFORE`, with warnings as errors, and by default in development mode."""
     arguments = [sys.executable, "-X", "dev" if develop else "faulthandler", "-W", "error", "-c", _BEFORE + code, url]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     with subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
