@@ -15,7 +15,7 @@ from transports import KINDS, Kind, Reader, request
 
 pytestmark = pytest.mark.parametrize("kind", KINDS, ids=str)
 
-SEEDS: Final = 250
+SEEDS: Final = 120
 NONE_KEPT: Final = httpx.Limits(max_keepalive_connections=0)
 ENDINGS: Final = (b"\n", b"\r\n", b"\n\n", b" \n")
 VALUES: Final = (b'{"n":1}', b'{"text":"\xc2\x85\xe2\x80\xa8"}', b"[]", b"null", b"1e3", b'"x"', b"{}")

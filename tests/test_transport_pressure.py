@@ -89,7 +89,7 @@ def test_others_run_while_bytes_are_always_there(kind: Kind) -> None:
             began = time.monotonic()
             ticks = session.run(main(session, server.url, reader))
             passed = time.monotonic() - began
-            assert ticks > 20, f"{reader}: {ticks} turns of the loop in {passed} s"
+            assert ticks > 4, f"{reader}: {ticks} turns of the loop in {passed} s"
 
 
 @loops
