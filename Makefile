@@ -12,7 +12,7 @@ RUST := Cargo.toml Cargo.lock $(wildcard src/*.rs src/*/*.rs)
 
 .PHONY: help  ## Show this list
 help:
-	@sed -n 's/^\.PHONY: \([^ ]*\)  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  %-11s %s\n", $$1, $$2}'
+	@sed -n 's/^\.PHONY: \([^ ]*\)  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  %-13s %s\n", $$1, $$2}'
 
 # --- set-up ---------------------------------------------------------------------------------------------------------
 
@@ -92,9 +92,13 @@ full: test test-httpx check demo test-real wheel
 
 # --- figures --------------------------------------------------------------------------------------------------------
 
-.PHONY: bench  ## Measure, and write benches/RESULTS.md
+.PHONY: bench  ## Measure, and write its part of benches/RESULTS.md
 bench: build
 	$(BIN)/python -m benches.run
+
+.PHONY: bench-streams  ## Measure streams beside other clients, and write that part; ARGS="--rounds 2" for a glance
+bench-streams: build
+	$(BIN)/python -m benches.peers.run $(ARGS)
 
 .PHONY: clean  ## Remove what was built, but not the cache of the genuine server
 clean:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -25,9 +26,9 @@ def machine() -> str:
     return f"{_processor()}, {cores} cores; {_system()}; {_python()}"
 
 
-def versions() -> str:
+def versions(peers: Iterable[str] = PEERS) -> str:
     """Say which versions are compared."""
-    return ", ".join([f"ollama_fast {_core.__version__}", *(f"{name} {version(name)}" for name in PEERS)])
+    return ", ".join([f"ollama_fast {_core.__version__}", *(f"{name} {version(name)}" for name in peers)])
 
 
 def _processor() -> str:

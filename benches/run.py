@@ -1,10 +1,8 @@
-"""Measure everything and write RESULTS.md: `make bench`, or `python -m benches.run` from the root of the checkout."""
+"""Measure everything and write its part of RESULTS.md: `make bench`, or `python -m benches.run` from the root of the checkout."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from . import decode, imports, machine, streams
+from . import decode, imports, machine, results, streams
 from .report import report
 
 
@@ -17,9 +15,9 @@ def main() -> None:
     streamed = streams.measure()
     print("import ...", flush=True)
     imported = imports.measure()
-    results = Path(__file__).with_name("RESULTS.md")
-    results.write_text(report(decoded, streamed, imported), encoding="utf-8")
-    print(results.read_text(encoding="utf-8"))
+    text = report(decoded, streamed, imported)
+    results.write("bench", text)
+    print(text)
 
 
 if __name__ == "__main__":

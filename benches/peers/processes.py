@@ -64,9 +64,9 @@ def _there(pipe: IO[str] | None) -> IO[str]:
 class Client(Talk):
     """A process that asks the server, as benches/peers/client.py says."""
 
-    def ask(self, task: str, *words: object) -> dict[str, Any]:
+    def ask(self, *words: str) -> dict[str, Any]:
         """Have a task done, and give what it found."""
-        self.tell(" ".join(map(str, [task, *words])))
+        self.tell(" ".join(words))
         found: dict[str, Any] = json.loads(self.hear())
         return found
 

@@ -76,7 +76,7 @@ class Task:
 
     section: str
     row: Row
-    words: tuple[object, ...]
+    words: tuple[str, ...]
     model: str
     every: int | None = 1
     times: int = 1
@@ -90,21 +90,21 @@ class Task:
 def _tasks() -> Iterator[Task]:
     burst = f"burst-{exchange.BURST}"
     for row in [*_BLOCKING, *_ASYNCIO, *_OTHERS]:
-        yield Task(BURST, row, ("streams", burst, 1), burst, times=BURSTS)
+        yield Task(BURST, row, ("streams", burst, "1"), burst, times=BURSTS)
     for row in [*_BLOCKING, *_ASYNCIO]:
         if row[1] != DECODED:
-            yield Task(FIRST, row, ("first", SHORT_STREAMS), exchange.SHORT_MODEL)
-            yield Task(WHOLE, row, ("whole", WHOLE_CALLS), exchange.WHOLE_MODEL)
+            yield Task(FIRST, row, ("first", str(SHORT_STREAMS)), exchange.SHORT_MODEL)
+            yield Task(WHOLE, row, ("whole", str(WHOLE_CALLS)), exchange.WHOLE_MODEL)
     for row in [*_BLOCKING, *_ASYNCIO]:
         if row[1] in {OURS, OFFICIAL}:
             yield Task(AHEAD, row, ("ahead",), exchange.AHEAD_MODEL)
     for name in (OURS, OFFICIAL, HTTPX, AIOHTTP):
-        yield Task(IDLE, (ASYNCIO, name), ("idle", IDLE_STREAMS), exchange.IDLE_MODEL, fresh=True)
+        yield Task(IDLE, (ASYNCIO, name), ("idle", str(IDLE_STREAMS)), exchange.IDLE_MODEL, fresh=True)
     live = f"live-{LINES_OF_LIVE}-{MILLISECONDS}"
     for count, section in LIVE.items():
         for row in [*_ASYNCIO, *_OTHERS]:
             if row[1] in _SELDOM[count]:
-                yield Task(section, row, ("streams", live, count), live, every=_SELDOM[count][row[1]])
+                yield Task(section, row, ("streams", live, str(count)), live, every=_SELDOM[count][row[1]])
 
 
 # What takes many times as long as the streams themselves is measured in fewer rounds, or not at all.
@@ -197,9 +197,9 @@ def _client(row: Row, port: int, programs: Mapping[str, Program]) -> Client:
 
 
 def _warm_up(row: Row, client: Client) -> None:
-    client.ask("streams", "burst-2000", 1)
+    client.ask("streams", "burst-2000", "1")
     if row[0] != BLOCKING:
-        client.ask("streams", "live-10-20", 20)
+        client.ask("streams", "live-10-20", "20")
 
 
 def _do(
@@ -209,9 +209,9 @@ def _do(
     before = usage(port)["cpu"]
     if task.fresh:
         with _client(task.row, port, programs) as own:
-            found = [own.ask(*_words(task))]
+            found = [own.ask(*task.words)]
     else:
-        found = [client.ask(*_words(task)) for _ in range(task.times)]
+        found = [client.ask(*task.words) for _ in range(task.times)]
     served = usage(port)
     right = exchange.expected(task.model)
     if any(one["text"] != right for one in found):
@@ -220,10 +220,6 @@ def _do(
         results.add(task.section, task.row, name, number, figure)
     results.add(task.section, task.row, "server cpu", number, (served["cpu"] - before) / task.times)
     results.add(task.section, task.row, "server late", number, served["late"])
-
-
-def _words(task: Task) -> tuple[str, ...]:
-    return tuple(map(str, task.words))
 
 
 def _summary(found: list[dict[str, Any]]) -> dict[str, float]:
