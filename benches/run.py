@@ -1,4 +1,4 @@
-"""Measure everything and write its part of RESULTS.md: `make bench`, or `python -m benches.run` from the root of the checkout."""
+"""Measure, and write a part of RESULTS.md: `make bench`, or `python -m benches.run` from the root of the checkout."""
 
 from __future__ import annotations
 

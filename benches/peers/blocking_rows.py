@@ -122,7 +122,9 @@ def pyreqwest_orjson(url: str) -> Row:
     from pyreqwest.client import SyncClientBuilder
 
     client = SyncClientBuilder().base_url(url).timeout(timedelta(seconds=60)).no_proxy().build()
-    return Row(functools.partial(_stream_of_pyreqwest, client), functools.partial(_whole_of_pyreqwest, client), client.close)
+    return Row(
+        functools.partial(_stream_of_pyreqwest, client), functools.partial(_whole_of_pyreqwest, client), client.close
+    )
 
 
 def _stream_of_pyreqwest(client: SyncClient, model: str, take: Take) -> int:

@@ -48,7 +48,9 @@ def build_go() -> Program | Skipped:
     _OUT.mkdir(parents=True, exist_ok=True)
     out = _OUT / "go-client"
     print("building the Go client ...", flush=True)
-    built = subprocess.run(["go", "build", "-o", out, "."], cwd=_HERE / "go", check=False, capture_output=True, text=True)
+    built = subprocess.run(
+        ["go", "build", "-o", out, "."], cwd=_HERE / "go", check=False, capture_output=True, text=True
+    )
     if built.returncode != 0:
         return Skipped(f"go build failed: {_last_line(built.stderr)}")
     used = (line.split() for line in _said("go", "version", "-m", str(out)).splitlines())
@@ -72,7 +74,9 @@ def build_js() -> Program | Skipped:
             return Skipped(f"npm ci failed: {_last_line(installed.stderr)}")
         done.write_bytes(lock)
     package = json.loads((out / "node_modules" / "ollama" / "package.json").read_text(encoding="utf-8"))
-    return Program(["node", str(out / "main.js")], f"node {_said('node', '--version')}, npm's ollama {package['version']}")
+    return Program(
+        ["node", str(out / "main.js")], f"node {_said('node', '--version')}, npm's ollama {package['version']}"
+    )
 
 
 def _said(*command: str) -> str:

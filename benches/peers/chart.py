@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import matplotlib as mpl
+from benches.table import Figure, short
 from matplotlib.figure import Figure as Picture
 
-from ..table import Figure, short
 from . import rounds
 from .exchange import BURST as PARTS
 from .rounds import COLOURS, Results, Row
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _SHADES: Final = {
     rounds.OURS: "#c2410c",
     rounds.OFFICIAL: "#1d4ed8",
+    rounds.UNBOUNDED: "#93c5fd",
     rounds.HTTPX: "#0891b2",
     rounds.AIOHTTP: "#15803d",
     rounds.PYREQWEST: "#a16207",

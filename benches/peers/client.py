@@ -26,10 +26,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
-from .asyncio_rows import ROWS as ASYNCIO_ROWS, AsyncRow
-from .blocking_rows import ROWS as BLOCKING_ROWS, Row
+from .asyncio_rows import ROWS as ASYNCIO_ROWS
+from .asyncio_rows import AsyncRow
+from .blocking_rows import ROWS as BLOCKING_ROWS
+from .blocking_rows import Row
 from .exchange import AHEAD_MODEL, IDLE_MODEL, SHORT_MODEL
 
 Found = dict[str, Any]
@@ -48,7 +50,7 @@ class Colour(Protocol):
 class Clock:
     """CPU and wall of what is done in a `with` block."""
 
-    def __enter__(self) -> Clock:
+    def __enter__(self) -> Self:
         gc.collect()
         self._wall, self._cpu = time.perf_counter(), time.process_time()
         return self

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from ..wire import chat_lines, text_of
+from benches.wire import chat_lines, text_of
 
 MESSAGES: Final[list[dict[str, str]]] = [{"role": "user", "content": "Why is the sky blue?"}]
 

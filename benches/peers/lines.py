@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import orjson
+from benches.wire import chat_lines
 
 from ollama_fast import _core
-
-from ..wire import chat_lines
 
 _COUNT: Final = 20_000
 _CHUNK: Final = 100

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -77,7 +77,7 @@ def python_client(colour: str, row: str, url: str) -> Client:
 
 
 @contextmanager
-def server(program: Program) -> Iterator[int]:
+def server(program: Program) -> Generator[int]:
     """Start the replay server, and give its port."""
     with tempfile.TemporaryDirectory() as folder:
         files = exchange.write_lines(Path(folder))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Final
 
-from .. import machine
-from ..table import Figure, over, short, table
+from benches import machine
+from benches.table import Figure, over, short, table
+
 from . import rounds
 from .exchange import BURST as PARTS
 from .rounds import ASYNCIO, COLOURS, OFFICIAL, OURS, Results, Row
@@ -38,15 +38,16 @@ def _head(results: Results) -> str:
     skipped = "".join(f"\n* Not measured: {name}, because {reason}" for name, reason in results.skipped.items())
     return f"""# Streams beside other clients
 
-`make bench-streams` made this on {today}; do not edit. Every figure is a median, with the middle half of the figures
-behind it, over {results.rounds} rounds in which all rows take turns, or as many as a row says. Ratios are taken within a
-round. Every row is a process of its own with all of its modules imported and warmed up, and CPU is that of all of its
-threads in user and kernel. The text of every answer is checked against what was sent. Compare only within a table:
-another machine, or the same one on another day, has other figures.
+`make bench-streams` made this on {today}; do not edit. Every figure is a median, with the middle half of the
+figures behind it, over {results.rounds} rounds in which all rows take turns, or as many as a row says. Ratios are
+taken within a round. Every row is a process of its own with all of its modules imported and warmed up, and CPU is
+that of all of its threads in user and kernel. The text of every answer is checked against what was sent. Compare
+only within a table: another machine, or the same one on another day, has other figures.
 
-The server (`benches/peers/replay_server.c`, one thread of C) sends an HTTP chunk per line, as Ollama does. No client has
-a bound on its connections that would let a stream wait for another. Rows with orjson take the lines from the library's
-own reader of lines, or split its chunks where it has none.
+The server (`benches/peers/replay_server.c`, one thread of C) sends an HTTP chunk per line, as Ollama does. Clients
+are used as they come, but where a bound on connections would let a stream wait for another, it is lifted, for the
+official client in a row of its own. Rows with orjson take the lines from the library's own reader of lines, or
+split its chunks where it has none.
 
 * Machine: {machine.machine()}, Linux {platform.release()}
 * Versions: {machine.versions(peers)}; {"; ".join(results.versions)}{skipped}"""
@@ -78,8 +79,8 @@ def _colours(results: Results, section: str) -> Iterator[tuple[str, list[Row]]]:
 def _burst(results: Results) -> str:
     text = f"""## A burst
 
-{PARTS:,} lines of a chat at once, over a connection that is open; the median of {rounds.BURSTS} in each round. The decoded
-stream is `response.extensions["ndjson"]` of `ollama_fast`'s transport in a client of httpx: what is more in
+{PARTS:,} lines of a chat at once, over a connection that is open; the median of {rounds.BURSTS} in each round. The
+decoded stream is `response.extensions["ndjson"]` of `ollama_fast`'s transport in a client of httpx: what is more in
 `chat_stream` is the check of each part and the memory of the answer. The row in C decodes nothing."""
     for colour, rows in _colours(results, rounds.BURST):
         lines = [
@@ -103,11 +104,11 @@ def _live(results: Results) -> str:
     text = f"""## Live streams
 
 So many streams at once on one event loop (goroutines in Go), each of {rounds.LINES_OF_LIVE} lines, one every
-{rounds.MILLISECONDS} ms at a phase of its own, for {seconds:g} s: {1000 // rounds.MILLISECONDS} tokens a second and stream. The clock
-runs from the first request, with no connection open, to the end of the last stream. Behind is by how much later than the
-server sent it the last line of a stream was read, with the end of the stream: that of the stream where it is most. The server is late by how much
-later than it should it sent a line, at worst. The row in C has one set of all sockets inside another, as an event loop has,
-and receives: it decodes nothing."""
+{rounds.MILLISECONDS} ms at a phase of its own, for {seconds:g} s: {1000 // rounds.MILLISECONDS} tokens a second and
+stream. The clock runs from the first request, with no connection open, to the end of the last stream. Behind is by
+how much later than the server sent it the last line of a stream was read, with the end of the stream: that of the
+stream where it is most. The server is late by how much later than it should it sent a line, at worst. The row in C
+has one set of all sockets inside another, as an event loop has, and receives: it decodes nothing."""
     for count, section in rounds.LIVE.items():
         if section not in results.found:
             continue
@@ -193,8 +194,8 @@ def _lines(results: Results) -> str:
 def _idle(results: Results) -> str:
     text = f"""## Memory of idle streams
 
-{rounds.IDLE_STREAMS:,} streams of which the first part was read, each with a task that waits for the second, in a fresh process:
-the growth of its resident memory, and so without the buffers of the kernel."""
+{rounds.IDLE_STREAMS:,} streams of which the first part was read, each with a task that waits for the second, in a
+fresh process: the growth of its resident memory, and so without the buffers of the kernel."""
     lines = [
         (_name(row), _figure(results, rounds.IDLE, row, "bytes", 1024 * rounds.IDLE_STREAMS))
         for row in results.rows(rounds.IDLE)

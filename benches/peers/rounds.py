@@ -18,6 +18,7 @@ from .processes import Client, python_client, server, usage
 OURS: Final = "ollama_fast"
 DECODED: Final = "decoded stream"
 OFFICIAL: Final = "official client"
+UNBOUNDED: Final = "official client, unbounded"
 HTTPX: Final = "httpx + orjson"
 AIOHTTP: Final = "aiohttp + orjson"
 PYREQWEST: Final = "pyreqwest + orjson"
@@ -98,20 +99,20 @@ def _tasks() -> Iterator[Task]:
     for row in [*_BLOCKING, *_ASYNCIO]:
         if row[1] in {OURS, OFFICIAL}:
             yield Task(AHEAD, row, ("ahead",), exchange.AHEAD_MODEL)
-    for name in (OURS, OFFICIAL, HTTPX, AIOHTTP):
+    for name in (OURS, UNBOUNDED, HTTPX, AIOHTTP):
         yield Task(IDLE, (ASYNCIO, name), ("idle", str(IDLE_STREAMS)), exchange.IDLE_MODEL, fresh=True)
     live = f"live-{LINES_OF_LIVE}-{MILLISECONDS}"
     for count, section in LIVE.items():
-        for row in [*_ASYNCIO, *_OTHERS]:
-            if row[1] in _SELDOM[count]:
-                yield Task(section, row, ("streams", live, str(count)), live, every=_SELDOM[count][row[1]])
+        for row in [*_ASYNCIO, (ASYNCIO, UNBOUNDED), *_OTHERS]:
+            if row[1] in _EVERY[count]:
+                yield Task(section, row, ("streams", live, str(count)), live, every=_EVERY[count][row[1]])
 
 
-# What takes many times as long as the streams themselves is measured in fewer rounds, or not at all.
-_SELDOM: Final[Mapping[int, Mapping[str, int | None]]] = {
-    50: {OURS: 1, DECODED: 1, OFFICIAL: 1, HTTPX: 1, AIOHTTP: 1, FLOOR: 1, GO: 1, JS: 1},
-    400: {OURS: 1, DECODED: 1, OFFICIAL: 1, HTTPX: 3, AIOHTTP: 1, FLOOR: 1, GO: 1, JS: 1},
-    1000: {OURS: 1, DECODED: 1, OFFICIAL: None, AIOHTTP: 1, FLOOR: 1, GO: 1, JS: 3},
+# What takes many times as long as the streams themselves is measured in fewer rounds.
+_EVERY: Final[Mapping[int, Mapping[str, int | None]]] = {
+    50: dict.fromkeys((OURS, DECODED, OFFICIAL, HTTPX, AIOHTTP, FLOOR, GO, JS), 1),
+    400: dict.fromkeys((OURS, DECODED, OFFICIAL, UNBOUNDED, HTTPX, AIOHTTP, FLOOR, GO, JS), 1),
+    1000: {**dict.fromkeys((OURS, DECODED, AIOHTTP, FLOOR), 1), OFFICIAL: None, UNBOUNDED: 3, GO: 3, JS: 3},
 }
 
 TASKS: Final = tuple(_tasks())
@@ -202,9 +203,7 @@ def _warm_up(row: Row, client: Client) -> None:
         client.ask("streams", "live-10-20", "20")
 
 
-def _do(
-    task: Task, client: Client, port: int, programs: Mapping[str, Program], results: Results, number: int
-) -> None:
+def _do(task: Task, client: Client, port: int, programs: Mapping[str, Program], results: Results, number: int) -> None:
     usage(port)
     before = usage(port)["cpu"]
     if task.fresh:

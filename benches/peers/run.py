@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from .. import machine, results
+from benches import machine, results
+
 from .chart import draw
 from .report import report
 from .rounds import SECTIONS, measure
