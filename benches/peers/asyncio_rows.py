@@ -56,9 +56,10 @@ async def ours(url: str) -> AsyncRow:
 async def decoded(url: str) -> AsyncRow:
     import httpx
 
-    from ollama_fast._transport import AsyncTransport
+    import ollama_fast
 
-    client = httpx.AsyncClient(base_url=url, transport=AsyncTransport(limits=_unbounded()), timeout=60)
+    transport = ollama_fast.AsyncTransport(limits=_unbounded())
+    client = httpx.AsyncClient(base_url=url, transport=transport, timeout=60)
 
     async def stream(model: str, take: Take) -> int:
         part: Any = None

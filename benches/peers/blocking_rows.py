@@ -66,9 +66,9 @@ def ours(url: str) -> Row:
 def decoded(url: str) -> Row:
     import httpx
 
-    from ollama_fast._transport import Transport
+    import ollama_fast
 
-    client = httpx.Client(base_url=url, transport=Transport(), timeout=60)
+    client = httpx.Client(base_url=url, transport=ollama_fast.Transport(), timeout=60)
 
     def stream(model: str, take: Take) -> int:
         part: Any = None

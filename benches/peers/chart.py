@@ -55,10 +55,15 @@ def _draw_bursts(results: Results, axes: Axes) -> None:
     rows.sort(key=lambda row: _cpu(results, rounds.BURST, row, PARTS), reverse=True)
     costs = [_cpu(results, rounds.BURST, row, PARTS) for row in rows]
     names = [f"{name}, {colour}" if colour in COLOURS else name for colour, name in rows]
-    bars = axes.barh(names, costs, color=[_SHADES[name] for _, name in rows])
-    axes.bar_label(bars, [short(cost) for cost in costs], padding=3)
+    axes.scatter(costs, names, c=[_SHADES[name] for _, name in rows], s=50, zorder=2)
+    for cost, name in zip(costs, names, strict=True):
+        axes.annotate(short(cost), (cost, name), xytext=(8, 0), textcoords="offset points", va="center")
     axes.set_xscale("log")
-    axes.set_xlim(min(costs) / 1.5, max(costs) * 2)
+    ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlim(min(costs) / 1.3, max(costs) * 2.5)
+    axes.grid(alpha=0.3)
     axes.set_xlabel("us of CPU per part (logarithmic)")
     axes.set_title(f"A burst of {PARTS:,} parts")
 

@@ -42,7 +42,7 @@ class Target:
 
     def cells(self) -> tuple[str, ...]:
         """Give the row of a table."""
-        bound = f"at {'least' if self.at_least else 'most'} {short(self.bound)}"
+        bound = f"at {'least' if self.at_least else 'most'} {self.bound:.3g}"
         least = "" if self.least is None else short(self.least)
         return self.what, bound, str(self.measured), least, "met" if self.met else "**not met**"
 
@@ -65,8 +65,8 @@ def _remark(results: Results) -> Iterator[str]:
         ratio = over(*results.pairs(section, theirs, MINE, "cpu"))
         behind = Figure.of(figure / 1e6 for figure in results.figures(section, theirs, "lags"))
         yield f"""The official client of the targets is used as it comes. Of 400 streams it reads 100 at a time, because
-httpx opens no more connections if it is not told to. Told to, it costs {ratio} times the CPU of ollama_fast per token, and
-its last parts come up to {behind} s late: who is behind gets several parts at once, which makes each cheaper."""
+httpx opens no more connections if it is not told to. Told to, it costs {ratio} times the CPU of ollama_fast per token,
+and its last parts come up to {behind} s late: who is behind gets several parts at once, which makes each cheaper."""
 
 
 def _targets(results: Results) -> Iterator[Target]:
