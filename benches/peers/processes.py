@@ -9,7 +9,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
@@ -50,7 +50,10 @@ class Talk:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        _there(self._process.stdin).close()
+        if kind is not None:
+            self._process.kill()  # it may be waiting for what does not come
+        with suppress(BrokenPipeError):
+            _there(self._process.stdin).close()
         self._process.wait(timeout=30)
         _there(self._process.stdout).close()
 

@@ -41,7 +41,8 @@ def _head(results: Results) -> str:
 `make bench-streams` made this on {today}; do not edit. Every figure is a median, with the middle half of the
 figures behind it, over {results.rounds} rounds in which all rows take turns, or as many as a row says. Ratios are
 taken within a round. Every row is a process of its own with all of its modules imported and warmed up, and CPU is
-that of all of its threads in user and kernel. The text of every answer is checked against what was sent. Compare
+that of all of its threads in user and kernel. Garbage is collected before the clock runs, and as usual while it
+does. The text of every answer is checked against what was sent. Compare
 only within a table: another machine, or the same one on another day, has other figures.
 
 The server (`benches/peers/replay_server.c`, one thread of C) sends an HTTP chunk per line, as Ollama does. Clients
@@ -153,7 +154,7 @@ def _by_colour(results: Results, section: str, head: Sequence[str], names: Seque
             )
             for row in rows
         ]
-        text += f"\n\n### {section}, {colour}\n\n" + table(["row", *head, "official client's, times this"], lines)
+        text += f"\n\n### {colour}\n\n" + table(["row", *head, "official client's, times this"], lines)
     return text
 
 
