@@ -36,8 +36,8 @@ def received(request: Request[Any], chunks: Iterable[bytes]) -> tuple[list[Any],
     found: list[Any] = []
     try:
         for chunk in chunks:
-            found.extend(parts.take(decoder.feed(chunk)))  # which keeps those before an error
-        found.extend(parts.take(decoder.close()))
+            found.extend(parts.take([decoder.feed(chunk)]))  # which keeps those before an error
+        found.extend(parts.take([decoder.close()]))
         parts.finish()
     except errors.OllamaError as error:
         return found, error

@@ -18,7 +18,6 @@ from ._lift import build_for, face
 from ._request import Parts, Request
 from ._steps import Course, Effect, Run, Steps, Tell
 from ._stream import Memory, Newest, Reading
-from .errors import OllamaError
 
 if TYPE_CHECKING:
     import httpx
@@ -182,23 +181,18 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
         async with aclosing(exchange.response or await _open(exchange)) as response:
             if response.status_code >= 300:
                 raise exchange.error(response, await _read(exchange, response))
-            try:
-                reply, take = exchange.decoded(response), parts.take
-                if reply is not None:
-                    while await reply.ready():
-                        for part in take(reply.arrived()):
-                            yield part
-                else:
-                    decoder = LineDecoder()
-                    async for chunk in _chunks(exchange, response):
-                        for part in take(decoder.feed(chunk)):
-                            yield part
-                    for part in take(decoder.close()):
+            reply, take = exchange.decoded(response), parts.take
+            if reply is not None:
+                while await reply.ready():
+                    for part in take((reply.arrived(),)):
                         yield part
-            except OllamaError:
-                raise
-            except (ValueError, EOFError) as exc:
-                raise parts.broken(exc) from exc
+            else:
+                decoder = LineDecoder()
+                async for chunk in _chunks(exchange, response):
+                    for part in take((decoder.feed(chunk),)):
+                        yield part
+                for part in take((decoder.close(),)):
+                    yield part
             parts.finish()
 
 

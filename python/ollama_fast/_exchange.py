@@ -196,6 +196,11 @@ class Exchange(Generic[R]):
         idle = self._host.timeout.idle
         return self.request.idle if idle is ... else idle
 
+    def close(self) -> None:
+        """Close a blocking response, if one came."""
+        if self.response is not None:
+            self.response.close()
+
     def answer(self, response: httpx.Response, body: bytes) -> R:
         """Turn the whole response into its answer."""
         return answer(self.request, self.context, response.status_code, self._explained(response, body))
@@ -216,7 +221,7 @@ class Exchange(Generic[R]):
 
     def telling(self, parts: Parts[R] | None = None) -> _Telling:
         """
-        Raise what httpx raises in the block as this package's errors.
+        Raise what httpx raises in the block, and what is raised for a line of *parts*, as this package's errors.
 
         Once the last part is there, what becomes of the connection is of no interest.
         """
@@ -278,14 +283,17 @@ class _Telling:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        if value is None:
+        if value is None or isinstance(value, errors.OllamaError):
             return None
+        exchange, parts = self._exchange, self._parts
+        if isinstance(value, ValueError | EOFError) and parts is not None and exchange.response is not None:
+            raise parts.broken(value) from value
         import httpx
 
         if not isinstance(value, httpx.HTTPError | httpx.StreamError | httpx.InvalidURL):
             return None
-        if self._parts is None or not self._parts.complete:
-            raise self._exchange.failure(value, self._parts) from value
+        if parts is None or not parts.complete:
+            raise exchange.failure(value, parts) from value
         return True
 
 

@@ -6,13 +6,13 @@ Nothing here opens a socket, so everything here is tested with bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
 
 from . import _core, errors
 from ._images import Unencoded
-from ._stream import Memory, Part, is_last
+from ._stream import Batches, Memory, Part, Within, is_last
 
 if TYPE_CHECKING:
     from ._upload import Upload
@@ -212,8 +212,8 @@ class Parts(Generic[R]):
     """
     Decoded lines in, parts of the answer to a request out.
 
-    A driver gives the lines to `take`, which gives the parts, and at the end calls `finish`. An exception of a line
-    goes to `broken`.
+    A driver gives the lines to `take`, as they arrive, which gives the parts; and at the end it calls `finish`. An
+    exception of a line goes to `broken`.
     """
 
     __slots__ = ("_context", "_key", "memory")
@@ -235,9 +235,9 @@ class Parts(Generic[R]):
         """Whether the last part came."""
         return is_last(self.memory.last)
 
-    def take(self, lines: Iterable[Any]) -> Iterator[R]:
-        """Give the parts that decoded *lines* are, or raise what one is instead."""
-        return cast("Iterator[R]", self.memory.follow(lines, self._blame))
+    def take(self, batches: Batches, *within: Within) -> Generator[R]:
+        """Give the parts that the lines of all *batches* are, or raise what one is instead; all *within* a context."""
+        return cast("Generator[R]", self.memory.follow(batches, self._blame, *within))
 
     def finish(self) -> None:
         """Raise IncompleteStreamError if the last part did not come."""

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from typing import Any, Protocol, TypeAlias
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final, Protocol, TypeAlias
 
 from .errors import StreamClosedError
 
 Part: TypeAlias = dict[str, Any]
+Batches: TypeAlias = Iterable[Iterable[Any]]
+"""Decoded lines, as many at a time as arrive together."""
 Refuse: TypeAlias = Callable[[Any], Exception]
 """Makes an exception of a line that is no part."""
+Within: TypeAlias = AbstractContextManager[Any]
+
+_NOWHERE: Final = nullcontext()
 
 
 class Memory(Protocol):
     """What is kept of the parts so far."""
 
-    def follow(self, lines: Iterable[Any], refuse: Refuse, /) -> Generator[Part]:
-        """Give *lines* on and remember them; one that is an error, or of another shape, raises what *refuse* makes."""
+    def follow(self, batches: Batches, refuse: Refuse, within: Within = ..., /) -> Generator[Part]:
+        """
+        Give the lines of all *batches* on, and remember them.
+
+        A line that is an error, or of another shape, raises what *refuse* makes of it. All of it happens *within* a
+        context, so that no other frame is needed to clean up.
+        """
         ...
 
     def add(self, part: Part, /) -> None:
@@ -38,13 +49,13 @@ class _Following:
     def __init__(self) -> None:
         self.last: Part | None = None
 
-    def follow(self, lines: Iterable[Any], refuse: Refuse, /) -> Generator[Part]:
-        """Give *lines* on and remember them."""
+    def follow(self, batches: Batches, refuse: Refuse, within: Within = _NOWHERE, /) -> Generator[Part]:
+        """Give the lines of all *batches* on, and remember them."""
         raise NotImplementedError
 
     def add(self, part: Part, /) -> None:
         """Remember *part*."""
-        for _ in self.follow((part,), KeyError):
+        for _ in self.follow(((part,),), KeyError):
             pass
 
 
@@ -56,18 +67,20 @@ class Newest(_Following):
 
     __slots__ = ()
 
-    def follow(self, lines: Iterable[Any], refuse: Refuse, /) -> Generator[Part]:
-        """Give *lines* on, and remember the newest."""
+    def follow(self, batches: Batches, refuse: Refuse, within: Within = _NOWHERE, /) -> Generator[Part]:
+        """Give the lines of all *batches* on, and remember the newest."""
         part: Any = None
-        try:
-            for part in lines:
-                if "error" in part and part["error"] is not None:
-                    raise refuse(part)
-                part["status"]  # every one has it: a KeyError says that this is another shape
-                self.last = part
-                yield part
-        except (KeyError, TypeError, AttributeError) as exc:
-            raise refuse(part) from exc
+        with within:
+            for lines in batches:
+                try:
+                    for part in lines:
+                        if "error" in part and part["error"] is not None:
+                            raise refuse(part)
+                        part["status"]  # every one has it: a KeyError says that this is another shape
+                        self.last = part
+                        yield part
+                except (KeyError, TypeError, AttributeError) as exc:
+                    raise refuse(part) from exc
 
     def merged(self) -> Part | None:
         """Give the newest part."""
@@ -108,21 +121,23 @@ class Generated(_Pieces):
 
     __slots__ = ()
 
-    def follow(self, lines: Iterable[Any], refuse: Refuse, /) -> Generator[Part]:
-        """Give *lines* on, and remember their pieces."""
+    def follow(self, batches: Batches, refuse: Refuse, within: Within = _NOWHERE, /) -> Generator[Part]:
+        """Give the lines of all *batches* on, and remember their pieces."""
         add = self._text.append
         part: Any = None
-        try:
-            for part in lines:
-                if "error" in part and part["error"] is not None:
-                    raise refuse(part)
-                add(part["response"])
-                if "thinking" in part or "tool_calls" in part or "logprobs" in part:
-                    self._add_rare(part, part)
-                self.last = part
-                yield part
-        except (KeyError, TypeError, AttributeError) as exc:
-            raise refuse(part) from exc
+        with within:
+            for lines in batches:
+                try:
+                    for part in lines:
+                        if "error" in part and part["error"] is not None:
+                            raise refuse(part)
+                        add(part["response"])
+                        if "thinking" in part or "tool_calls" in part or "logprobs" in part:
+                            self._add_rare(part, part)
+                        self.last = part
+                        yield part
+                except (KeyError, TypeError, AttributeError) as exc:
+                    raise refuse(part) from exc
 
     def merged(self) -> Part | None:
         """Give the answer so far."""
@@ -138,22 +153,24 @@ class Chatted(_Pieces):
 
     __slots__ = ()
 
-    def follow(self, lines: Iterable[Any], refuse: Refuse, /) -> Generator[Part]:
-        """Give *lines* on, and remember their pieces."""
+    def follow(self, batches: Batches, refuse: Refuse, within: Within = _NOWHERE, /) -> Generator[Part]:
+        """Give the lines of all *batches* on, and remember their pieces."""
         add = self._text.append
         part: Any = None
-        try:
-            for part in lines:
-                if "error" in part and part["error"] is not None:
-                    raise refuse(part)
-                message = part["message"]
-                add(message["content"])
-                if "thinking" in message or "tool_calls" in message or "logprobs" in part:
-                    self._add_rare(part, message)
-                self.last = part
-                yield part
-        except (KeyError, TypeError, AttributeError) as exc:
-            raise refuse(part) from exc
+        with within:
+            for lines in batches:
+                try:
+                    for part in lines:
+                        if "error" in part and part["error"] is not None:
+                            raise refuse(part)
+                        message = part["message"]
+                        add(message["content"])
+                        if "thinking" in message or "tool_calls" in message or "logprobs" in part:
+                            self._add_rare(part, message)
+                        self.last = part
+                        yield part
+                except (KeyError, TypeError, AttributeError) as exc:
+                    raise refuse(part) from exc
 
     def merged(self) -> Part | None:
         """Give the answer so far."""

@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
@@ -18,7 +18,6 @@ from ._lift import build_for, face
 from ._request import Parts, Request
 from ._steps import Course, Effect, Run, Steps, Tell
 from ._stream import Memory, Newest, Reading
-from .errors import OllamaError
 
 if TYPE_CHECKING:
     import httpx
@@ -141,17 +140,10 @@ def receive(host: AnyHost, request: Request[R], /) -> Stream[R]:
 
 
 def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
-    with exchange.telling(parts), closing(exchange.response or _open(exchange)) as response:
-        if response.status_code >= 300:
-            raise exchange.error(response, _read(exchange, response))
-        try:
-            for lines in _arriving(exchange, response):
-                yield from parts.take(lines)
-        except OllamaError:
-            raise
-        except (ValueError, EOFError) as exc:
-            raise parts.broken(exc) from exc
-        parts.finish()
+    within = ExitStack()
+    within.enter_context(exchange.telling(parts))
+    within.callback(exchange.close)
+    return parts.take(_arriving(exchange, parts), within)
 
 
 def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
@@ -160,18 +152,22 @@ def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
     return body
 
 
-def _arriving(exchange: Exchange[Any], response: httpx.Response) -> Iterator[Iterable[Any]]:
+def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[Any]]:
     """Give decoded lines, as they come."""
+    response = exchange.response or _open(exchange)
+    if response.status_code >= 300:
+        raise exchange.error(response, _read(exchange, response))
     reply = exchange.decoded(response)
     if reply is not None:
         yield reply
-        return
-    # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
-    chunks = cast("Iterable[bytes]", response.stream) if exchange.is_raw(response) else response.iter_bytes()
-    decoder = LineDecoder()
-    for chunk in chunks:
-        yield decoder.feed(chunk)
-    yield decoder.close()
+    else:
+        # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
+        chunks = cast("Iterable[bytes]", response.stream) if exchange.is_raw(response) else response.iter_bytes()
+        decoder = LineDecoder()
+        for chunk in chunks:
+            yield decoder.feed(chunk)
+        yield decoder.close()
+    parts.finish()
 
 
 class Stream(Reading, Generic[R]):
@@ -202,8 +198,8 @@ class Stream(Reading, Generic[R]):
         """Close the connection if the answer is not complete: the server stops generating."""
         self._closed = True
         self._parts.close()
-        if self._exchange is not None and self._exchange.response is not None:
-            self._exchange.response.close()  # where no part was ever asked for
+        if self._exchange is not None:
+            self._exchange.close()  # where no part was ever asked for
 
     def __enter__(self) -> Self:
         self._check_open()
