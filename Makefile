@@ -47,6 +47,10 @@ test: build
 	$(BIN)/python -m pytest $(ARGS)
 	cargo test --quiet --no-default-features
 
+.PHONY: test-httpx  ## Run httpx's own tests of clients, fetched once into a cache, with this package's transports
+test-httpx: build
+	$(BIN)/python tests/httpx_suite/run.py $(ARGS)
+
 .PHONY: genuine  ## Build a genuine Ollama server into a cache, once, unless OLLAMA_HOST and OLLAMA_MODEL name one
 genuine:
 	@[ -n "$$OLLAMA_HOST" ] && [ -n "$$OLLAMA_MODEL" ] || PYTHON=$(PYTHON) tests/real/build.sh
@@ -83,7 +87,7 @@ wheel: build
 	tests/smoke_wheel.sh $(BIN)/python dist/*.whl
 
 .PHONY: full  ## Run all of .ci/run's checks, and the suite on every CPython from 3.11 that is found
-full: test check demo test-real wheel
+full: test test-httpx check demo test-real wheel
 	tests/every_python.sh dist/*.whl
 
 # --- figures --------------------------------------------------------------------------------------------------------

@@ -246,7 +246,11 @@ def together(map):
 SLOW: Final = 0.5
 PROCESSES: Final = {
     "gevent": ("from gevent import monkey; monkey.patch_all()", "from gevent.pool import Pool; together(Pool(5).map)"),
-    "eventlet": ("import eventlet; eventlet.monkey_patch()", "together(eventlet.GreenPool(5).imap)"),
+    # Without trio, which cannot be imported under eventlet; httpcore would.
+    "eventlet": (
+        "import sys; sys.modules['trio'] = None; import eventlet; eventlet.monkey_patch()",
+        "together(eventlet.GreenPool(5).imap)",
+    ),
     "pytest-socket": (
         "import pytest_socket; pytest_socket.disable_socket()",
         "try: call()\nexcept pytest_socket.SocketBlockedError: pass\nelse: raise SystemExit('not barred')",
