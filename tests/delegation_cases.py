@@ -48,6 +48,9 @@ TOOLS: Final = {
     "asyncio send": Tool(_REPLACE.format("httpx.AsyncClient, 'send'"), "tool.stop()", False),
     "single": Tool(_REPLACE.format("httpx.Client, '_send_single_request', autospec=True"), "tool.stop()", False),
     "subclass": Tool(_SUBCLASS, "httpx.Client = genuine", False),
+    "client's beginning": Tool(_REPLACE.format("httpx.Client, '__init__', lambda *a, **k: None"), "tool.stop()", False),
+    "transport": Tool(_REPLACE.format("httpx, 'HTTPTransport'"), "tool.stop()"),
+    "pool's class": Tool("import httpcore; " + _REPLACE.format("httpcore, 'ConnectionPool'"), "tool.stop()"),
     "wraps": Tool(_WRAP, "httpx.HTTPTransport.handle_request = genuine"),
     "pool": Tool(
         "import httpcore; " + _REPLACE.format("httpcore.AsyncConnectionPool, 'handle_async_request'"), "tool.stop()"

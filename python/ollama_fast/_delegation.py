@@ -119,7 +119,16 @@ def _genuine(package: ModuleType, path: str) -> object:
 
 
 def _watch_clients(
-    slowly: Changed, httpx: Any, send: Any, asend: Any, pass_on: Any, apass_on: Any, choose: Any, achoose: Any
+    slowly: Changed,
+    httpx: Any,
+    begin: Any,
+    abegin: Any,
+    send: Any,
+    asend: Any,
+    pass_on: Any,
+    apass_on: Any,
+    choose: Any,
+    achoose: Any,
 ) -> Changed:
     blocking, asyncio = httpx.Client, httpx.AsyncClient
 
@@ -127,6 +136,8 @@ def _watch_clients(
         if (
             httpx.Client is blocking
             and httpx.AsyncClient is asyncio
+            and blocking.__init__ is begin
+            and asyncio.__init__ is abegin
             and blocking.send is send
             and asyncio.send is asend
             and blocking._send_single_request is pass_on
@@ -144,7 +155,12 @@ def _watch_transports(slowly: Changed, httpx: Any, handle: Any, ahandle: Any) ->
     blocking, asyncio = httpx.HTTPTransport, httpx.AsyncHTTPTransport
 
     def changed() -> bool:
-        if blocking.handle_request is handle and asyncio.handle_async_request is ahandle:
+        if (
+            httpx.HTTPTransport is blocking
+            and httpx.AsyncHTTPTransport is asyncio
+            and blocking.handle_request is handle
+            and asyncio.handle_async_request is ahandle
+        ):
             return False
         return slowly()
 
@@ -155,7 +171,12 @@ def _watch_pools(slowly: Changed, httpcore: Any, handle: Any, ahandle: Any) -> C
     blocking, asyncio = httpcore.ConnectionPool, httpcore.AsyncConnectionPool
 
     def changed() -> bool:
-        if blocking.handle_request is handle and asyncio.handle_async_request is ahandle:
+        if (
+            httpcore.ConnectionPool is blocking
+            and httpcore.AsyncConnectionPool is asyncio
+            and blocking.handle_request is handle
+            and asyncio.handle_async_request is ahandle
+        ):
             return False
         return slowly()
 
@@ -184,6 +205,8 @@ def _watch_sockets(
 _clients: Final = _Part(
     "httpx",
     (
+        "Client.__init__",
+        "AsyncClient.__init__",
         "Client.send",
         "AsyncClient.send",
         "Client._send_single_request",
