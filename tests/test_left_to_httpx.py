@@ -172,7 +172,8 @@ def test_options_of_the_socket_are_set(get: Get, echo: Echo) -> None:
 
 
 @each_colour
-def test_a_connection_is_tried_again_as_often_as_asked(get: Get) -> None:
+def test_a_connection_is_tried_again_as_often_as_asked(get: Get, echo: Echo) -> None:
+    assert not by_core(get(echo.url, retries=1))
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
