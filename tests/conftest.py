@@ -10,6 +10,7 @@ import pytest
 
 import ollama_fast
 from colours import BOTH, EVERY, Colour
+from ollama_fast._delegation import VARIABLE
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is not a failure
 hypothesis.settings.load_profile("unhurried")
@@ -31,11 +32,11 @@ def both(request: pytest.FixtureRequest) -> Colour:
 
 @pytest.fixture(autouse=True)
 def quiet_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the user's own Ollama, key and proxies out of the offline tests."""
+    """Keep the user's own Ollama, key and proxies out of the offline tests; the suite runs with each transport."""
     if request.node.get_closest_marker("real") is not None:
         return
     for name in list(os.environ):
-        if name.startswith("OLLAMA_") or name.lower().endswith("_proxy"):
+        if (name.startswith("OLLAMA_") and name != VARIABLE) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
 
 
