@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 
 import ollama_fast
-from colours import BOTH, EVERY, Colour
+from colours import BOTH, EVERY, EVERY_AND_MOCKED, Colour
 from ollama_fast._delegation import VARIABLE
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is not a failure
@@ -18,7 +18,14 @@ hypothesis.settings.load_profile("unhurried")
 
 @pytest.fixture(params=EVERY, ids=str)
 def every(request: pytest.FixtureRequest) -> Colour:
-    """Both colours, each through a host and through a caller's own client."""
+    """Both colours, each in every way that has sockets: through a host, and through clients of a caller's own."""
+    colour: Colour = request.param
+    return colour
+
+
+@pytest.fixture(params=EVERY_AND_MOCKED, ids=str)
+def every_or_mocked(request: pytest.FixtureRequest) -> Colour:
+    """Both colours, each in every way, without sockets, too: for a test that looks at no connection."""
     colour: Colour = request.param
     return colour
 
