@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from colours import Colour, Seen
+import ollama_fast
+from colours import EVERY_AND_MOCKED, Colour, Seen
 from exchange import Exchange, load
 from ollama_fast import errors
 from ollama_fast.errors import OllamaError
-from replay import HangUpError, Received, replay
+from replay import HangUpError, Received, ReplayServer, Respond, replay
 
 HERE = Path(__file__).parent
 FILES = sorted([*HERE.glob("faults/*.json"), *HERE.glob("newer/*.json")])
@@ -66,7 +67,9 @@ def test_a_stream_gives_what_came_and_then_the_error(
 
 
 @pytest.mark.parametrize(("exchange", "expected"), expectations("whole"))
-def test_a_whole_call_raises_the_same_error(every_or_mocked: Colour, exchange: Exchange, expected: dict[str, Any]) -> None:
+def test_a_whole_call_raises_the_same_error(
+    every_or_mocked: Colour, exchange: Exchange, expected: dict[str, Any]
+) -> None:
     with replay([exchange], pace="fast", strict=False) as server:
         seen = every_or_mocked.attempt(exchange.call.function, server.url, **exchange.call.kwargs)
         check(seen, expected, exchange, server.url)
@@ -102,15 +105,25 @@ CUTS = {
 }
 
 
+def hang_up_behind(sent: bytes, *, reset: bool) -> Respond:
+    def respond(_request: Received) -> Iterator[bytes | float]:
+        yield sent
+        if reset:
+            yield 0.02  # so that what was sent is read before
+        raise HangUpError(reset=reset)
+
+    return respond
+
+
+closed_or_broken = pytest.mark.parametrize("reset", [False, True], ids=["closed", "broken"])
+
+
+@closed_or_broken
 @pytest.mark.parametrize(("sent", "parts", "error"), CUTS.values(), ids=CUTS)
 def test_a_cut_connection_is_told_from_a_finished_answer(
-    every_or_mocked: Colour, sent: bytes, parts: int, error: type[OllamaError] | None
+    every_or_mocked: Colour, sent: bytes, parts: int, error: type[OllamaError] | None, reset: bool
 ) -> None:
-    def respond(_request: Received) -> Iterator[bytes]:
-        yield sent
-        raise HangUpError
-
-    with replay(respond=respond) as server:
+    with replay(respond=hang_up_behind(sent, reset=reset)) as server:
         seen = every_or_mocked.parts("chat_stream", server.url, "m")
         assert len(seen.parts) == parts
         assert type(seen.error) is (error or type(None)), seen.error
@@ -153,3 +166,45 @@ def test_after_every_fault_the_next_call_succeeds(every_or_mocked: Colour) -> No
     with replay(respond=respond) as server:
         found = [type(every_or_mocked.parts("chat_stream", server.url, "m").error).__name__ for _ in range(5)]
     assert found == ["TransportError", "IncompleteStreamError", "NoneType", "ResponseError", "NoneType"]
+
+
+# --- no caller can tell which way was taken --------------------------------------------------------------------------
+
+
+def told(seen: Seen) -> tuple[Any, ...]:
+    """Give all that a caller is told, except what a transport says in words of its own, which is the error's cause."""
+    error = seen.error
+    if error is None:
+        return seen.parts, seen.partial
+    cause = error.__cause__
+    words = str(error).replace(str(cause) or type(cause).__name__, "...")
+    facts = error.method, error.url, error.model, getattr(error, "status", None), error.partial
+    return seen.parts, seen.partial, type(error), type(cause), words, facts
+
+
+def ways(function: str, server: ReplayServer, **kwargs: Any) -> dict[str, tuple[Any, ...]]:
+    """Give what a caller is told, for each way."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for colour in EVERY_AND_MOCKED:
+        call = colour.parts if function.endswith("_stream") else colour.attempt
+        found[str(colour)] = told(call(function, server.url, **kwargs))
+    return found
+
+
+@pytest.mark.parametrize("exchange", [pytest.param(load(file), id=file.stem) for file in FILES])
+def test_every_way_tells_the_same_of_an_answer(exchange: Exchange) -> None:
+    function = exchange.call.function
+    functions = [name for name in (function, f"{function}_stream") if hasattr(ollama_fast, name)]
+    with replay([exchange], pace="fast", strict=False) as server:
+        for name in functions:
+            found = ways(name, server, **exchange.call.kwargs)
+            assert all(each == found["blocking-host"] for each in found.values()), found
+
+
+@closed_or_broken
+@pytest.mark.parametrize("function", ["chat", "chat_stream"])
+@pytest.mark.parametrize("name", CUTS)
+def test_every_way_tells_the_same_of_a_fault(name: str, function: str, reset: bool) -> None:
+    with replay(respond=hang_up_behind(CUTS[name][0], reset=reset)) as server:
+        found = ways(function, server, model="m")
+        assert all(each == found["blocking-host"] for each in found.values()), found
