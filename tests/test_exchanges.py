@@ -66,7 +66,9 @@ def call(colour: Colour, exchange: Exchange, url: str) -> Seen:
 
 
 @pytest.mark.parametrize("name", [*RECORDED, *NEWER])
-def test_an_exchange_gives_what_its_bytes_say(every_or_mocked: Colour, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exchange_gives_what_its_bytes_say(
+    every_or_mocked: Colour, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(ROOT)  # files that were uploaded are named from there
     exchange = RECORDED.get(name) or NEWER[name]
     before = [RECORDED[ASKED_BEFORE[name]]] if name in ASKED_BEFORE else []
