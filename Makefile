@@ -12,7 +12,7 @@ RUST := Cargo.toml Cargo.lock $(wildcard src/*.rs src/*/*.rs)
 
 .PHONY: help  ## Show this list
 help:
-	@sed -n 's/^\.PHONY: \([^ ]*\)  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  %-13s %s\n", $$1, $$2}'
+	@sed -n 's/^\.PHONY: \([^ ]*\)  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  %-16s %s\n", $$1, $$2}'
 
 # --- set-up ---------------------------------------------------------------------------------------------------------
 
@@ -42,13 +42,21 @@ demo: build
 
 # --- tests ----------------------------------------------------------------------------------------------------------
 
-.PHONY: test  ## Run the offline tests, of Python and of Rust
+.PHONY: test  ## Run the offline tests, of Python by the fast path, which is the default, and of Rust
 test: build
-	$(BIN)/python -m pytest $(ARGS)
+	OLLAMA_FAST_TRANSPORT= $(BIN)/python -m pytest $(ARGS)
 	cargo test --quiet --no-default-features
 
-.PHONY: test-httpx  ## Run httpx's own tests of clients, fetched once into a cache, with this package's transports
-test-httpx: build
+.PHONY: test-over-httpx  ## Run the offline tests of Python over httpx's own transports
+test-over-httpx: build
+	OLLAMA_FAST_TRANSPORT=httpx $(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-mocked  ## Run those offline tests again that need no socket, over httpx's MockTransport
+test-mocked: build
+	$(BIN)/python -m pytest -m mocked $(ARGS)
+
+.PHONY: test-httpx-suite  ## Run httpx's own tests of clients, fetched once into a cache, over this package's transports
+test-httpx-suite: build
 	$(BIN)/python tests/httpx_suite/run.py $(ARGS)
 
 .PHONY: genuine  ## Build a genuine Ollama server into a cache, once, unless OLLAMA_HOST and OLLAMA_MODEL name one
@@ -87,7 +95,7 @@ wheel: build
 	tests/smoke_wheel.sh $(BIN)/python dist/*.whl
 
 .PHONY: full  ## Run all of .ci/run's checks, and the suite on every CPython from 3.11 that is found
-full: test test-httpx check demo test-real wheel
+full: test test-over-httpx test-mocked test-httpx-suite check demo test-real wheel
 	tests/every_python.sh dist/*.whl
 
 # --- figures --------------------------------------------------------------------------------------------------------

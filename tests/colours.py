@@ -1,4 +1,4 @@
-"""Both colours of the public functions, and both ways to name a host, behind one face: a test is written once."""
+"""Both colours of the public functions, and every way to name a host, behind one face: a test is written once."""
 
 from __future__ import annotations
 
@@ -6,13 +6,22 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import httpx
 
+import mocked
 import ollama_fast
 from ollama_fast import aio
 from ollama_fast.errors import OllamaError
+
+Way: TypeAlias = Literal["host", "client", "client-transport", "client-mock"]
+"""
+How a host is named: as the test gives it, or by a caller's own httpx client for that URL.
+
+The client has httpx's own transport, or one of this package, or a MockTransport, which says what the replay server at
+the URL would say.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,14 +41,14 @@ class Colour:
     Args:
         asynchronous: Whether `ollama_fast.aio` is called, with an event loop per call.
 
-        own_client: Whether the host is a caller's own httpx client, else what the test gives.
+        way: How the host is named.
     """
 
     asynchronous: bool
-    own_client: bool = False
+    way: Way = "host"
 
     def __str__(self) -> str:
-        return f"{'asyncio' if self.asynchronous else 'blocking'}-{'client' if self.own_client else 'host'}"
+        return f"{'asyncio' if self.asynchronous else 'blocking'}-{self.way}"
 
     @property
     def module(self) -> Any:
@@ -99,23 +108,40 @@ class Colour:
 
     @contextmanager
     def _blocking(self, host: Any) -> Generator[Any]:
-        if not self.own_client:
+        if self.way == "host":
             yield host
             return
-        with httpx.Client(base_url=host, timeout=30, trust_env=False) as client:
+        transport: httpx.BaseTransport | None = None
+        if self.way == "client-transport":
+            transport = ollama_fast.Transport()
+        elif self.way == "client-mock":
+            transport = httpx.MockTransport(mocked.answer)
+        with httpx.Client(base_url=host, timeout=30, trust_env=False, transport=transport) as client:
             yield client
 
     @asynccontextmanager
     async def _asyncio(self, host: Any) -> AsyncGenerator[Any]:
-        if not self.own_client:
+        if self.way == "host":
             yield host
             return
-        async with httpx.AsyncClient(base_url=host, timeout=30, trust_env=False) as client:
+        transport: httpx.AsyncBaseTransport | None = None
+        if self.way == "client-transport":
+            transport = ollama_fast.AsyncTransport()
+        elif self.way == "client-mock":
+            transport = httpx.MockTransport(mocked.answer)
+        async with httpx.AsyncClient(base_url=host, timeout=30, trust_env=False, transport=transport) as client:
             yield client
 
 
-BOTH = [Colour(asynchronous=False), Colour(asynchronous=True)]
+def _both(*ways: Way) -> list[Colour]:
+    return [Colour(asynchronous, way) for asynchronous in (False, True) for way in ways]
+
+
+BOTH = _both("host")
 """Both colours, through a host."""
 
-EVERY = [Colour(asynchronous, own_client) for asynchronous in (False, True) for own_client in (False, True)]
-"""Both colours, each through a host and through a caller's own client."""
+EVERY = _both("host", "client", "client-transport")
+"""Both colours, each in every way that has sockets."""
+
+EVERY_AND_MOCKED = _both("host", "client", "client-transport", "client-mock")
+"""Both colours, each in every way, without sockets, too."""

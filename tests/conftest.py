@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the colours, and an environment that says nothing about Ollama."""
+"""For all tests: the colours, an environment that says nothing about Ollama, and which transport serves."""
 
 from __future__ import annotations
 
@@ -9,16 +9,52 @@ import hypothesis
 import pytest
 
 import ollama_fast
-from colours import BOTH, EVERY, Colour
-from ollama_fast._delegation import VARIABLE
+from colours import BOTH, EVERY, EVERY_AND_MOCKED, Colour
+from ollama_fast._delegation import VARIABLE, forced
+from ollama_fast._plan import HERE
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is not a failure
 hypothesis.settings.load_profile("unhurried")
 
 
+def _why_not_fast() -> str | None:
+    """Say why the Rust transport does not serve in this run; None if it does."""
+    if forced(os.environ):
+        return f"it is about the Rust transport, and {VARIABLE} asks for httpx's"
+    return None if HERE else "it is about the Rust transport, which has no sockets on this system"
+
+
+def pytest_report_header() -> str:
+    why = _why_not_fast()
+    return (
+        f"transport: {'the fast path' if why is None else 'that of httpx'} ({VARIABLE}={os.environ.get(VARIABLE, '')})"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests marked `fast` where the Rust transport does not serve."""
+    why = _why_not_fast()
+    for item in items:
+        if why is not None and item.get_closest_marker("fast") is not None:
+            item.add_marker(pytest.mark.skip(reason=why))
+
+
 @pytest.fixture(params=EVERY, ids=str)
 def every(request: pytest.FixtureRequest) -> Colour:
-    """Both colours, each through a host and through a caller's own client."""
+    """Both colours, each in every way that has sockets: through a host, and through clients of a caller's own."""
+    colour: Colour = request.param
+    return colour
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(colour, marks=pytest.mark.mocked if colour.way == "client-mock" else ())
+        for colour in EVERY_AND_MOCKED
+    ],
+    ids=str,
+)
+def every_or_mocked(request: pytest.FixtureRequest) -> Colour:
+    """Both colours, each in every way, without sockets, too: for a test that looks at no connection."""
     colour: Colour = request.param
     return colour
 

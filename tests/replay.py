@@ -51,8 +51,10 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Paths that Ollama knows, and their methods; blobs are beside this, since their path has a digest."""
 
+KEPT: Final = 1 << 20
+"""Longer bodies of requests are not kept."""
+
 _BLOBS = "/api/blobs/"
-_KEPT = 1 << 20
 _HEAD_LIMIT = 1 << 16
 
 
@@ -97,11 +99,16 @@ class ReplayServer:
     """A running server: where it is, and what it saw."""
 
     url: str
+    respond: Respond
     requests: list[Received] = field(default_factory=list[Received])
     connections: int = 0
     """How many were accepted."""
     abandoned: list[Received] = field(default_factory=list[Received])
     """Requests whose client hung up before the reply was whole."""
+
+
+RUNNING: Final[dict[str, ReplayServer]] = {}
+"""Every running server by its URL, for who asks it without a socket."""
 
 
 @contextmanager
@@ -128,9 +135,11 @@ def replay(
         port: By default a free one.
     """
     loop = _Loop(respond or respond_from(exchanges, pace=pace, strict=strict), port)
+    RUNNING[loop.seen.url] = loop.seen
     try:
         yield loop.seen
     finally:
+        del RUNNING[loop.seen.url]
         loop.stop()
     if loop.failure is not None:
         raise loop.failure
@@ -263,7 +272,7 @@ class _Loop:
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, socket.socket] = {}
         self._stopping = False
-        self.seen = ReplayServer(f"http://127.0.0.1:{self._listener.getsockname()[1]}")
+        self.seen = ReplayServer(f"http://127.0.0.1:{self._listener.getsockname()[1]}", respond)
         self._acceptor = threading.Thread(target=self._accept, name="replay", daemon=True)
         self._acceptor.start()
 
@@ -379,7 +388,7 @@ class _Incoming:
         for piece in self._body(fields):
             length += len(piece)
             digest.update(piece)
-            if length <= _KEPT:
+            if length <= KEPT:
                 kept += piece
             else:
                 kept.clear()

@@ -10,6 +10,8 @@ from colours import BOTH, Colour
 from ollama_fast import aio
 from ollama_fast.errors import ResponseError, TimeoutError, TransportError
 
+pytestmark = pytest.mark.mocked
+
 ANSWER = {"model": "m", "created_at": "", "message": {"role": "assistant", "content": "hi"}, "done": True}
 
 

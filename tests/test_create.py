@@ -45,14 +45,14 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def test_a_blob_is_sent_once_with_its_length(every: Colour, tmp_path: Path) -> None:
+def test_a_blob_is_sent_once_with_its_length(every_or_mocked: Colour, tmp_path: Path) -> None:
     data = os.urandom(3_000_000)
     file = tmp_path / "model.gguf"
     file.write_bytes(data)
     blobs = Blobs()
     with replay(respond=blobs) as server:
         for path in (file, str(file)):
-            assert every.whole("create_blob", server.url, path) == digest_of(data)
+            assert every_or_mocked.whole("create_blob", server.url, path) == digest_of(data)
         upload = next(request for request in server.requests if request.method == "POST")
         headers = {name.lower(): value for name, value in upload.headers}
         assert headers["content-length"] == "3000000"
@@ -62,7 +62,7 @@ def test_a_blob_is_sent_once_with_its_length(every: Colour, tmp_path: Path) -> N
     assert blobs.asked == [f"HEAD {there}", f"POST {there}", f"HEAD {there}"]
 
 
-def test_create_sends_local_files_and_names_them(every: Colour, tmp_path: Path) -> None:
+def test_create_sends_local_files_and_names_them(every_or_mocked: Colour, tmp_path: Path) -> None:
     weights, config = b"weights" * 1000, b"{}"
     (tmp_path / "model.safetensors").write_bytes(weights)
     (tmp_path / "config.json").write_bytes(config)
@@ -70,7 +70,7 @@ def test_create_sends_local_files_and_names_them(every: Colour, tmp_path: Path) 
     adapter = tmp_path / "adapter.gguf"
     adapter.write_bytes(b"adapter")
     with replay(respond=Blobs()) as server:
-        answer = every.whole(
+        answer = every_or_mocked.whole(
             "create", server.url, "mine", files=tmp_path, adapters={"a.gguf": adapter, "b.gguf": "sha256:" + "0" * 64}
         )
         assert answer == {"status": "success"}
@@ -82,13 +82,13 @@ def test_create_sends_local_files_and_names_them(every: Colour, tmp_path: Path) 
         }
 
 
-def test_create_stream_tells_of_uploads_too(every: Colour, tmp_path: Path) -> None:
+def test_create_stream_tells_of_uploads_too(every_or_mocked: Colour, tmp_path: Path) -> None:
     file = tmp_path / "m.gguf"
     file.write_bytes(b"GGUF")
     digest = digest_of(b"GGUF")
     status = f"uploading {digest[7:19]}"
     with replay(respond=Blobs()) as server:
-        seen = every.parts("create_stream", server.url, "mine", files={"m.gguf": file})
+        seen = every_or_mocked.parts("create_stream", server.url, "mine", files={"m.gguf": file})
     assert seen.error is None
     assert seen.parts == [
         {"status": status, "digest": digest, "total": 4},
@@ -98,21 +98,21 @@ def test_create_stream_tells_of_uploads_too(every: Colour, tmp_path: Path) -> No
     assert seen.partial == {"status": "success"}
 
 
-def test_a_file_that_is_not_there_is_found_before_any_io(every: Colour, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_found_before_any_io(every_or_mocked: Colour, tmp_path: Path) -> None:
     with replay(respond=Blobs()) as server:
         for arguments in ({"files": tmp_path / "no.gguf"}, {"adapters": {"a": tmp_path / "no.gguf"}}):
             with pytest.raises(FileNotFoundError):
-                every.whole("create", server.url, "m", **arguments)
+                every_or_mocked.whole("create", server.url, "m", **arguments)
         with pytest.raises(FileNotFoundError):
-            every.whole("create_blob", server.url, tmp_path / "no.gguf")
+            every_or_mocked.whole("create_blob", server.url, tmp_path / "no.gguf")
         with pytest.raises(ValueError, match="no safetensors or GGUF"):
-            every.whole("create", server.url, "m", files=tmp_path)
+            every_or_mocked.whole("create", server.url, "m", files=tmp_path)
         with pytest.raises(TypeError, match="no JSON form"):
-            every.whole("create", server.url, "m", from_="x", parameters={"stop": {1, 2}})
+            every_or_mocked.whole("create", server.url, "m", from_="x", parameters={"stop": {1, 2}})
         assert server.requests == []
 
 
-def test_a_digest_that_is_not_the_files_is_the_servers_error(every: Colour, tmp_path: Path) -> None:
+def test_a_digest_that_is_not_the_files_is_the_servers_error(every_or_mocked: Colour, tmp_path: Path) -> None:
     file = tmp_path / "m.gguf"
     file.write_bytes(b"GGUF")
 
@@ -123,7 +123,7 @@ def test_a_digest_that_is_not_the_files_is_the_servers_error(every: Colour, tmp_
             yield b'HTTP/1.1 400 Bad\r\nContent-Length: 27\r\n\r\n{"error":"digest mismatch"}'
 
     with replay(respond=respond) as server, pytest.raises(ResponseError, match="digest mismatch"):
-        every.whole("create_blob", server.url, file, digest="sha256:" + "0" * 64)
+        every_or_mocked.whole("create_blob", server.url, file, digest="sha256:" + "0" * 64)
 
 
 @pytest.mark.parametrize("colour", ["blocking", "asyncio"])
@@ -162,7 +162,7 @@ def test_a_big_file_is_sent_in_constant_memory(colour: str, tmp_path: Path) -> N
     assert grown < 32 * 1024
 
 
-def test_a_file_that_becomes_shorter_meanwhile_is_an_os_error(every: Colour, tmp_path: Path) -> None:
+def test_a_file_that_becomes_shorter_meanwhile_is_an_os_error(every_or_mocked: Colour, tmp_path: Path) -> None:
     file = tmp_path / "m.gguf"
     file.write_bytes(b"GGUF")
 
@@ -171,7 +171,7 @@ def test_a_file_that_becomes_shorter_meanwhile_is_an_os_error(every: Colour, tmp
         yield b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
     with replay(respond=respond) as server, pytest.raises(OSError, match="became shorter"):
-        every.whole("create_blob", server.url, file)
+        every_or_mocked.whole("create_blob", server.url, file)
 
 
 def test_a_wrong_host_is_found_before_a_file_is_read(
@@ -188,12 +188,12 @@ def test_a_wrong_host_is_found_before_a_file_is_read(
 
 
 @pytest.mark.parametrize("function", ["copy", "delete", "signout"])
-def test_a_page_in_place_of_an_empty_answer_is_a_decode_error(every: Colour, function: str) -> None:
+def test_a_page_in_place_of_an_empty_answer_is_a_decode_error(every_or_mocked: Colour, function: str) -> None:
     def respond(_request: Received) -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>"
 
     arguments = {"copy": ("a", "b"), "delete": ("a",)}.get(function, ())
     with replay(respond=respond) as server:
-        seen = every.attempt(function, server.url, *arguments)
+        seen = every_or_mocked.attempt(function, server.url, *arguments)
         assert type(seen.error) is DecodeError
         assert "<html>" in str(seen.error)

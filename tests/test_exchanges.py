@@ -66,13 +66,15 @@ def call(colour: Colour, exchange: Exchange, url: str) -> Seen:
 
 
 @pytest.mark.parametrize("name", [*RECORDED, *NEWER])
-def test_an_exchange_gives_what_its_bytes_say(every: Colour, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exchange_gives_what_its_bytes_say(
+    every_or_mocked: Colour, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(ROOT)  # files that were uploaded are named from there
     exchange = RECORDED.get(name) or NEWER[name]
     before = [RECORDED[ASKED_BEFORE[name]]] if name in ASKED_BEFORE else []
     hand_made = exchange.server == "hand-made"
     with replay([*before, exchange], pace="fast", strict=not hand_made) as server:
-        seen = call(every, exchange, server.url)
+        seen = call(every_or_mocked, exchange, server.url)
         *_, received = server.requests
     if not hand_made:
         assert received.json == exchange.request.body

@@ -33,6 +33,7 @@ def make(kind: type[Exception]) -> Exception:
     return kind("what httpx says", **MADE.get(kind.__name__, {}))
 
 
+@pytest.mark.mocked
 @pytest.mark.parametrize("kind", RAISED, ids=lambda kind: kind.__name__)
 def test_what_httpx_raises_is_an_error_of_ours(both: Colour, kind: type[Exception]) -> None:
     def fail(_request: httpx.Request) -> httpx.Response:
@@ -48,6 +49,7 @@ def test_what_httpx_raises_is_an_error_of_ours(both: Colour, kind: type[Exceptio
         assert issubclass(kind, httpx.TimeoutException) == isinstance(error, errors.TimeoutError)
 
 
+@pytest.mark.mocked
 def test_what_a_hook_of_the_callers_raises_is_the_callers(both: Colour) -> None:
     class OwnError(ValueError):
         pass
@@ -81,6 +83,7 @@ def test_a_timeout_without_a_limit_is_the_operating_systems(kind: type[httpx.Tim
     assert " within 7 s (" in str(exchange.failure(kind("")))
 
 
+@pytest.mark.mocked
 def test_what_breaks_the_rules_of_http_is_not_shown(both: Colour) -> None:
     def fail(request: httpx.Request) -> httpx.Response:
         raise httpx.LocalProtocolError("Illegal header value b'Bearer geheim '", request=request)
@@ -142,6 +145,7 @@ def test_a_cancelled_upload_is_a_cancellation(tmp_path: Path, monkeypatch: pytes
         asyncio.run(run(server.url))
 
 
+@pytest.mark.mocked
 def test_an_upload_can_be_sent_again_for_a_clients_auth(both: Colour, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"GGUF")
@@ -176,6 +180,7 @@ def test_a_name_that_no_resolver_takes_is_a_host_error(both: Colour, host: str) 
             both.whole(function, host)
 
 
+@pytest.mark.mocked
 def test_a_stream_is_opened_once(both: Colour) -> None:
     requests: list[httpx.Request] = []
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from colours import Colour, Seen
+import ollama_fast
+from colours import EVERY_AND_MOCKED, Colour, Seen
 from exchange import Exchange, load
 from ollama_fast import errors
 from ollama_fast.errors import OllamaError
-from replay import HangUpError, Received, replay
+from replay import HangUpError, Received, ReplayServer, Respond, replay
 
 HERE = Path(__file__).parent
 FILES = sorted([*HERE.glob("faults/*.json"), *HERE.glob("newer/*.json")])
@@ -57,18 +58,20 @@ def check(seen: Seen, expected: dict[str, Any], exchange: Exchange, url: str) ->
 
 @pytest.mark.parametrize(("exchange", "expected"), expectations("stream"))
 def test_a_stream_gives_what_came_and_then_the_error(
-    every: Colour, exchange: Exchange, expected: dict[str, Any]
+    every_or_mocked: Colour, exchange: Exchange, expected: dict[str, Any]
 ) -> None:
     with replay([exchange], pace="fast", strict=False) as server:
         call = exchange.call
-        seen = every.parts(f"{call.function}_stream", server.url, **call.kwargs)
+        seen = every_or_mocked.parts(f"{call.function}_stream", server.url, **call.kwargs)
         check(seen, expected, exchange, server.url)
 
 
 @pytest.mark.parametrize(("exchange", "expected"), expectations("whole"))
-def test_a_whole_call_raises_the_same_error(every: Colour, exchange: Exchange, expected: dict[str, Any]) -> None:
+def test_a_whole_call_raises_the_same_error(
+    every_or_mocked: Colour, exchange: Exchange, expected: dict[str, Any]
+) -> None:
     with replay([exchange], pace="fast", strict=False) as server:
-        seen = every.attempt(exchange.call.function, server.url, **exchange.call.kwargs)
+        seen = every_or_mocked.attempt(exchange.call.function, server.url, **exchange.call.kwargs)
         check(seen, expected, exchange, server.url)
 
 
@@ -102,16 +105,26 @@ CUTS = {
 }
 
 
+def hang_up_behind(sent: bytes, *, reset: bool) -> Respond:
+    def respond(_request: Received) -> Iterator[bytes | float]:
+        yield sent
+        if reset:
+            yield 0.02  # so that what was sent is read before
+        raise HangUpError(reset=reset)
+
+    return respond
+
+
+closed_or_broken = pytest.mark.parametrize("reset", [False, True], ids=["closed", "broken"])
+
+
+@closed_or_broken
 @pytest.mark.parametrize(("sent", "parts", "error"), CUTS.values(), ids=CUTS)
 def test_a_cut_connection_is_told_from_a_finished_answer(
-    every: Colour, sent: bytes, parts: int, error: type[OllamaError] | None
+    every_or_mocked: Colour, sent: bytes, parts: int, error: type[OllamaError] | None, reset: bool
 ) -> None:
-    def respond(_request: Received) -> Iterator[bytes]:
-        yield sent
-        raise HangUpError
-
-    with replay(respond=respond) as server:
-        seen = every.parts("chat_stream", server.url, "m")
+    with replay(respond=hang_up_behind(sent, reset=reset)) as server:
+        seen = every_or_mocked.parts("chat_stream", server.url, "m")
         assert len(seen.parts) == parts
         assert type(seen.error) is (error or type(None)), seen.error
         if parts:
@@ -119,28 +132,28 @@ def test_a_cut_connection_is_told_from_a_finished_answer(
 
 
 @pytest.mark.parametrize("cut", [b"", b'{"model":"m",'], ids=["no body", "half a body"])
-def test_a_whole_answer_that_is_cut_is_incomplete(every: Colour, cut: bytes) -> None:
+def test_a_whole_answer_that_is_cut_is_incomplete(every_or_mocked: Colour, cut: bytes) -> None:
     def respond(_request: Received) -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n" + cut
         raise HangUpError
 
     with replay(respond=respond) as server:
-        seen = every.attempt("chat", server.url, "m")
+        seen = every_or_mocked.attempt("chat", server.url, "m")
         assert type(seen.error) is errors.IncompleteStreamError
 
 
-def test_a_refused_connection_is_a_connect_error_that_names_the_url(every: Colour) -> None:
+def test_a_refused_connection_is_a_connect_error_that_names_the_url(every_or_mocked: Colour) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        for seen in (every.attempt("chat", url, "m"), every.attempt("embed", url, "m", "x")):
+        for seen in (every_or_mocked.attempt("chat", url, "m"), every_or_mocked.attempt("embed", url, "m", "x")):
             assert type(seen.error) is errors.ConnectError
             assert isinstance(seen.error, ConnectionError)
             assert f"{url}/api/" in str(seen.error)
-        assert every.whole("is_running", url) is False
+        assert every_or_mocked.whole("is_running", url) is False
 
 
-def test_after_every_fault_the_next_call_succeeds(every: Colour) -> None:
+def test_after_every_fault_the_next_call_succeeds(every_or_mocked: Colour) -> None:
     answers = iter([b"", CUTS["half a chunk"][0], None, b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n", None])
     good = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(LAST), LAST)
 
@@ -151,5 +164,47 @@ def test_after_every_fault_the_next_call_succeeds(every: Colour) -> None:
             raise HangUpError
 
     with replay(respond=respond) as server:
-        found = [type(every.parts("chat_stream", server.url, "m").error).__name__ for _ in range(5)]
+        found = [type(every_or_mocked.parts("chat_stream", server.url, "m").error).__name__ for _ in range(5)]
     assert found == ["TransportError", "IncompleteStreamError", "NoneType", "ResponseError", "NoneType"]
+
+
+# --- no caller can tell which way was taken --------------------------------------------------------------------------
+
+
+def told(seen: Seen) -> tuple[Any, ...]:
+    """Give all that a caller is told, except what a transport says in words of its own, which is the error's cause."""
+    error = seen.error
+    if error is None:
+        return seen.parts, seen.partial
+    cause = error.__cause__
+    words = str(error).replace(str(cause) or type(cause).__name__, "...")
+    facts = error.method, error.url, error.model, getattr(error, "status", None), error.partial
+    return seen.parts, seen.partial, type(error), type(cause), words, facts
+
+
+def ways(function: str, server: ReplayServer, **kwargs: Any) -> dict[str, tuple[Any, ...]]:
+    """Give what a caller is told, for each way."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for colour in EVERY_AND_MOCKED:
+        call = colour.parts if function.endswith("_stream") else colour.attempt
+        found[str(colour)] = told(call(function, server.url, **kwargs))
+    return found
+
+
+@pytest.mark.parametrize("exchange", [pytest.param(load(file), id=file.stem) for file in FILES])
+def test_every_way_tells_the_same_of_an_answer(exchange: Exchange) -> None:
+    function = exchange.call.function
+    functions = [name for name in (function, f"{function}_stream") if hasattr(ollama_fast, name)]
+    with replay([exchange], pace="fast", strict=False) as server:
+        for name in functions:
+            found = ways(name, server, **exchange.call.kwargs)
+            assert all(each == found["blocking-host"] for each in found.values()), found
+
+
+@closed_or_broken
+@pytest.mark.parametrize("function", ["chat", "chat_stream"])
+@pytest.mark.parametrize("name", CUTS)
+def test_every_way_tells_the_same_of_a_fault(name: str, function: str, reset: bool) -> None:
+    with replay(respond=hang_up_behind(CUTS[name][0], reset=reset)) as server:
+        found = ways(function, server, model="m")
+        assert all(each == found["blocking-host"] for each in found.values()), found

@@ -58,6 +58,7 @@ def by_core(response: httpx.Response) -> bool:
     return "ndjson" in response.extensions
 
 
+@pytest.mark.fast
 @each_colour
 def test_the_core_does_plain_http(get: Get, echo: Echo) -> None:
     assert by_core(get(echo.url))
@@ -68,6 +69,7 @@ def test_the_core_does_plain_http(get: Get, echo: Echo) -> None:
 # --- proxies ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fast
 @each_colour
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 def test_a_proxy_of_the_environment_serves(
@@ -211,6 +213,7 @@ def test_without_http_1_nothing_is_sent_by_it(get: Get) -> None:
 # --- other event loops -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fast
 def test_trio_is_served_by_httpx(echo: Echo) -> None:
     assert not by_core(trio.run(_get, echo.url))
     transport = AsyncTransport()
@@ -253,6 +256,7 @@ def test_a_request_with_a_trace_is_traced(get: Get, echo: Echo) -> None:
     assert "http11.receive_response_headers.complete" in seen
 
 
+@pytest.mark.fast
 @each_colour
 def test_one_instrumented_client_is_traced_and_served_by_the_core(get: Get, echo: Echo) -> None:
     spans, provider = InMemorySpanExporter(), TracerProvider()
@@ -290,6 +294,7 @@ def test_one_instrumented_client_is_traced_and_served_by_the_core(get: Get, echo
 PORTS: Final = [65536, 123456]
 
 
+@pytest.mark.fast
 @each_colour
 @pytest.mark.parametrize("port", PORTS)
 def test_a_port_that_cannot_be_is_no_connection(get: Get, port: int) -> None:

@@ -77,6 +77,7 @@ assert any(one[0] == "look up" and one[1] in ("localhost", b"localhost") and one
     program(text, echo.url.replace("127.0.0.1", "localhost"), colour, OLLAMA_FAST_TRANSPORT=asked)
 
 
+@pytest.mark.fast  # asyncio makes a group of the exception under httpx
 @colours
 @pytest.mark.parametrize("event", ["socket.connect", "socket.getaddrinfo"])
 def test_an_audit_hook_can_bar_a_connection(colour: str, event: str, echo: Echo) -> None:

@@ -1,0 +1,172 @@
+"""Redirects over sockets: what is sent where, which connections serve for it, and what goes to no other origin."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from colours import Colour
+from ollama_fast import Host, Limits
+from ollama_fast.errors import ResponseError
+from replay import Received, ReplayServer, Respond, replay
+
+KEPT: Final = [307, 308]
+ASKED: Final[dict[str, Any]] = {"model": "m", "messages": [{"role": "user", "content": "Hi!"}]}
+PARTS: Final = [
+    {"model": "m", "created_at": "", "message": {"role": "assistant", "content": text}, "done": text == "lo"}
+    for text in ("Hel", "lo")
+]
+SECRETS: Final[dict[str, Any]] = {"headers": {"X-Secret": "1"}, "auth": "the-auth"}
+
+
+def redirect(status: int, location: str, body: bytes = b"") -> bytes:
+    return b"HTTP/1.1 %d Elsewhere\r\nLocation: %s\r\nContent-Length: %d\r\n\r\n%s" % (
+        status,
+        location.encode(),
+        len(body),
+        body,
+    )
+
+
+def answer(request: Received) -> bytes:
+    """Answer a chat, whole or in parts, or an upload."""
+    if "/blobs/" in request.path:
+        return b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+    parts = PARTS if request.json["stream"] else PARTS[1:]
+    body = b"".join(json.dumps(part).encode() + b"\n" for part in parts)
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def answers(request: Received) -> Iterator[bytes]:
+    yield answer(request)
+
+
+def sends_on(status: int, base: str = "", body: bytes = b"") -> Respond:
+    """Redirect what is asked for under /api, to /moved/api at *base*, and answer the rest."""
+
+    def respond(request: Received) -> Iterator[bytes]:
+        if request.method == "HEAD":
+            yield b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        elif request.path.startswith("/api"):
+            yield redirect(status, f"{base}/moved{request.path}", body)
+        else:
+            yield answer(request)
+
+    return respond
+
+
+def chat(colour: Colour, host: Any) -> None:
+    """Chat whole and in parts."""
+    assert colour.whole("chat", host, **ASKED) == PARTS[1]
+    seen = colour.parts("chat_stream", host, **ASKED)
+    assert (seen.parts, seen.error) == (PARTS, None)
+
+
+def secrets_in(request: Received) -> tuple[str | None, str | None]:
+    return request.header("Authorization"), request.header("X-Secret")
+
+
+@pytest.mark.parametrize("status", KEPT)
+def test_a_redirect_keeps_method_body_and_secrets(both: Colour, status: int) -> None:
+    with replay(respond=sends_on(status)) as server:
+        chat(both, Host(server.url, **SECRETS))
+    first, onward, streamed, streamed_onward = server.requests
+    assert [request.path for request in (first, onward)] == ["/api/chat", "/moved/api/chat"]
+    assert (onward.method, onward.body, onward.headers) == (first.method, first.body, first.headers)
+    assert (streamed_onward.body, streamed_onward.headers) == (streamed.body, streamed.headers)
+    assert {secrets_in(request) for request in server.requests} == {("Bearer the-auth", "1")}
+
+
+@pytest.mark.fast  # httpx's own transports keep no connection whose response nobody read to its end
+@pytest.mark.parametrize("body", [b"", b"moved"], ids=["no body", "a body"])
+@pytest.mark.parametrize("status", KEPT)
+def test_the_connection_of_a_redirect_is_kept(both: Colour, status: int, body: bytes) -> None:
+    with replay(respond=sends_on(status, body=body)) as server:
+        chat(both, Host(server.url, limits=Limits(max_connections=1)))
+        assert server.connections == (2 if both.asynchronous else 1)  # each call has an event loop of its own
+        assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("status", KEPT)
+def test_a_body_of_a_redirect_is_not_waited_for(both: Colour, status: int) -> None:
+    def respond(request: Received) -> Iterator[bytes | float]:
+        if request.path.startswith("/api"):
+            yield redirect(status, "/moved", b"x" * 1000)[:-900]
+            yield 30.0
+        else:
+            yield answer(request)
+
+    with replay(respond=respond) as server:
+        chat(both, Host(server.url, limits=Limits(max_connections=1)))
+        # Its connection serves no other request; that of the answer does, within its event loop.
+        assert server.connections == (4 if both.asynchronous else 3)
+        assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("status", KEPT)
+def test_secrets_do_not_follow_to_another_origin_nor_come_back(both: Colour, status: int) -> None:
+    homes: list[ReplayServer] = []
+
+    def back(_request: Received) -> Iterator[bytes]:
+        yield redirect(status, f"{homes[0].url}/back")
+
+    with replay(respond=back) as other, replay(respond=sends_on(status, other.url)) as home:
+        homes.append(home)
+        chat(both, Host(home.url, **SECRETS))
+    asked = [(request.path, *secrets_in(request)) for request in home.requests]
+    assert asked == [("/api/chat", "Bearer the-auth", "1"), ("/back", None, None)] * 2
+    assert [(request.path, *secrets_in(request)) for request in other.requests] == [("/moved/api/chat", None, None)] * 2
+    assert [request.json for request in other.requests] == [request.json for request in home.requests[::2]]
+
+
+def test_the_key_goes_to_no_other_origin(both: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_API_KEY", "the-key")
+    with replay(respond=answers) as other, replay(respond=sends_on(307, other.url)) as home:
+        chat(both, home.url)
+    assert {request.header("Authorization") for request in home.requests} == {"Bearer the-key"}
+    assert {request.header("Authorization") for request in other.requests} == {None}
+
+
+@pytest.mark.parametrize("status", KEPT)
+def test_a_file_is_sent_again_to_where_a_redirect_says(both: Colour, status: int, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 1000
+    file = tmp_path / "model.gguf"
+    file.write_bytes(data)
+    with replay(respond=sends_on(status)) as server:
+        digest = both.whole("create_blob", server.url, file)
+    uploads = [request for request in server.requests if request.method == "POST"]
+    assert [(request.length, request.sha256) for request in uploads] == [(len(data), digest.partition(":")[2])] * 2
+    assert [request.path for request in uploads] == [f"/api/blobs/{digest}", f"/moved/api/blobs/{digest}"]
+    assert digest == f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_one_that_would_lose_the_body_is_an_error_and_keeps_its_connection(both: Colour, status: int) -> None:
+    with replay(respond=sends_on(status, body=b"moved")) as server:
+        host = Host(server.url, limits=Limits(max_connections=1))
+        for seen in (both.attempt("chat", host, **ASKED), both.parts("chat_stream", host, **ASKED)):
+            assert type(seen.error) is ResponseError
+            assert (seen.error.status, seen.parts) == (status, [])
+            assert "redirects to /moved/api/chat, which is not followed" in str(seen.error)
+        assert server.connections == (2 if both.asynchronous else 1)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, *KEPT])
+def test_one_of_a_question_without_a_body_is_followed(both: Colour, status: int) -> None:
+    def respond(request: Received) -> Iterator[bytes]:
+        if request.path == "/api/version":
+            yield redirect(status, "/elsewhere")
+        else:
+            yield b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"version":"1"}'
+
+    with replay(respond=respond) as server:
+        assert both.whole("version", server.url) == {"version": "1"}
+    assert [(request.method, request.path) for request in server.requests] == [
+        ("GET", "/api/version"),
+        ("GET", "/elsewhere"),
+    ]
