@@ -18,8 +18,8 @@ from .targets import targets
 _PEERS: Final = ("httpx", "httpcore", "h11", "ollama", "pydantic", "orjson", "aiohttp")
 
 
-def report(results: Results, chart: str) -> str:
-    """Give the whole text; *chart* is the name of the picture beside it."""
+def report(results: Results, chart: str | None) -> str:
+    """Give the whole text; *chart* is the name of the picture beside it, if there is one."""
     sections: dict[str, Callable[[Results], str]] = {
         rounds.BURST: _burst,
         rounds.LIVE[50]: _live,
@@ -29,7 +29,8 @@ def report(results: Results, chart: str) -> str:
         rounds.IDLE: _idle,
     }
     texts = [write(results) for section, write in sections.items() if section in results.found]
-    return "\n\n".join([_head(results), targets(results), f"![The figures as a picture]({chart})", *texts]) + "\n"
+    picture = [] if chart is None else [f"![The figures as a picture]({chart})"]
+    return "\n\n".join([_head(results), targets(results), *picture, *texts]) + "\n"
 
 
 def _head(results: Results) -> str:

@@ -28,9 +28,10 @@ def main() -> None:
         parser.error("--rounds must be at least 1")
     machine.refuse_debug_build()
     found = measure(asked.rounds, set(asked.only or SECTIONS))
+    complete = asked.rounds >= _ROUNDS and not asked.only
     picture = results.RESULTS.with_name("streams.svg")
-    text = report(found, picture.name)
-    if asked.rounds >= _ROUNDS and not asked.only:
+    text = report(found, picture.name if complete else None)
+    if complete:
         draw(found, picture)
         results.write("bench-streams", text)
     print(text)
