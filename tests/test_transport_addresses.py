@@ -14,6 +14,8 @@ from peers import unused_port
 from replay import replay
 from transports import KINDS, LOOPS, OK, Kind, request, says
 
+pytestmark = pytest.mark.fast
+
 LIMITS: dict[str, float | None] = {"connect": 10.0, "read": 10.0, "write": 10.0, "pool": 10.0}
 
 

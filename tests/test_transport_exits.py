@@ -10,6 +10,8 @@ from programs import program
 from replay import Received, replay
 from transports import CHUNKED, END, line, says
 
+pytestmark = pytest.mark.fast
+
 ENDS = {
     "a stream left open": "stream = Transport().handle_request(request(url)).extensions['ndjson']; next(stream)",
     "a client left open": "client = httpx.Client(transport=Transport()); client.get(url + '/whole')",

@@ -10,6 +10,8 @@ from programs import program
 from replay import Received, replay
 from transports import CHUNKED, END, line, says
 
+pytestmark = pytest.mark.fast
+
 FORK = """
 def forked(child):
     said = os.fork()

@@ -34,6 +34,8 @@ from transports import (
     within,
 )
 
+pytestmark = pytest.mark.fast
+
 kinds = pytest.mark.parametrize("kind", KINDS, ids=str)
 loops = pytest.mark.parametrize("kind", LOOPS, ids=str)
 

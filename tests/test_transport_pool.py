@@ -18,6 +18,8 @@ from peers import Peer, full_listener, served
 from replay import HangUpError, Received, replay
 from transports import CHUNKED, END, GENEROUS, KINDS, LOOPS, OK, Kind, Session, eventually, line, request, says, within
 
+pytestmark = pytest.mark.fast
+
 kinds = pytest.mark.parametrize("kind", KINDS, ids=str)
 loops = pytest.mark.parametrize("kind", LOOPS, ids=str)
 

@@ -11,6 +11,8 @@ import pytest
 from replay import Received, replay
 from transports import CHUNKED, END, KINDS, LOOPS, READERS, Kind, Opened, Reader, Session, chunk, request, resident
 
+pytestmark = pytest.mark.fast
+
 kinds = pytest.mark.parametrize("kind", KINDS, ids=str)
 loops = pytest.mark.parametrize("kind", LOOPS, ids=str)
 

@@ -16,6 +16,8 @@ from programs import program
 from replay import Received, replay
 from transports import BLOCKING, CHUNKED, END, chunk, line, request, says
 
+pytestmark = pytest.mark.fast
+
 SOON = 3.0
 
 

@@ -33,6 +33,8 @@ from transports import (
     within,
 )
 
+pytestmark = pytest.mark.fast
+
 kinds = pytest.mark.parametrize("kind", KINDS, ids=str)
 loops = pytest.mark.parametrize("kind", LOOPS, ids=str)
 SHORT: Final = 0.15

@@ -15,6 +15,8 @@ from peers import Peer, served
 from replay import replay
 from transports import CHUNKED, END, KINDS, OK, Kind, line, request, says
 
+pytestmark = pytest.mark.fast
+
 kinds = pytest.mark.parametrize("kind", KINDS, ids=str)
 
 
