@@ -13,7 +13,7 @@ import pytest
 from replay import HangUpError, Received, replay
 from transports import CHUNKED, END, KINDS, OK, READERS, Kind, Reader, chunk, request, says
 
-pytestmark = pytest.mark.parametrize("kind", KINDS, ids=str)
+pytestmark = [pytest.mark.fast, pytest.mark.parametrize("kind", KINDS, ids=str)]
 
 BODY = b'{"n":1}\n{"text":"\xc2\x85 \xe2\x80\xa8 \xc3\xa9"}\n\r\n{"n":[1,2.5,null]}\n'
 PARTS: list[Any] = [{"n": 1}, {"text": "\x85 \u2028 é"}, {"n": [1, 2.5, None]}]

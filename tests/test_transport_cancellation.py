@@ -28,7 +28,7 @@ from transports import (
     within,
 )
 
-pytestmark = pytest.mark.parametrize("kind", LOOPS, ids=str)
+pytestmark = [pytest.mark.fast, pytest.mark.parametrize("kind", LOOPS, ids=str)]
 
 Read: TypeAlias = Callable[[Any], Coroutine[Any, Any, list[Any]]]
 

@@ -12,7 +12,7 @@ import pytest
 from replay import HangUpError, Received, replay
 from transports import CHUNKED, END, KINDS, OK, READERS, Kind, Reader, chunk, line, request
 
-pytestmark = pytest.mark.parametrize("kind", KINDS, ids=str)
+pytestmark = [pytest.mark.fast, pytest.mark.parametrize("kind", KINDS, ids=str)]
 
 DECODED: Final[tuple[Reader, ...]] = ("parts", "batches")
 LENGTH: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n"

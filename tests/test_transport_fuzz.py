@@ -13,7 +13,7 @@ import pytest
 from replay import HangUpError, Received, replay
 from transports import KINDS, Kind, Reader, request
 
-pytestmark = pytest.mark.parametrize("kind", KINDS, ids=str)
+pytestmark = [pytest.mark.fast, pytest.mark.parametrize("kind", KINDS, ids=str)]
 
 SEEDS: Final = 120
 NONE_KEPT: Final = httpx.Limits(max_keepalive_connections=0)

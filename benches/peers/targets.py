@@ -87,9 +87,9 @@ def _targets(results: Results) -> Iterator[Target]:
 
 
 def _burst(results: Results) -> Iterator[Target]:
-    for colour, bound in {BLOCKING: 18, ASYNCIO: 15}.items():
+    for colour, times in {BLOCKING: 18, ASYNCIO: 15}.items():
         what = f"A part of a burst, {colour}: times as cheap as the official client's"
-        yield _times(results, rounds.BURST, (colour, OFFICIAL), (colour, OURS), what, bound)
+        yield _times(results, rounds.BURST, (colour, OFFICIAL), (colour, OURS), what, times)
     for colour, bound in {BLOCKING: 0.15, ASYNCIO: 0.45}.items():
         ours, decoded = results.pairs(rounds.BURST, (colour, OURS), (colour, DECODED), "cpu")
         more = Figure.of((a - b) / PARTS for a, b in zip(ours, decoded, strict=True))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from . import _core
-from ._plan import LIMITS, Plan, bounds, content_of, place_of, response_of, timeout_of
+from ._plan import LIMITS, CoreResponse, Plan, bounds, content_of, place_of, timeout_of
 from ._readiness import Watch, watches
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             reply = await _exchange(pool, request)
         except NotImplementedError:  # a request to change the protocol
             return await self._plan.other(request).handle_async_request(request)
-        return response_of(reply, _AsyncBody(reply))
+        return CoreResponse(reply, _AsyncBody(reply))
 
     async def _find_pool(self) -> _core.AsyncPool | None:
         loop = _running_loop()

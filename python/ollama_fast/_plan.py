@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import httpx
@@ -83,10 +84,28 @@ def content_of(request: httpx.Request) -> bytes | None:
     return b"".join(request.stream) if isinstance(request.stream, httpx.ByteStream) else None
 
 
-def response_of(
-    reply: _core.Reply | _core.AsyncReply, body: httpx.SyncByteStream | httpx.AsyncByteStream
-) -> httpx.Response:
-    """Give the response whose head is in *reply*."""
-    extensions: dict[str, Any] = {}
-    reply.describe(extensions)
-    return httpx.Response(reply.status, headers=reply.headers, stream=body, extensions=extensions)
+class CoreResponse(httpx.Response):
+    """
+    A response whose head is in *reply*.
+
+    Its headers are made when somebody looks at them: few do, and a thousand streams that wait would hold theirs.
+    """
+
+    def __init__(
+        self, reply: _core.Reply | _core.AsyncReply, body: httpx.SyncByteStream | httpx.AsyncByteStream
+    ) -> None:
+        extensions: dict[str, Any] = {}
+        reply.describe(extensions)
+        super().__init__(reply.status, stream=body, extensions=extensions)
+        self._reply = reply
+        del self.headers
+
+    @cached_property
+    def headers(self) -> httpx.Headers:  # type: ignore[override]  # in httpx it is an attribute, as it is here
+        """Give the headers."""
+        return httpx.Headers(self._reply.headers)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = {"headers": self.headers, **super().__getstate__()}
+        del state["_reply"]
+        return state

@@ -16,6 +16,8 @@ Refuse: TypeAlias = Callable[[Any], Exception]
 Within: TypeAlias = AbstractContextManager[Any]
 
 _NOWHERE: Final = nullcontext()
+_NOTHING: Final[dict[str, list[Any]]] = {}
+"""Stands for what a memory does not hold; nothing is put into it."""
 
 
 class Memory(Protocol):
@@ -90,30 +92,32 @@ class Newest(_Following):
 class _Pieces(_Following):
     """What generate's and chat's parts have in common: text, thinking, tool calls and logprobs that add up."""
 
-    __slots__ = ("_logprobs", "_text", "_thinking", "_tool_calls")
+    __slots__ = ("_rare", "_text")
 
     def __init__(self) -> None:
         super().__init__()
         self._text: list[str] = []
-        self._thinking: list[str] = []
-        self._tool_calls: list[Any] = []
-        self._logprobs: list[Any] = []
+        self._rare: dict[str, list[Any]] = _NOTHING
+        """What most answers have none of, by its key."""
 
     def _add_rare(self, part: Part, holder: Part) -> None:
+        if self._rare is _NOTHING:
+            self._rare = {"thinking": [], "tool_calls": [], "logprobs": []}
         if "thinking" in holder:
-            self._thinking.append(holder["thinking"])
+            self._rare["thinking"].append(holder["thinking"])
         if "tool_calls" in holder:
-            self._tool_calls.extend(holder["tool_calls"] or ())
+            self._rare["tool_calls"].extend(holder["tool_calls"] or ())
         if "logprobs" in part:
-            self._logprobs.extend(part["logprobs"] or ())
+            self._rare["logprobs"].extend(part["logprobs"] or ())
 
     def _merge_into(self, part: Part, holder: Part) -> None:
-        if self._thinking:
-            holder["thinking"] = _joined(self._thinking)
-        if self._tool_calls:
-            holder["tool_calls"] = list(self._tool_calls)
-        if self._logprobs:
-            part["logprobs"] = list(self._logprobs)
+        rare = self._rare
+        if rare.get("thinking"):
+            holder["thinking"] = _joined(rare["thinking"])
+        if rare.get("tool_calls"):
+            holder["tool_calls"] = list(rare["tool_calls"])
+        if rare.get("logprobs"):
+            part["logprobs"] = list(rare["logprobs"])
 
 
 class Generated(_Pieces):

@@ -16,7 +16,7 @@ from weakref import WeakSet
 import httpx
 
 from . import _core
-from ._plan import HERE, LIMITS, Plan, bounds, content_of, place_of, response_of, timeout_of
+from ._plan import HERE, LIMITS, CoreResponse, Plan, bounds, content_of, place_of, timeout_of
 
 if TYPE_CHECKING:
     import ssl
@@ -89,7 +89,7 @@ class Transport(httpx.BaseTransport):
             )
         except NotImplementedError:  # a request to change the protocol
             return self._plan.other(request).handle_request(request)
-        return response_of(reply, _Body(reply))
+        return CoreResponse(reply, _Body(reply))
 
     def close(self) -> None:
         """Close the connections that are not in use."""
