@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+import ollama_fast
+from colours import Colour
+from ollama_fast import aio
 from peers import Peer, served
-from replay import replay
+from replay import Received, replay
 from transports import CHUNKED, END, KINDS, OK, Kind, line, request, says
 
 pytestmark = pytest.mark.fast
@@ -193,3 +198,27 @@ def test_a_multipart_body_and_a_file(kind: Kind, tmp_path: Any) -> None:
         body = server.requests[-1].body
         assert body.count(b"z") == 200_000
         assert b'name="a"\r\n\r\nb\r\n' in body
+
+
+@pytest.mark.parametrize("size", [1000, 300_000])
+def test_small_files_one_after_the_other_share_a_connection(both: Colour, size: int, tmp_path: Path) -> None:
+    """The server has the whole of a file by its length, and may answer before the client has said that it is all."""
+    file = tmp_path / "file"
+
+    def respond(received: Received) -> Iterator[bytes]:
+        yield b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % (404 if received.method == "HEAD" else 201)
+
+    async def on_a_loop(url: str) -> None:
+        for number in range(20):
+            file.write_bytes(number.to_bytes(4, "big") + b"x" * size)
+            await aio.create_blob(url, file)
+
+    with replay(respond=respond) as server:
+        if both.asynchronous:
+            asyncio.run(on_a_loop(server.url))
+        else:
+            for number in range(20):
+                file.write_bytes(number.to_bytes(4, "big") + b"x" * size)
+                ollama_fast.create_blob(server.url, file)
+    assert len(server.requests) == 40
+    assert server.connections == 1

@@ -245,8 +245,11 @@ impl AsyncReply {
     fn write(&self, piece: &Bound<'_, PyBytes>) -> PyResult<()> {
         let py = piece.py();
         let length = piece.as_bytes().len();
-        let (before, after) = match self.framing.try_lock() {
-            Ok(mut framing) => framing.around(length)?,
+        let (before, after, whole) = match self.framing.try_lock() {
+            Ok(mut framing) => {
+                let (before, after) = framing.around(length)?;
+                (before, after, *framing == BodyFraming::Length(0))
+            }
             Err(_) => return Err(failure::busy()),
         };
         if length == 0 {
@@ -258,6 +261,7 @@ impl AsyncReply {
             exchange.put(Piece::Own(before));
             exchange.put(piece);
             exchange.put(Piece::Own(after.to_vec()));
+            exchange.request_ended = whole; // the server knows it, too, and may answer before `end` is called
             table.send(&mut exchange, wakes);
         });
         Ok(())
