@@ -108,6 +108,11 @@ bench: build
 bench-streams: build
 	$(BIN)/python -m benches.peers.run $(ARGS)
 
+.PHONY: bench-abi3  ## Measure what the stable ABI costs, on Linux with valgrind
+bench-abi3: $(VENV)/.installed
+	@command -v valgrind >/dev/null || apt-get install -y -qq valgrind || { echo "valgrind is needed"; exit 1; }
+	$(BIN)/python -m benches.abi3
+
 .PHONY: clean  ## Remove what was built, but not the cache of the genuine server
 clean:
 	rm -rf $(VENV) target dist python/ollama_fast/*.so
