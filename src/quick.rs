@@ -27,6 +27,10 @@ const LONGEST_REMEMBERED: usize = 64;
 /// How many keys are remembered: twice those that Ollama has.
 const SLOTS: usize = 128;
 
+/// How many keys are interned at most. An interned string may stay as long as the interpreter, so their number is bounded
+/// even where keys never come twice; the rest are as good, only slower to look up.
+const INTERNED: usize = 512;
+
 /// The keys whose values hardly change from line to line.
 const STEADY: [&[u8]; 4] = [b"model", b"role", b"status", b"done_reason"];
 
@@ -152,6 +156,8 @@ struct Keys {
     slots: Vec<Option<Key>>,
     /// The slot of the key read last.
     latest: usize,
+    /// How many keys were interned.
+    interned: usize,
 }
 
 struct Key {
@@ -168,7 +174,11 @@ struct Key {
 impl Default for Keys {
     fn default() -> Self {
         let slots = iter::repeat_with(|| None).take(SLOTS).collect();
-        Self { slots, latest: 0 }
+        Self {
+            slots,
+            latest: 0,
+            interned: 0,
+        }
     }
 }
 
@@ -202,22 +212,29 @@ impl Keys {
             .as_ref()
             .is_some_and(|key| key.quoted.strip_suffix(b"\"") == Some(raw));
         if !is_there {
-            *slot = Some(Key::new(py, raw)?);
+            let intern = self.interned < INTERNED;
+            *slot = Some(Key::new(py, raw, intern)?);
+            self.interned = self.interned.saturating_add(usize::from(intern));
         }
         Some(found)
     }
 }
 
 impl Key {
-    fn new(py: Python<'_>, raw: &[u8]) -> Option<Self> {
+    fn new(py: Python<'_>, raw: &[u8], intern: bool) -> Option<Self> {
         if raw.len() > LONGEST_REMEMBERED {
             return None;
         }
         // Interned, as the literals in a caller's code are: `part["message"]` then compares no characters.
-        let name = PyString::intern(py, str::from_utf8(raw).ok()?).unbind();
+        let text = str::from_utf8(raw).ok()?;
+        let name = if intern {
+            PyString::intern(py, text)
+        } else {
+            PyString::new(py, text)
+        };
         Some(Self {
             quoted: quoted(raw),
-            name,
+            name: name.unbind(),
             next: 0,
             last: None,
             is_steady: STEADY.contains(&raw),

@@ -212,8 +212,7 @@ class Stream(Reading, Generic[R]):
     The parts of an answer, as they arrive.
 
     Iterate over it with `async for`, best in an `async with` block, which closes it. The request is sent at the first
-    `anext()`, or on entering the block; what takes several requests begins at the first `anext()`. It is closed by who
-    reads it.
+    `anext()`, or on entering the block; what takes several requests begins at the first `anext()`.
     """
 
     __slots__ = ("__weakref__", "_exchange", "_parts")
@@ -233,11 +232,18 @@ class Stream(Reading, Generic[R]):
         return await anext(self._parts)
 
     async def aclose(self) -> None:
-        """Close the connection if the answer is not complete: the server stops generating."""
+        """
+        Close the connection if the answer is not complete: the server stops generating.
+
+        Who reads in another task gets a StreamClosedError.
+        """
         self._closed = True
-        await self._parts.aclose()
-        if self._exchange is not None and self._exchange.response is not None:
-            await self._exchange.response.aclose()  # where no part was ever asked for
+        if self._exchange is not None:
+            self._exchange.closed = True
+            if self._exchange.response is not None:
+                await self._exchange.response.aclose()
+        if self._exchange is None or not getattr(self._parts, "ag_running", False):  # else the reader cleans up
+            await self._parts.aclose()
 
     async def __aenter__(self) -> Self:
         self._check_open()

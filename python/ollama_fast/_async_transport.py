@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from . import _core
-from ._plan import LIMITS, CoreResponse, Plan, bounds, content_of, place_of, timeout_of
+from ._plan import LIMITS, CoreResponse, Plan, as_bytes, bounds, content_of, place_of, timeout_of
 from ._readiness import Watch, watches
 
 if TYPE_CHECKING:
@@ -152,9 +152,9 @@ async def _exchange(pool: _core.AsyncPool, request: httpx.Request) -> _core.Asyn
 
 async def _upload(reply: _core.AsyncReply, stream: Any) -> None:
     async for piece in stream:
-        reply.write(piece)
+        reply.write(as_bytes(piece))
         if await reply.sent():
-            return  # the server answers already, or takes no more
+            return  # the server refuses it, or takes no more
     reply.end()
 
 

@@ -60,6 +60,7 @@ class Exchange(Generic[R]):
         "begun",
         "body",
         "client",
+        "closed",
         "context",
         "request",
         "response",
@@ -74,6 +75,8 @@ class Exchange(Generic[R]):
         """The response whose head is in, once it is."""
         self.begun = False
         """Whether the request was sent, or tried to be."""
+        self.closed = False
+        """Whether its stream was closed, perhaps while somebody else reads it."""
         self.body = request.encode(stream=stream)
         self._stream = stream
         self._redirects = 0
@@ -249,6 +252,11 @@ class Exchange(Generic[R]):
             return self._error(errors.TransportError, f"the connection broke before an answer: {said}", None)
         return self._error(errors.TransportError, said, partial)
 
+    def was_closed(self, parts: Parts[R] | None) -> errors.OllamaError:
+        """Say that somebody closed the stream that is read."""
+        partial = None if parts is None else parts.partial
+        return self._error(errors.StreamClosedError, "the stream was closed while it was read", partial)
+
     def _error(self, kind: type[errors.OllamaError], what: str, partial: dict[str, Any] | None) -> errors.OllamaError:
         return kind(self.context.say(what), **self.context.facts(), partial=partial)
 
@@ -292,6 +300,8 @@ class _Telling:
 
         if not isinstance(value, httpx.HTTPError | httpx.StreamError | httpx.InvalidURL):
             return None
+        if exchange.closed:
+            raise exchange.was_closed(parts) from value
         if parts is None or not parts.complete:
             raise exchange.failure(value, parts) from value
         return True

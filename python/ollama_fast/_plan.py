@@ -84,6 +84,11 @@ def content_of(request: httpx.Request) -> bytes | None:
     return b"".join(request.stream) if isinstance(request.stream, httpx.ByteStream) else None
 
 
+def as_bytes(piece: Any) -> bytes:
+    """Give a piece of a request's body as the core takes it; other bytes-like objects are copied."""
+    return piece if type(piece) is bytes else bytes(memoryview(piece))
+
+
 class CoreResponse(httpx.Response):
     """
     A response whose head is in *reply*.

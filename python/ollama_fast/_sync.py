@@ -175,7 +175,7 @@ class Stream(Reading, Generic[R]):
     The parts of an answer, as they arrive.
 
     Iterate over it, best in a `with` block, which closes it. The request is sent at the first `next()`, or on entering
-    the block; what takes several requests begins at the first `next()`. It is closed by who reads it.
+    the block; what takes several requests begins at the first `next()`.
     """
 
     __slots__ = ("__weakref__", "_exchange", "_parts")
@@ -195,11 +195,17 @@ class Stream(Reading, Generic[R]):
         return next(self._parts)
 
     def close(self) -> None:
-        """Close the connection if the answer is not complete: the server stops generating."""
+        """
+        Close the connection if the answer is not complete: the server stops generating.
+
+        Who reads in another thread gets a StreamClosedError.
+        """
         self._closed = True
-        self._parts.close()
         if self._exchange is not None:
-            self._exchange.close()  # where no part was ever asked for
+            self._exchange.closed = True
+            self._exchange.close()
+        if self._exchange is None or not getattr(self._parts, "gi_running", False):  # else the reader cleans up
+            self._parts.close()
 
     def __enter__(self) -> Self:
         self._check_open()

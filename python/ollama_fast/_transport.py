@@ -16,7 +16,7 @@ from weakref import WeakSet
 import httpx
 
 from . import _core
-from ._plan import HERE, LIMITS, CoreResponse, Plan, bounds, content_of, place_of, timeout_of
+from ._plan import HERE, LIMITS, CoreResponse, Plan, as_bytes, bounds, content_of, place_of, timeout_of
 
 if TYPE_CHECKING:
     import ssl
@@ -84,7 +84,7 @@ class Transport(httpx.BaseTransport):
                 request.method.encode("ascii"),
                 request.extensions.get("target", url.raw_path),
                 request.headers.raw,
-                pieces if content is None else content,
+                map(as_bytes, pieces) if content is None else content,
                 timeout_of(request),
             )
         except NotImplementedError:  # a request to change the protocol

@@ -213,9 +213,10 @@ impl Exchange {
             }
     }
 
-    /// Whether the rest of the request need not be sent: the server answers, or takes no more.
+    /// Whether the rest of the request need not be sent: the server refuses it, takes no more, or has said all it will.
     pub fn needs_no_more(&self) -> bool {
-        self.write_failure.is_some() || self.response.head().is_some()
+        let refused = self.response.head().is_some_and(|head| head.status >= 300);
+        self.write_failure.is_some() || refused || self.is_over()
     }
 
     /// Let a reader take the bytes of the body, and hear how many it holds then.

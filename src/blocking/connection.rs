@@ -2,9 +2,12 @@
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mio::event::Source;
+use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use pyo3::prelude::*;
 
@@ -88,33 +91,80 @@ impl Connection {
         quiet && self.stream.set_nonblocking(false).is_ok()
     }
 
-    /// Write all of both, in as few calls as possible.
-    pub fn write(
-        &mut self,
-        py: Python<'_>,
-        first: &[u8],
-        second: &[u8],
-        limit: Option<Duration>,
-    ) -> Result<(), Trouble> {
-        let (mut first, mut second) = (first, second);
-        while !(first.is_empty() && second.is_empty()) {
+    /// Write a whole request that the system takes at once, since nothing else is on its way.
+    pub fn write(&mut self, py: Python<'_>, bytes: &[u8], limit: Option<Duration>) -> Result<(), Trouble> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
             let count = waiting(py, During::Write, limit, |left| {
                 if left != self.write_limit {
                     self.stream.set_write_timeout(left)?;
                     self.write_limit = left;
                 }
-                let mut stream = &*self.stream;
-                if first.is_empty() {
-                    stream.write(second)
-                } else {
-                    stream.write_vectored(&[IoSlice::new(first), IoSlice::new(second)])
-                }
+                (&*self.stream).write(rest)
             })?;
-            let of_first = count.min(first.len());
-            first = first.get(of_first..).unwrap_or_default();
-            second = second.get(count.saturating_sub(of_first)..).unwrap_or_default();
+            rest = rest.get(count..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// Write all of these, in as few calls as possible, unless the server refuses them by its answer.
+    ///
+    /// The limit counts from when the server took something last.
+    pub fn write_much(
+        &mut self,
+        py: Python<'_>,
+        pieces: [&[u8]; 3],
+        limit: Option<Duration>,
+    ) -> Result<Written, Trouble> {
+        let failed = |error: io::Error| Failure::io(During::Write, &error);
+        self.stream.set_nonblocking(true).map_err(failed)?;
+        let written = self.write_unless_refused(py, pieces, limit);
+        self.stream.set_nonblocking(false).map_err(failed)?;
+        written
+    }
+
+    fn write_unless_refused(
+        &self,
+        py: Python<'_>,
+        mut pieces: [&[u8]; 3],
+        limit: Option<Duration>,
+    ) -> Result<Written, Trouble> {
+        let failed = |error: io::Error| Failure::io(During::Write, &error);
+        let mut interest = Interest::READABLE | Interest::WRITABLE;
+        while pieces.iter().any(|piece| !piece.is_empty()) {
+            py.check_signals()?;
+            match py.detach(|| (&*self.stream).write_vectored(&pieces.map(IoSlice::new))) {
+                Ok(mut count) => {
+                    for piece in &mut pieces {
+                        let taken = count.min(piece.len());
+                        *piece = piece.get(taken..).unwrap_or_default();
+                        count = count.saturating_sub(taken);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let mut source = SourceFd(&self.stream.as_raw_fd());
+                    if !ready(py, &mut source, interest, limit).map_err(|stopped| stopped.during(During::Write))? {
+                        return Err(Failure::TimedOut(During::Write).into());
+                    }
+                    match self.early_status() {
+                        Some(300..) => return Ok(Written::Refused),
+                        Some(_) => interest = Interest::WRITABLE, // it answers and takes more
+                        None => {}
+                    }
+                }
+                Err(error) => return Err(failed(error).into()),
+            }
+        }
+        Ok(Written::All)
+    }
+
+    /// The status of an answer that came before the request was whole.
+    fn early_status(&self) -> Option<u16> {
+        let mut line = [0; "HTTP/1.1 200".len()];
+        let count = self.stream.peek(&mut line).ok()?;
+        let digits = line.get(..count)?.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+        std::str::from_utf8(digits).ok()?.parse().ok()
     }
 
     /// Wait for bytes and give them to `take`; none are the end of the stream.
@@ -136,6 +186,14 @@ impl Connection {
             })
         })
     }
+}
+
+/// What became of a request that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    All,
+    /// The server answered with an error or a redirect, and takes no more.
+    Refused,
 }
 
 thread_local! {
@@ -191,31 +249,58 @@ fn waiting<T: Send>(
     }
 }
 
-/// Connect by a socket that does not block, because a blocking connect does not return on a signal.
-fn connect(py: Python<'_>, address: SocketAddr, limit: Option<Duration>) -> Result<TcpStream, Trouble> {
-    let failed = |error: io::Error| Failure::io(During::Connect, &error);
-    let mut stream = mio::net::TcpStream::connect(address).map_err(failed)?;
-    let mut poll = Poll::new().map_err(failed)?;
+/// Wait until a socket that does not block is ready, open to signals; false if it is not in time.
+fn ready(
+    py: Python<'_>,
+    source: &mut impl Source,
+    interest: Interest,
+    limit: Option<Duration>,
+) -> Result<bool, Stopped> {
+    let mut poll = Poll::new().map_err(Stopped::Failed)?;
     poll.registry()
-        .register(&mut stream, Token(0), Interest::WRITABLE)
-        .map_err(failed)?;
+        .register(source, Token(0), interest)
+        .map_err(Stopped::Failed)?;
     let deadline = limit.map(|limit| Instant::now() + limit);
     let mut events = Events::with_capacity(1);
     while events.is_empty() {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         match py.detach(|| poll.poll(&mut events, left)) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => py.check_signals()?,
-            Err(error) => return Err(failed(error).into()),
-            Ok(()) if events.is_empty() && left.is_some_and(|left| left.is_zero()) => {
-                return Err(Failure::TimedOut(During::Connect).into());
-            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => py.check_signals().map_err(Stopped::Raised)?,
+            Err(error) => return Err(Stopped::Failed(error)),
+            Ok(()) if events.is_empty() && left.is_some_and(|left| left.is_zero()) => return Ok(false),
             Ok(()) => {}
         }
+    }
+    poll.registry().deregister(source).map_err(Stopped::Failed)?;
+    Ok(true)
+}
+
+/// What ends a wait for readiness.
+enum Stopped {
+    Failed(io::Error),
+    Raised(PyErr),
+}
+
+impl Stopped {
+    fn during(self, during: During) -> Trouble {
+        match self {
+            Self::Failed(error) => Failure::io(during, &error).into(),
+            Self::Raised(error) => error.into(),
+        }
+    }
+}
+
+/// Connect by a socket that does not block, because a blocking connect does not return on a signal.
+fn connect(py: Python<'_>, address: SocketAddr, limit: Option<Duration>) -> Result<TcpStream, Trouble> {
+    let failed = |error: io::Error| Failure::io(During::Connect, &error);
+    let mut stream = mio::net::TcpStream::connect(address).map_err(failed)?;
+    let in_time = ready(py, &mut stream, Interest::WRITABLE, limit);
+    if !in_time.map_err(|stopped| stopped.during(During::Connect))? {
+        return Err(Failure::TimedOut(During::Connect).into());
     }
     if let Some(error) = stream.take_error().map_err(failed)? {
         return Err(failed(error).into());
     }
-    poll.registry().deregister(&mut stream).map_err(failed)?;
     let stream = TcpStream::from(stream);
     stream.set_nonblocking(false).map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;

@@ -9,12 +9,15 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
-use super::connection::{Connection, Trouble};
+use super::connection::{Connection, Trouble, Written};
 use super::reply::Reply;
 use crate::failure::Failure;
 use crate::http::Response;
 use crate::outgoing::{Outgoing, address, limit};
 use crate::places::{Bounds, Grant, Place, Places};
+
+/// A body up to this size goes out in one piece with its head, and fits into the system's buffer.
+const SMALL: usize = 16 * 1024;
 
 /// How often a thread that waits for a connection looks whether a signal came.
 const LOOK_AT_SIGNALS: Duration = Duration::from_millis(50);
@@ -170,13 +173,12 @@ impl Attempt<'_, '_> {
     fn run(&self, py: Python<'_>, mut lease: Lease, reused: bool) -> Result<Option<Reply>, Trouble> {
         let replayable = self.content.cast::<PyBytes>().is_ok();
         let written = self.write(py, &mut lease.connection);
-        let failure = match written {
-            Ok(()) => None,
+        let (complete, failure) = match written {
+            Ok(written) => (written == Written::All, None),
             // A server that refuses a request says so without reading all of it.
-            Err(Trouble::Failed(failure @ Failure::Io(..))) => Some(failure),
+            Err(Trouble::Failed(failure @ Failure::Io(..))) => (false, Some(failure)),
             Err(trouble) => return Err(trouble),
         };
-        let complete = failure.is_none();
         let reply = Reply::new(
             lease,
             Response::new(self.outgoing.is_head),
@@ -198,37 +200,39 @@ impl Attempt<'_, '_> {
         Err(trouble.into())
     }
 
-    fn write(&self, py: Python<'_>, connection: &mut Connection) -> Result<(), Trouble> {
+    fn write(&self, py: Python<'_>, connection: &mut Connection) -> Result<Written, Trouble> {
         let name = intern!(py, "write");
         let mut framing = self.outgoing.body;
+        let head = self.outgoing.head.as_slice();
         if let Ok(content) = self.content.cast::<PyBytes>() {
             let content = content.as_bytes();
             let (before, after) = framing.around(content.len())?;
             let end = framing.end()?;
-            let bare = before.is_empty() || content.is_empty();
-            if bare {
-                return connection.write(
-                    py,
-                    &self.outgoing.head,
-                    if content.is_empty() { end } else { content },
-                    limit(self.timeout, name)?,
-                );
+            if content.len() <= SMALL {
+                let framed: &[&[u8]] = if content.is_empty() {
+                    &[head, end]
+                } else {
+                    &[head, &before, content, after, end]
+                };
+                connection.write(py, &framed.concat(), limit(self.timeout, name)?)?;
+                return Ok(Written::All);
             }
-            let head = [self.outgoing.head.as_slice(), &before].concat();
-            connection.write(py, &head, content, limit(self.timeout, name)?)?;
-            return connection.write(py, after, end, limit(self.timeout, name)?);
+            let (head, end) = ([head, &before].concat(), [after, end].concat());
+            return connection.write_much(py, [&head, content, &end], limit(self.timeout, name)?);
         }
-        connection.write(py, &self.outgoing.head, b"", limit(self.timeout, name)?)?;
+        connection.write_much(py, [head, b"", b""], limit(self.timeout, name)?)?;
         for piece in self.content.try_iter()? {
             let piece = piece?;
             let piece = piece.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes();
             if !piece.is_empty() {
                 let (before, after) = framing.around(piece.len())?;
-                connection.write(py, &before, piece, limit(self.timeout, name)?)?;
-                connection.write(py, after, b"", limit(self.timeout, name)?)?;
+                let written = connection.write_much(py, [&before, piece, after], limit(self.timeout, name)?)?;
+                if written == Written::Refused {
+                    return Ok(written);
+                }
             }
         }
-        connection.write(py, framing.end()?, b"", limit(self.timeout, name)?)
+        connection.write_much(py, [framing.end()?, b"", b""], limit(self.timeout, name)?)
     }
 }
 

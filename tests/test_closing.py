@@ -1,0 +1,73 @@
+"""A stream that is closed while somebody else reads it: the reader is told, and the server sees the end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import ollama_fast
+from colours import Colour
+from ollama_fast import aio
+from ollama_fast.errors import StreamClosedError
+from replay import Received, replay
+
+pytestmark = pytest.mark.fast
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+PART = b'{"model":"m","created_at":"","response":"x","done":false}\n'
+FOR_EVER = 60.0
+
+
+def respond(_request: Received) -> Iterator[bytes | float]:
+    yield HEAD + b"%x\r\n%s\r\n" % (len(PART), PART)
+    yield FOR_EVER
+
+
+def close_from_another_thread(url: str) -> StreamClosedError:
+    stream = ollama_fast.generate_stream(url, "m", "Hi!")
+    assert next(stream)["response"] == "x"
+    waits = threading.Event()
+
+    def read() -> StreamClosedError:
+        waits.set()
+        with pytest.raises(StreamClosedError) as caught:
+            next(stream)
+        return caught.value
+
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(read)
+        waits.wait()
+        time.sleep(0.1)
+        stream.close()
+        return reading.result(timeout=FOR_EVER / 2)
+
+
+async def close_from_another_task(url: str) -> StreamClosedError:
+    stream = aio.generate_stream(url, "m", "Hi!")
+    assert (await anext(stream))["response"] == "x"
+    reading = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.1)
+    await stream.aclose()
+    with pytest.raises(StreamClosedError) as caught:
+        await asyncio.wait_for(reading, FOR_EVER / 2)
+    return caught.value
+
+
+def test_a_reader_is_freed_and_told(both: Colour) -> None:
+    with replay(respond=respond) as server:
+        if both.asynchronous:
+            error = asyncio.run(close_from_another_task(server.url))
+        else:
+            error = close_from_another_thread(server.url)
+        deadline = time.monotonic() + FOR_EVER / 2
+        while not server.abandoned and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(server.abandoned) == 1
+    assert "closed while it was read" in str(error)
+    assert error.partial is not None
+    assert error.partial["response"] == "x"
