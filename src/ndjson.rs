@@ -8,6 +8,9 @@ use std::mem;
 
 use memchr::memchr;
 
+/// How large a buffer may stay that holds no more than that.
+const KEPT: usize = 16 * 1024;
+
 /// An incremental splitter: [`feed`](Lines::feed) it chunks and take lines until it wants more.
 ///
 /// Operations: append a chunk at the end; take the next line from the front.
@@ -43,6 +46,15 @@ impl Lines {
             self.start = 0;
         }
         &mut self.buffer
+    }
+
+    /// Free what a long line has taken, before a wait that may be long.
+    fn let_go(&mut self) {
+        if self.buffer.capacity() > KEPT && self.len() <= KEPT {
+            self.buffer = self.buffer.get(self.start..).unwrap_or_default().to_vec();
+            self.searched = self.searched.saturating_sub(self.start);
+            self.start = 0;
+        }
     }
 
     /// Take over all bytes of `chunk`, which is empty afterwards; without a copy if nothing is left here.
@@ -91,6 +103,7 @@ impl Lines {
                 None if self.closed && self.start < self.buffer.len() => (self.buffer.len(), self.buffer.len(), true),
                 None => {
                     self.searched = self.buffer.len();
+                    self.let_go();
                     return None;
                 }
             };
@@ -241,6 +254,17 @@ mod tests {
         }
         lines.feed(b"\n");
         assert_eq!(lines.next_line().map(<[u8]>::len), Some(1_000_000));
+    }
+
+    #[test]
+    fn a_long_line_leaves_no_room_behind() {
+        let mut lines = Lines::default();
+        lines.feed(&[&vec![b'x'; 1_000_000], &b"\nrest"[..]].concat());
+        assert!(lines.next_line().is_some());
+        assert_eq!(lines.next_line(), None);
+        assert!(lines.buffer.capacity() <= KEPT, "{}", lines.buffer.capacity());
+        lines.feed(b" of it\n");
+        assert_eq!(lines.next_line(), Some(&b"rest of it"[..]));
     }
 
     #[test]

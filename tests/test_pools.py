@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
 import textwrap
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -222,3 +224,18 @@ def test_other_hosts_go_through_the_proxy_of_the_environment(
 def test_a_proxy_given_by_name_is_used_for_loopback_too(both: Colour, server: ReplayServer) -> None:
     assert both.whole("version", Host("127.0.0.1:9", proxy=server.url)) == {"version": "1.2.3"}
     assert server.requests[-1].path == "http://127.0.0.1:9/api/version"
+
+
+def test_loops_that_are_closed_without_a_word_do_not_pile_up(server: ReplayServer) -> None:
+    loops = []
+    for _ in range(5):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(aio.version(server.url))
+        loop.close()
+        loops.append(weakref.ref(loop))
+        del loop
+    gc.collect()
+    assert [ref() is not None for ref in loops] == [False] * 4 + [True]  # the last goes when the next one comes
+    asyncio.run(aio.version(server.url))
+    gc.collect()
+    assert loops[-1]() is None

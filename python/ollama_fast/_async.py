@@ -9,7 +9,6 @@ from contextlib import aclosing, closing
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 from ._core import LineDecoder
 from ._delegation import patched
@@ -63,7 +62,8 @@ class _Pools:
             await transport.aclose()  # who got it just before can still use it
 
 
-_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pools] = WeakKeyDictionary()
+_pools: dict[asyncio.AbstractEventLoop, _Pools] = {}
+"""By event loop; those of loops that were closed without a word go when the next one comes."""
 _left_behind: list[object] = []
 """Pools of the parent process: kept, so that nobody closes its connections from a child."""
 
@@ -72,6 +72,9 @@ async def _pool(connection: Connection) -> AsyncTransport:
     loop = asyncio.get_running_loop()
     pools = _pools.get(loop)
     if pools is None:
+        for other in list(_pools):  # other threads have loops, too
+            if other.is_closed():
+                _pools.pop(other, None)
         pools = _pools[loop] = _Pools()
         await pools.start()
     transport = pools.transports.get(connection)
@@ -101,7 +104,7 @@ async def close(host: Host | str | None = None, /) -> None:
 def _forget() -> None:
     global _pools  # noqa: PLW0603 - a child of fork begins anew
     _left_behind.append(dict(_pools))
-    _pools = WeakKeyDictionary()
+    _pools = {}
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,6 +1,6 @@
 //! A response whose head is in, and its body: as decoded parts, or as bytes.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use super::connection::{Handle, Trouble};
 use super::pool::Lease;
 use crate::failure::{self, Failure};
-use crate::http::Response;
+use crate::http::{Head, Response};
 use crate::incoming;
 use crate::ndjson::Lines;
 use crate::outgoing::limit;
@@ -22,6 +22,8 @@ use crate::parts;
 #[pyclass(module = "ollama_fast._core", frozen)]
 pub struct Reply {
     reading: Mutex<Reading>,
+    /// Beside the lock, so that it can be looked at while another thread reads.
+    head: OnceLock<Arc<Head>>,
     /// What `close` needs while another thread reads; `None` once the connection is given back or closed.
     handle: Mutex<Option<Handle>>,
     timeout: Py<PyDict>,
@@ -46,6 +48,7 @@ impl Reply {
                 failure: None,
                 reusable,
             }),
+            head: OnceLock::new(),
             timeout: timeout.clone().unbind(),
         }
     }
@@ -58,6 +61,9 @@ impl Reply {
                 return Err(Failure::Protocol(error).into());
             }
             self.receive(py, &mut reading)?;
+        }
+        if let Some(head) = reading.response.head() {
+            self.head.get_or_init(|| Arc::clone(head));
         }
         Ok(())
     }
@@ -134,21 +140,19 @@ impl Reply {
 impl Reply {
     /// The status code.
     #[getter]
-    fn status(&self) -> PyResult<u16> {
-        Ok(self.reading()?.response.head().map_or(0, |head| head.status))
+    fn status(&self) -> u16 {
+        self.head.get().map_or(0, |head| head.status)
     }
 
     /// Names and values of the headers, as bytes.
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let head = self.reading()?.response.head().cloned();
-        incoming::headers(py, head.as_ref())
+        incoming::headers(py, self.head.get())
     }
 
     /// Put into *extensions* what httpx keeps of a head beside status and headers, and as `ndjson` the reply itself.
     fn describe<'py>(slf: &Bound<'py, Self>, extensions: &Bound<'py, PyDict>) -> PyResult<()> {
-        let head = slf.get().reading()?.response.head().cloned();
-        incoming::describe(slf.py(), head.as_ref(), slf.as_any(), extensions)
+        incoming::describe(slf.py(), slf.get().head.get(), slf.as_any(), extensions)
     }
 
     fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {

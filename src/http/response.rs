@@ -7,6 +7,9 @@ use super::ProtocolError;
 use super::body::Body;
 use super::head::{self, Head, MAX_HEAD};
 
+/// How many bytes are taken at a time while the end of a head is looked for.
+const HEAD_PIECE: usize = 4096;
+
 /// An incremental parser of one response.
 ///
 /// [`feed`](Response::feed) it what arrives and [`close`](Response::close) it when nothing more can; then look.
@@ -14,6 +17,8 @@ use super::head::{self, Head, MAX_HEAD};
 pub struct Response {
     /// The bytes of a head that is not whole.
     unparsed: Vec<u8>,
+    /// How many bytes the heads of interim responses had.
+    passed_over: usize,
     head: Option<Arc<Head>>,
     body: Body,
     error: Option<ProtocolError>,
@@ -28,6 +33,7 @@ impl Response {
     pub const fn new(no_body: bool) -> Self {
         Self {
             unparsed: Vec::new(),
+            passed_over: 0,
             head: None,
             body: Body::None,
             error: None,
@@ -66,20 +72,23 @@ impl Response {
 
     fn advance(&mut self, mut data: &[u8], content: &mut Vec<u8>) -> Result<(), ProtocolError> {
         while self.head.is_none() {
+            // No more at a time, since of many interim responses each would copy all that is behind it.
+            let (piece, rest) = data.split_at(data.len().min(HEAD_PIECE));
             let before = self.unparsed.len();
-            self.unparsed.extend_from_slice(data);
-            // The two bytes before may be the beginning of the head's end.
-            let Some(end) = head::end(&self.unparsed, before.saturating_sub(3)) else {
-                let too_long = self.unparsed.len() > MAX_HEAD;
-                return if too_long {
-                    Err(ProtocolError::Head("it does not end"))
-                } else {
-                    Ok(())
-                };
-            };
-            if end > MAX_HEAD {
+            self.unparsed.extend_from_slice(piece);
+            // The bytes before may be the beginning of the head's end.
+            let found = head::end(&self.unparsed, before.saturating_sub(3));
+            let length = found.unwrap_or(self.unparsed.len());
+            if self.passed_over.saturating_add(length) > MAX_HEAD {
                 return Err(ProtocolError::Head("it does not end"));
             }
+            let Some(end) = found else {
+                if rest.is_empty() {
+                    return Ok(());
+                }
+                data = rest;
+                continue;
+            };
             data = data.get(end.saturating_sub(before)..).unwrap_or_default();
             self.unparsed.truncate(end);
             self.unparsed.shrink_to_fit(); // it stays as long as the response, without the beginning of the body
@@ -87,8 +96,11 @@ impl Response {
                 self.head = Some(Arc::new(parsed.head));
                 self.body = parsed.body;
                 self.keep_alive = parsed.keep_alive;
-            } else if data.is_empty() {
-                return Ok(());
+            } else {
+                self.passed_over = self.passed_over.saturating_add(end);
+                if data.is_empty() {
+                    return Ok(());
+                }
             }
         }
         let rest = self.body.feed(data, content)?;
@@ -207,6 +219,16 @@ mod tests {
         let mut response = Response::new(true);
         response.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", &mut Vec::new());
         assert!(response.leaves_connection());
+    }
+
+    #[test]
+    fn interim_responses_without_end_are_refused() {
+        let (mut response, mut content) = (Response::new(false), Vec::new());
+        let many = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(MAX_HEAD / 25 - 1);
+        response.feed(&many, &mut content);
+        assert_eq!(response.error(), None);
+        response.feed(&many, &mut content);
+        assert!(response.error().is_some() && content.is_empty());
     }
 
     #[test]
