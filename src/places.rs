@@ -166,7 +166,8 @@ impl<C, W> Places<C, W> {
 
     /// Give back a connection that can be used again; it is returned if it is to be closed, and counts no more then.
     pub fn give_back(&mut self, connection: C, place: Place, generation: u64) -> Option<C> {
-        if generation == self.generation && self.idle.len() < self.bounds.max_idle {
+        let lasts = self.bounds.expiry.is_none_or(|expiry| !expiry.is_zero());
+        if lasts && generation == self.generation && self.idle.len() < self.bounds.max_idle {
             self.idle.push(Idle {
                 connection,
                 place,
@@ -288,7 +289,7 @@ mod tests {
 
     #[test]
     fn what_is_too_old_or_too_many_is_closed() {
-        let mut places: Places<u32, ()> = Places::new(Bounds::new(None, Some(1), Some(0.0)));
+        let mut places: Places<u32, ()> = Places::new(Bounds::new(None, Some(1), Some(1e-9)));
         for _ in 0..3 {
             places.take(&at("a"), false, true, |_| true);
         }
@@ -296,6 +297,13 @@ mod tests {
         assert_eq!(places.give_back(2, at("a"), 0), Some(2));
         let taken = places.has_kept(&at("a"), |_| true);
         assert_eq!((taken.grant, taken.dead, places.counts()), (None, vec![1], (1, 0)));
+    }
+
+    #[test]
+    fn nothing_is_kept_for_no_time() {
+        let mut places: Places<u32, ()> = Places::new(Bounds::new(None, None, Some(0.0)));
+        places.take(&at("a"), false, true, |_| true);
+        assert_eq!((places.give_back(1, at("a"), 0), places.counts()), (Some(1), (0, 0)));
     }
 
     #[test]

@@ -78,7 +78,10 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         loop = _running_loop()
         if loop is None:
             return None
-        watch = await Watch.over(loop)
+        try:
+            watch = await Watch.over(loop)
+        except OSError as exc:  # no more files may be open
+            raise httpx.ConnectError(str(exc)) from exc
         pool = watch.pools.get(self)
         if pool is None:
             pool = watch.pools[self] = _core.AsyncPool(watch.set, *bounds(self._limits))
