@@ -32,6 +32,8 @@ pub enum Failure {
     TooLong(&'static str, usize),
     /// Somebody closed the stream that is read.
     Closed,
+    /// The body was taken as bytes, so that there are no lines.
+    Consumed,
 }
 
 impl Failure {
@@ -61,6 +63,7 @@ impl Failure {
             Self::PoolTimedOut => "PoolTimeout",
             Self::Protocol(_) | Self::TooLong(..) => "RemoteProtocolError",
             Self::Request(_) => "LocalProtocolError",
+            Self::Consumed => "StreamConsumed",
         }
     }
 
@@ -75,12 +78,19 @@ impl Failure {
             Self::Request(what) => (*what).into(),
             Self::TooLong(what, most) => format!("{what} is longer than {most} bytes"),
             Self::Closed => "the stream was closed while it was read".into(),
+            Self::Consumed => String::new(), // httpx has words of its own
         }
     }
 
     /// The exception, of one of httpx's classes.
     pub fn to_exception(&self, py: Python<'_>) -> PyErr {
-        let made = || py.import("httpx")?.getattr(self.name())?.call1((self.text(),));
+        let made = || {
+            let kind = py.import("httpx")?.getattr(self.name())?;
+            match self {
+                Self::Consumed => kind.call0(),
+                _ => kind.call1((self.text(),)),
+            }
+        };
         made().map_or_else(|error| error, PyErr::from_value)
     }
 }

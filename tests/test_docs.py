@@ -113,11 +113,7 @@ EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize(
-    "block",
-    [pytest.param(block, marks=pytest.mark.fast if '["ndjson"]' in block.code else ()) for block in EXAMPLES],
-    ids=str,
-)
+@pytest.mark.parametrize("block", EXAMPLES, ids=str)
 def test_an_example_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(block, tmp_path, monkeypatch)
 

@@ -23,6 +23,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import ollama_fast
 from echo import Echo, serve
 from ollama_fast import AsyncTransport, Transport
+from ollama_fast._plan import HERE, CoreResponse
+from replay import Received, replay
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ each_colour = pytest.mark.parametrize("get", [blocking, by_asyncio], ids=["block
 
 def by_core(response: httpx.Response) -> bool:
     assert response.status_code == 200
-    return "ndjson" in response.extensions
+    return isinstance(response, CoreResponse)
 
 
 @pytest.mark.fast
@@ -300,3 +302,23 @@ PORTS: Final = [65536, 123456]
 def test_a_port_that_cannot_be_is_no_connection(get: Get, port: int) -> None:
     with pytest.raises(httpx.ConnectError):
         get(f"http://127.0.0.1:{port}")
+
+
+# --- the decoded lines -----------------------------------------------------------------------------------------------
+
+
+def test_the_lines_are_there_whoever_receives_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def respond(_request: Received) -> Iterator[bytes]:
+        yield b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"n":1}\n{"n":2}'
+
+    async def on_a_loop(url: str) -> list[Any]:
+        async with httpx.AsyncClient(transport=AsyncTransport()) as client, client.stream("GET", url) as response:
+            return [part async for part in response.extensions["ndjson"]]
+
+    with replay(respond=respond) as server:
+        for asked in ("fast", "httpx"):
+            monkeypatch.setenv("OLLAMA_FAST_TRANSPORT", asked)
+            with httpx.Client(transport=Transport()) as client, client.stream("GET", server.url) as response:
+                assert by_core(response) is (asked == "fast" and HERE)
+                assert list(response.extensions["ndjson"]) == [{"n": 1}, {"n": 2}]
+            assert asyncio.run(on_a_loop(server.url)) == [{"n": 1}, {"n": 2}]

@@ -11,6 +11,7 @@ import textwrap
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -239,3 +240,20 @@ def test_loops_that_are_closed_without_a_word_do_not_pile_up(server: ReplayServe
     asyncio.run(aio.version(server.url))
     gc.collect()
     assert loops[-1]() is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="/proc is Linux's")
+def test_a_loop_that_ends_leaves_nothing_open(server: ReplayServer) -> None:
+    def count() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    asyncio.run(aio.version(server.url))
+    gc.collect()
+    gc.disable()  # what is closed in time needs no collector
+    try:
+        before = count()
+        for _ in range(5):
+            asyncio.run(aio.version(server.url))
+        assert count() == before
+    finally:
+        gc.enable()

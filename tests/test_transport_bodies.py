@@ -110,11 +110,11 @@ def test_a_head_as_it_came(kind: Kind) -> None:
         assert seen.extensions["reason_phrase"] == b"I'm a teapot"
 
 
-def test_a_compressed_body_is_for_httpx(kind: Kind) -> None:
+def test_a_compressed_body_is_unpacked_by_httpx(kind: Kind) -> None:
     packed = gzip.compress(BODY)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
     with replay(respond=lambda _: says(head + packed)) as server, kind.session() as session:
-        assert "ndjson" not in session.get(server.url, "read").extensions
+        assert session.get(server.url, "parts").parts == PARTS
         assert session.get(server.url, "bytes").content == BODY
         assert session.get(server.url, "raw").content == packed
 
@@ -130,6 +130,15 @@ def test_no_line_is_lost_between_two_ways_to_read(kind: Kind) -> None:
         assert opened.read("batches").parts == PARTS[1:]
         opened.close()
         assert session.counts() == (1, 1)
+
+
+@pytest.mark.parametrize("reader", ["read", "raw"])
+def test_a_body_that_was_read_as_bytes_has_no_lines(kind: Kind, reader: Reader) -> None:
+    with replay(respond=lambda _: says(CHUNKED, chunk(BODY), END)) as server, kind.session() as session:
+        opened = session.open(request(server.url))
+        assert opened.read(reader).content == BODY
+        assert isinstance(opened.read("parts").error, httpx.StreamConsumed)
+        opened.close()
 
 
 def test_a_last_line_without_newline(kind: Kind) -> None:

@@ -69,7 +69,10 @@ _left_behind: list[object] = []
 
 
 async def _pool(connection: Connection) -> AsyncTransport:
-    loop = asyncio.get_running_loop()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError as exc:
+        raise RuntimeError("ollama_fast.aio runs on asyncio's event loops; on trio give an httpx.AsyncClient") from exc
     pools = _pools.get(loop)
     if pools is None:
         for other in list(_pools):  # other threads have loops, too

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from . import _core
-from ._plan import LIMITS, CoreResponse, Plan, as_bytes, bounds, content_of, place_of, timeout_of
+from ._plan import LIMITS, CoreResponse, Plan, as_bytes, bounds, content_of, place_of, timeout_of, with_lines
 from ._readiness import Watch, watches
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     """
     A transport for httpx.AsyncClient that reads responses in Rust, on asyncio's event loops and uvloop's.
 
-    `response.extensions["ndjson"]` iterates, with `async for`, over the decoded lines of a body, unless it has a
-    content-encoding. The ordinary ways to read a response work, too. The arguments are those of
+    `response.extensions["ndjson"]` iterates, with `async for`, over the decoded lines of a body. The ordinary ways to
+    read a response work, too. The arguments are those of
     httpx.AsyncHTTPTransport; proxies of the environment are used unless *trust_env* is false.
     """
 
@@ -67,12 +67,12 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         """Send *request* and give its response, whose body is still to be read. Raises httpx's exceptions."""
         pool = await self._find_pool() if self._plan.takes(request) else None
         if pool is None:
-            return await self._plan.other(request).handle_async_request(request)
+            return with_lines(await self._plan.other(request).handle_async_request(request))
         try:
             reply = await _exchange(pool, request)
         except NotImplementedError:  # a request to change the protocol
-            return await self._plan.other(request).handle_async_request(request)
-        return CoreResponse(reply, _AsyncBody(reply))
+            return with_lines(await self._plan.other(request).handle_async_request(request))
+        return with_lines(CoreResponse(reply, _AsyncBody(reply)))
 
     async def _find_pool(self) -> _core.AsyncPool | None:
         loop = _running_loop()

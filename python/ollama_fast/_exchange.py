@@ -31,6 +31,7 @@ R = TypeVar("R")
 AnyHost: TypeAlias = "Host | str | httpx.Client | httpx.AsyncClient | None"
 Content: TypeAlias = "bytes | Iterable[bytes] | AsyncIterable[bytes]"
 
+_REPLIES: Final = tuple(getattr(_core, name) for name in ("Reply", "AsyncReply") if hasattr(_core, name))
 _MAX_REDIRECTS: Final = 5
 _KEEP_METHOD: Final = frozenset({307, 308})
 _BECOME_GET: Final = frozenset({301, 302, 303})
@@ -186,8 +187,9 @@ class Exchange(Generic[R]):
 
     @staticmethod
     def decoded(response: httpx.Response) -> Any:
-        """Give the decoded body, where the transport is one of ours and nobody read it before; else None."""
-        return None if response.is_stream_consumed else response.extensions.get("ndjson")
+        """Give the core's own body, where it received the response and nobody read it before; else None."""
+        reply = response.extensions.get("ndjson")
+        return reply if isinstance(reply, _REPLIES) and not response.is_stream_consumed else None
 
     @staticmethod
     def is_raw(response: httpx.Response) -> bool:
@@ -265,15 +267,15 @@ class Exchange(Generic[R]):
             return f"the client's own timeout ran out ({type(exc).__name__})"
         limits = self._host.timeout
         if isinstance(exc, httpx.ConnectTimeout):
-            return _ran_out("no connection", limits.connect, "Timeout.connect")
+            return _ran_out("no connection", limits.connect, "Timeout.connect", exc)
         if isinstance(exc, httpx.PoolTimeout):
             most = self._host.limits.max_connections
-            return _ran_out(f"none of the {most} connections became free", limits.connect, "Limits.max_connections")
+            return _ran_out(f"none of the {most} connections became free", limits.connect, "Limits.max_connections", exc)
         if isinstance(exc, httpx.WriteTimeout):
-            return _ran_out("the server took no more of the request", limits.connect, "Timeout.connect")
+            return _ran_out("the server took no more of the request", limits.connect, "Timeout.connect", exc)
         if self.response is None:
-            return _ran_out("no answer", limits.first_part, "Timeout.first_part")
-        return _ran_out("no further part", self._idle, "Timeout.idle")
+            return _ran_out("no answer", limits.first_part, "Timeout.first_part", exc)
+        return _ran_out("no further part", self._idle, "Timeout.idle", exc)
 
 
 class _Telling:
@@ -314,9 +316,9 @@ def _deepest(exc: BaseException) -> str:
     return str(exc.exceptions[0] if isinstance(exc, BaseExceptionGroup) else exc)
 
 
-def _ran_out(what: str, seconds: float | None, limit: str) -> str:
-    if seconds is None:  # the operating system has a patience of its own
-        return f"{what}: the operating system gave the connection up"
+def _ran_out(what: str, seconds: float | None, limit: str, exc: Exception) -> str:
+    if seconds is None:  # there was no limit of ours: the operating system's own, or what a mock made up
+        return f"{what}: {exc}" if str(exc) else f"{what}: the operating system gave the connection up"
     return f"{what} within {seconds:g} s ({limit})"
 
 

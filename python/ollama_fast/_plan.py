@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from weakref import ref
 
 import httpx
 
@@ -87,6 +88,41 @@ def content_of(request: httpx.Request) -> bytes | None:
 def as_bytes(piece: Any) -> bytes:
     """Give a piece of a request's body as the core takes it; other bytes-like objects are copied."""
     return piece if type(piece) is bytes else bytes(memoryview(piece))
+
+
+class Lines:
+    """The decoded lines of a body that httpx's own transport receives, or that is compressed."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = ref(response)  # which holds this in its extensions
+
+    def _body(self) -> httpx.Response:
+        response = self._response()
+        if response is None:
+            raise httpx.StreamClosed
+        return response
+
+    def __iter__(self) -> Iterator[Any]:
+        decoder = _core.LineDecoder()
+        for chunk in self._body().iter_bytes():
+            yield from decoder.feed(chunk)
+        yield from decoder.close()
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        decoder = _core.LineDecoder()
+        async for chunk in self._body().aiter_bytes():
+            for part in decoder.feed(chunk):
+                yield part
+        for part in decoder.close():
+            yield part
+
+
+def with_lines(response: httpx.Response) -> httpx.Response:
+    """Give *response* the extension that those of the core have."""
+    response.extensions.setdefault("ndjson", Lines(response))
+    return response
 
 
 class CoreResponse(httpx.Response):

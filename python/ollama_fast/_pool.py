@@ -42,6 +42,8 @@ class Connection:
 
         try:
             return kind(**self._options())
+        except HostError:
+            raise
         except (ValueError, ImportError, OSError, httpx.InvalidURL) as exc:
             # A proxy of an unknown kind, no support for SOCKS, no certificates, a proxy that is no URL.
             raise HostError(f"no connection to {self.origin} can be made with these settings: {exc}") from exc

@@ -16,7 +16,7 @@ from weakref import WeakSet
 import httpx
 
 from . import _core
-from ._plan import HERE, LIMITS, CoreResponse, Plan, as_bytes, bounds, content_of, place_of, timeout_of
+from ._plan import HERE, LIMITS, CoreResponse, Plan, as_bytes, bounds, content_of, place_of, timeout_of, with_lines
 
 if TYPE_CHECKING:
     import ssl
@@ -28,8 +28,8 @@ class Transport(httpx.BaseTransport):
     """
     A transport for httpx.Client that reads responses in Rust.
 
-    `response.extensions["ndjson"]` iterates over the decoded lines of a body, unless it has a content-encoding. The
-    ordinary ways to read a response work, too. The arguments are those of httpx.HTTPTransport; proxies of the
+    `response.extensions["ndjson"]` iterates over the decoded lines of a body. The ordinary ways to read a response work,
+    too. The arguments are those of httpx.HTTPTransport; proxies of the
     environment are used unless *trust_env* is false.
     """
 
@@ -71,7 +71,7 @@ class Transport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request* and give its response, whose body is still to be read. Raises httpx's exceptions."""
         if not self._plan.takes(request):
-            return self._plan.other(request).handle_request(request)
+            return with_lines(self._plan.other(request).handle_request(request))
         url = request.url
         host, port = place_of(url)
         content = content_of(request)
@@ -88,8 +88,8 @@ class Transport(httpx.BaseTransport):
                 timeout_of(request),
             )
         except NotImplementedError:  # a request to change the protocol
-            return self._plan.other(request).handle_request(request)
-        return CoreResponse(reply, _Body(reply))
+            return with_lines(self._plan.other(request).handle_request(request))
+        return with_lines(CoreResponse(reply, _Body(reply)))
 
     def close(self) -> None:
         """Close the connections that are not in use."""

@@ -19,7 +19,8 @@ const EVENTS: usize = 1024;
 /// All sockets of an event loop behind one descriptor.
 #[pyclass(module = "ollama_fast._core", frozen)]
 pub struct ReadinessSet {
-    poll: Mutex<(Poll, Events)>,
+    /// None once it is closed.
+    poll: Mutex<Option<(Poll, Events)>>,
     table: Mutex<Table>,
     /// When the timer rings next, and its handle, if it is set.
     timer: Mutex<Option<(Instant, Py<PyAny>)>>,
@@ -117,7 +118,7 @@ impl ReadinessSet {
         Ok(Self {
             descriptor: poll.as_raw_fd(),
             table: Mutex::new(Table::new(poll.registry().try_clone()?)),
-            poll: Mutex::new((poll, Events::with_capacity(EVENTS))),
+            poll: Mutex::new(Some((poll, Events::with_capacity(EVENTS)))),
             timer: Mutex::default(),
             asked_for_turn: AtomicBool::new(false),
             home: Mutex::new(thread::current().id()),
@@ -138,11 +139,11 @@ impl ReadinessSet {
         this.asked_for_turn.store(false, Ordering::Relaxed);
         Self::with(slf, |table, wakes| {
             table.read_on(wakes);
-            let mut poll = free(&this.poll);
-            let (poll, events) = &mut *poll;
-            poll.poll(events, Some(Duration::ZERO))?;
-            for event in events.iter() {
-                table.on_event(event, wakes);
+            if let Some((poll, events)) = &mut *free(&this.poll) {
+                poll.poll(events, Some(Duration::ZERO))?;
+                for event in events.iter() {
+                    table.on_event(event, wakes);
+                }
             }
             Ok(())
         })
@@ -170,9 +171,10 @@ impl ReadinessSet {
         }
     }
 
-    /// Close all connections.
+    /// Close all connections, and the set itself: from now on there are none.
     fn close(slf: &Bound<'_, Self>) {
-        Self::with(slf, Table::clear);
+        Self::with(slf, Table::close);
+        drop(free(&slf.get().poll).take());
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -1,6 +1,6 @@
 //! A response as a task reads it: what to await for, and what it gives.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use pyo3::exceptions::{PyBaseException, PyStopAsyncIteration, PyStopIteration};
@@ -11,7 +11,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyList};
 
 use super::exchange::{Limits, Piece, Shared, Waiter, Want, lock};
 use super::readiness::ReadinessSet;
-use crate::failure;
+use crate::failure::{self, Failure};
 use crate::incoming;
 use crate::ndjson::Lines;
 use crate::outgoing::{BodyFraming, limit};
@@ -24,6 +24,8 @@ pub struct AsyncReply {
     shared: Shared,
     /// What of the body was taken from the exchange; one reader at a time.
     lines: Mutex<Lines>,
+    /// Whether the body is taken as bytes.
+    as_bytes: AtomicBool,
     framing: Mutex<BodyFraming>,
     timeout: Py<PyDict>,
 }
@@ -34,6 +36,7 @@ impl AsyncReply {
             set,
             shared,
             lines: Mutex::default(),
+            as_bytes: AtomicBool::new(false),
             framing: Mutex::new(framing),
             timeout: timeout.clone().unbind(),
         }
@@ -145,6 +148,11 @@ impl AsyncReply {
 
     /// What a task wants, if it is there.
     fn get<'py>(&self, py: Python<'py>, want: Want) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match want {
+            Want::Part | Want::Line if self.as_bytes.load(Ordering::Relaxed) => return Err(Failure::Consumed.into()),
+            Want::Bytes | Want::Whole => self.as_bytes.store(true, Ordering::Relaxed),
+            _ => {}
+        }
         let flag = |found: bool| PyBool::new(py, found).to_owned().into_any();
         match want {
             Want::Part => self.part(py),

@@ -37,7 +37,8 @@ type Pool = Places<usize, Py<PyAny>>;
 
 /// All that the readiness set watches.
 pub struct Table {
-    registry: Registry,
+    /// None once the set is closed.
+    registry: Option<Registry>,
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     pools: HashMap<PoolId, Pool>,
@@ -52,7 +53,7 @@ pub struct Table {
 impl Table {
     pub fn new(registry: Registry) -> Self {
         Self {
-            registry,
+            registry: Some(registry),
             slots: Vec::new(),
             free: Vec::new(),
             pools: HashMap::new(),
@@ -216,15 +217,15 @@ impl Table {
     }
 
     fn open(&mut self, id: PoolId, place: &Place, address: SocketAddr) -> io::Result<usize> {
+        let Some(registry) = &self.registry else {
+            return Err(io::Error::new(ErrorKind::NotConnected, "the event loop ends"));
+        };
         let mut stream = TcpStream::connect(address)?;
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len().saturating_sub(1)
         });
-        if let Err(error) = self
-            .registry
-            .register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)
-        {
+        if let Err(error) = registry.register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE) {
             self.free.push(index);
             return Err(error);
         }
@@ -243,7 +244,7 @@ impl Table {
     }
 
     /// Close the connection of an exchange.
-    fn close(&mut self, index: usize, wakes: &mut Wakes) {
+    fn hang_up(&mut self, index: usize, wakes: &mut Wakes) {
         if let Some(slot) = self.empty(index) {
             self.lose(slot.pool, wakes);
         }
@@ -257,7 +258,7 @@ impl Table {
             if exchange.leaves_connection() {
                 self.keep(index, wakes);
             } else {
-                self.close(index, wakes);
+                self.hang_up(index, wakes);
             }
         }
         if let Some(waiter) = &exchange.waiter
@@ -409,7 +410,7 @@ impl Table {
     /// End an exchange whose reader goes away.
     pub fn abandon(&mut self, exchange: &mut Exchange, wakes: &mut Wakes) {
         if let Some(index) = exchange.slot.take() {
-            self.close(index, wakes);
+            self.hang_up(index, wakes);
         }
         exchange.fail(crate::failure::Failure::Closed);
         self.settle(exchange, wakes);
@@ -463,7 +464,8 @@ impl Table {
     }
 
     /// Close everything.
-    pub fn clear(&mut self, wakes: &mut Wakes) {
+    pub fn close(&mut self, wakes: &mut Wakes) {
+        self.registry = None;
         for index in 0..self.slots.len() {
             if let Some(shared) = self
                 .slots

@@ -35,6 +35,8 @@ struct Reading {
     lines: Lines,
     failure: Option<Failure>,
     reusable: bool,
+    /// Whether the body is taken as bytes.
+    as_bytes: bool,
 }
 
 impl Reply {
@@ -47,6 +49,7 @@ impl Reply {
                 lines: Lines::default(),
                 failure: None,
                 reusable,
+                as_bytes: false,
             }),
             head: OnceLock::new(),
             timeout: timeout.clone().unbind(),
@@ -161,6 +164,9 @@ impl Reply {
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut reading = self.reading()?;
+        if reading.as_bytes {
+            return Err(Failure::Consumed.into());
+        }
         loop {
             if let Some(part) = parts::next(py, &mut reading.lines)? {
                 return Ok(Some(part));
@@ -179,6 +185,7 @@ impl Reply {
     /// Wait for some bytes of the body; none are its end.
     fn chunk<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let mut reading = self.reading()?;
+        reading.as_bytes = true;
         loop {
             if !reading.lines.is_empty() || reading.response.is_complete() {
                 return Ok(PyBytes::new(py, reading.lines.take_bytes()));
@@ -193,6 +200,7 @@ impl Reply {
     /// Wait for the whole body.
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let mut reading = self.reading()?;
+        reading.as_bytes = true;
         while !reading.response.is_complete() {
             if let Some(error) = reading.response.error() {
                 return Err(Failure::Protocol(error).into());
