@@ -189,8 +189,10 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
                 raise exchange.error(response, await _read(exchange, response))
             reply, take = exchange.decoded(response), parts.take
             if reply is not None:
-                while await reply.ready():
-                    for part in take((reply.arrived(),)):
+                ready, arrived = reply.ready(), reply.arrived()
+                batch = (arrived,)
+                while await ready:
+                    for part in take(batch, arrived):
                         yield part
             else:
                 decoder = LineDecoder()

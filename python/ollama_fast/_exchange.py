@@ -270,7 +270,9 @@ class Exchange(Generic[R]):
             return _ran_out("no connection", limits.connect, "Timeout.connect", exc)
         if isinstance(exc, httpx.PoolTimeout):
             most = self._host.limits.max_connections
-            return _ran_out(f"none of the {most} connections became free", limits.connect, "Limits.max_connections", exc)
+            return _ran_out(
+                f"none of the {most} connections became free", limits.connect, "Limits.max_connections", exc
+            )
         if isinstance(exc, httpx.WriteTimeout):
             return _ran_out("the server took no more of the request", limits.connect, "Timeout.connect", exc)
         if self.response is None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypedDict, TypeVar, cast
 
 from . import _core, errors
 from ._images import Unencoded
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ._upload import Upload
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 _SHOWN = 300
 """How many characters of an answer that is no answer an error shows."""
@@ -208,6 +210,12 @@ def _status(part: Part, status: int) -> int:
 # --- an answer in parts ----------------------------------------------------------------------------------------------
 
 
+class Take(Protocol[R_co]):
+    """How decoded lines become parts."""
+
+    def __call__(self, batches: Batches, within: Within = ..., /) -> Generator[R_co]: ...
+
+
 class Parts(Generic[R]):
     """
     Decoded lines in, parts of the answer to a request out.
@@ -216,7 +224,7 @@ class Parts(Generic[R]):
     exception of a line goes to `broken`.
     """
 
-    __slots__ = ("_context", "_key", "memory")
+    __slots__ = ("_context", "_key", "memory", "take")
 
     def __init__(self, request: Request[R], context: Context) -> None:
         if request.memory is None:
@@ -224,6 +232,9 @@ class Parts(Generic[R]):
         self._key = request.key
         self._context = context
         self.memory = request.memory()
+        # A partial, since with many live streams it is called for every part.
+        self.take: Take[R] = cast("Take[R]", partial(self.memory.follow, self._blame))
+        """Give the parts that the lines of all batches are, or raise what one is instead; all within a context."""
 
     @property
     def partial(self) -> Part | None:
@@ -234,10 +245,6 @@ class Parts(Generic[R]):
     def complete(self) -> bool:
         """Whether the last part came."""
         return is_last(self.memory.last)
-
-    def take(self, batches: Batches, *within: Within) -> Generator[R]:
-        """Give the parts that the lines of all *batches* are, or raise what one is instead; all *within* a context."""
-        return cast("Generator[R]", self.memory.follow(batches, self._blame, *within))
 
     def finish(self) -> None:
         """Raise IncompleteStreamError if the last part did not come."""

@@ -23,7 +23,7 @@ _NOTHING: Final[dict[str, list[Any]]] = {}
 class Memory(Protocol):
     """What is kept of the parts so far."""
 
-    def follow(self, batches: Batches, refuse: Refuse, within: Within = ..., /) -> Generator[Part]:
+    def follow(self, refuse: Refuse, batches: Batches, within: Within = ..., /) -> Generator[Part]:
         """
         Give the lines of all *batches* on, and remember them.
 
@@ -51,13 +51,13 @@ class _Following:
     def __init__(self) -> None:
         self.last: Part | None = None
 
-    def follow(self, batches: Batches, refuse: Refuse, within: Within = _NOWHERE, /) -> Generator[Part]:
+    def follow(self, refuse: Refuse, batches: Batches, within: Within = _NOWHERE, /) -> Generator[Part]:
         """Give the lines of all *batches* on, and remember them."""
         raise NotImplementedError
 
     def add(self, part: Part, /) -> None:
         """Remember *part*."""
-        for _ in self.follow(((part,),), KeyError):
+        for _ in self.follow(KeyError, ((part,),)):
             pass
 
 
@@ -69,7 +69,7 @@ class Newest(_Following):
 
     __slots__ = ()
 
-    def follow(self, batches: Batches, refuse: Refuse, within: Within = _NOWHERE, /) -> Generator[Part]:
+    def follow(self, refuse: Refuse, batches: Batches, within: Within = _NOWHERE, /) -> Generator[Part]:
         """Give the lines of all *batches* on, and remember the newest."""
         part: Any = None
         with within:
@@ -125,7 +125,7 @@ class Generated(_Pieces):
 
     __slots__ = ()
 
-    def follow(self, batches: Batches, refuse: Refuse, within: Within = _NOWHERE, /) -> Generator[Part]:
+    def follow(self, refuse: Refuse, batches: Batches, within: Within = _NOWHERE, /) -> Generator[Part]:
         """Give the lines of all *batches* on, and remember their pieces."""
         add = self._text.append
         part: Any = None
@@ -157,7 +157,7 @@ class Chatted(_Pieces):
 
     __slots__ = ()
 
-    def follow(self, batches: Batches, refuse: Refuse, within: Within = _NOWHERE, /) -> Generator[Part]:
+    def follow(self, refuse: Refuse, batches: Batches, within: Within = _NOWHERE, /) -> Generator[Part]:
         """Give the lines of all *batches* on, and remember their pieces."""
         add = self._text.append
         part: Any = None

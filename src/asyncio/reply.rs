@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyBaseException, PyStopAsyncIteration, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyList};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyTuple};
 
 use super::exchange::{Limits, Piece, Shared, Waiter, Want, lock};
 use super::readiness::ReadinessSet;
@@ -415,7 +415,7 @@ impl Wait {
     }
 }
 
-/// The parts of a response that are here already.
+/// The parts of a response that are here already. It is also a context in which nothing happens.
 #[pyclass(module = "ollama_fast._core", frozen)]
 pub struct Arrived {
     reply: Py<AsyncReply>,
@@ -426,6 +426,13 @@ impl Arrived {
     fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
         slf
     }
+
+    #[allow(clippy::unused_self, reason = "a context has this method")]
+    const fn __enter__(&self) {}
+
+    #[pyo3(signature = (*_exception))]
+    #[allow(clippy::unused_self, reason = "a context has this method")]
+    const fn __exit__(&self, _exception: &Bound<'_, PyTuple>) {}
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut lines = self.reply.get().lines()?;
