@@ -6,6 +6,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::http::ProtocolError;
+use crate::http::request::Illegal;
 
 /// What was waited for, or done, when it went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub enum Failure {
     /// What came is no HTTP.
     Protocol(ProtocolError),
     /// What should be sent is no HTTP, for this reason.
-    Request(&'static str),
+    Request(Illegal),
     /// Something, named here, is longer than this many bytes.
     TooLong(&'static str, usize),
     /// Somebody closed the stream that is read.
@@ -75,7 +76,7 @@ impl Failure {
             Self::TimedOut(During::Read) => "timed out while waiting for the response".into(),
             Self::PoolTimedOut => "timed out while waiting for a free connection".into(),
             Self::Protocol(error) => error.to_string(),
-            Self::Request(what) => (*what).into(),
+            Self::Request(illegal) => illegal.words().into(),
             Self::TooLong(what, most) => format!("{what} is longer than {most} bytes"),
             Self::Closed => "the stream was closed while it was read".into(),
             Self::Consumed => String::new(), // httpx has words of its own
@@ -92,6 +93,12 @@ impl Failure {
             }
         };
         made().map_or_else(|error| error, PyErr::from_value)
+    }
+}
+
+impl From<Illegal> for Failure {
+    fn from(illegal: Illegal) -> Self {
+        Self::Request(illegal)
     }
 }
 

@@ -50,6 +50,13 @@ pub fn describe<'py>(
     Ok(())
 }
 
+/// Take all bytes that are here, and keep no second copy of them.
+pub fn bytes<'py>(py: Python<'py>, lines: &mut Lines) -> Bound<'py, PyBytes> {
+    let bytes = PyBytes::new(py, lines.take_bytes());
+    lines.let_go();
+    bytes
+}
+
 /// Refuse a line that does not end.
 pub fn check_line(lines: &Lines) -> Result<(), Failure> {
     if lines.len() > MAX_LINE {

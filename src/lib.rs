@@ -11,7 +11,7 @@ mod asyncio;
 mod base64;
 #[cfg(all(feature = "python", unix))]
 mod blocking;
-#[cfg(feature = "python")]
+#[cfg(all(feature = "python", unix))]
 mod failure;
 #[cfg(all(feature = "python", unix))]
 mod incoming;

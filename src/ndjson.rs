@@ -48,8 +48,8 @@ impl Lines {
         &mut self.buffer
     }
 
-    /// Free what a long line has taken, before a wait that may be long.
-    fn let_go(&mut self) {
+    /// Free what a long line or body has taken, before a wait that may be long.
+    pub fn let_go(&mut self) {
         if self.buffer.capacity() > KEPT && self.len() <= KEPT {
             self.buffer = self.buffer.get(self.start..).unwrap_or_default().to_vec();
             self.searched = self.searched.saturating_sub(self.start);

@@ -3,12 +3,12 @@
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
-use pyo3::exceptions::{PyNotImplementedError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::failure::Failure;
-use crate::http::request;
+use crate::http::request::{self, Framing};
 
 /// From this on, a limit is none; a deadline must not be later than the clock can tell.
 const NO_LIMIT: Duration = Duration::from_secs(1 << 30);
@@ -24,16 +24,7 @@ pub struct Outgoing {
     /// Whether the connection may be used again.
     pub keep_alive: bool,
     /// How the body is framed.
-    pub body: BodyFraming,
-}
-
-/// How the body of a request is framed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyFraming {
-    /// By the number of bytes that are still to be sent; 0 is no body at all.
-    Length(u64),
-    /// Piece by piece.
-    Chunked,
+    pub body: Framing,
 }
 
 impl Outgoing {
@@ -41,54 +32,15 @@ impl Outgoing {
     pub fn new(method: &[u8], target: &[u8], headers: &Bound<'_, PyList>) -> PyResult<Self> {
         let pairs: Vec<(Bound<'_, PyBytes>, Bound<'_, PyBytes>)> =
             headers.iter().map(|pair| pair_of(&pair)).collect::<PyResult<_>>()?;
-        let mut body = BodyFraming::Length(0);
-        let mut keep_alive = true;
-        for (name, value) in &pairs {
-            let (name, value) = (name.as_bytes(), value.as_bytes());
-            if name.eq_ignore_ascii_case(b"transfer-encoding") {
-                body = BodyFraming::Chunked;
-            } else if name.eq_ignore_ascii_case(b"content-length") {
-                let length = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-                body = BodyFraming::Length(length.ok_or(Failure::Request("the content-length is no number"))?);
-            } else if name.eq_ignore_ascii_case(b"upgrade") || method == b"CONNECT" {
-                return Err(PyNotImplementedError::new_err("a request to change the protocol"));
-            } else if name.eq_ignore_ascii_case(b"connection") && value.eq_ignore_ascii_case(b"close") {
-                keep_alive = false;
-            }
-        }
         let fields = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let head = request::head(method, target, fields).map_err(|illegal| Failure::Request(illegal.words()))?;
+        let said = request::said(fields.clone()).map_err(Failure::from)?;
         Ok(Self {
-            head,
+            head: request::head(method, target, said.framing, fields).map_err(Failure::from)?,
             is_head: method == b"HEAD",
             is_safe: matches!(method, b"GET" | b"HEAD" | b"OPTIONS"),
-            keep_alive,
-            body,
+            keep_alive: said.keep_alive,
+            body: said.framing,
         })
-    }
-}
-
-impl BodyFraming {
-    /// The bytes to send around a piece of the body that has this many bytes.
-    pub fn around(&mut self, count: usize) -> Result<(Vec<u8>, &'static [u8]), Failure> {
-        match self {
-            Self::Chunked => Ok((format!("{count:x}\r\n").into_bytes(), b"\r\n")),
-            Self::Length(left) => {
-                *left = left
-                    .checked_sub(count as u64)
-                    .ok_or(Failure::Request("the body is longer than its content-length"))?;
-                Ok((Vec::new(), b""))
-            }
-        }
-    }
-
-    /// The bytes that end the body.
-    pub fn end(self) -> Result<&'static [u8], Failure> {
-        match self {
-            Self::Chunked => Ok(b"0\r\n\r\n"),
-            Self::Length(0) => Ok(b""),
-            Self::Length(_) => Err(Failure::Request("the body is shorter than its content-length")),
-        }
     }
 }
 

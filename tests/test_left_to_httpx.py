@@ -322,3 +322,25 @@ def test_the_lines_are_there_whoever_receives_them(monkeypatch: pytest.MonkeyPat
                 assert by_core(response) is (asked == "fast" and HERE)
                 assert list(response.extensions["ndjson"]) == [{"n": 1}, {"n": 2}]
             assert asyncio.run(on_a_loop(server.url)) == [{"n": 1}, {"n": 2}]
+
+
+def test_what_is_left_to_httpx_works_on_each_loop(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_FAST_TRANSPORT", "httpx")
+    transport = AsyncTransport()
+    client = httpx.AsyncClient(transport=transport)
+
+    async def get() -> int:
+        try:
+            return (await client.get(echo.url)).status_code
+        finally:
+            await transport.aclose()  # of this loop
+
+    assert [asyncio.run(get()) for _ in range(3)] == [200] * 3
+
+
+@pytest.mark.fast
+@each_colour
+def test_a_place_that_cannot_be_is_no_connection(get: Get) -> None:
+    for url in (f"http://{'a' * 64}.example/", "http://127.0.0.1:0/"):
+        with pytest.raises(httpx.ConnectError):
+            get(url)

@@ -69,7 +69,7 @@ def test_the_next_address_when_blocking(count: int) -> None:
             assert reply.read() == b"{}"
         for addresses in ([("127.0.0.1", port)] * count, []):
             with pytest.raises(httpx.ConnectError):
-                pool.send("other", 1, lambda *_, found=addresses: found, b"GET", b"/", [], b"", LIMITS)
+                pool.send("other", 1, lambda *_, found=addresses: found, b"GET", b"/", [(b"host", b"x")], b"", LIMITS)
         assert pool.counts() == (0, 0)
 
 
@@ -84,12 +84,14 @@ def test_the_next_address_on_a_loop(kind: Kind, count: int) -> None:
             assert reply is not None
             await reply.head()
             assert await reply.read() == b"{}"
-        reply = pool.send("other", 1, [("127.0.0.1", port)] * count, b"GET", b"/", [], b"", LIMITS, False)
+        reply = pool.send(
+            "other", 1, [("127.0.0.1", port)] * count, b"GET", b"/", [(b"host", b"x")], b"", LIMITS, False
+        )
         assert reply is not None
         with pytest.raises(httpx.ConnectError):
             await reply.head()
         assert pool.counts() == (0, 0)
-        assert pool.send("other", 1, [], b"GET", b"/", [], b"", LIMITS, False) is None
+        assert pool.send("other", 1, [], b"GET", b"/", [(b"host", b"x")], b"", LIMITS, False) is None
 
     with unused_port() as port, replay(respond=lambda _: says(OK)) as server, kind.session() as session:
         session.run(main(port, ("127.0.0.1", int(server.url.rpartition(":")[2]))))

@@ -222,3 +222,43 @@ def test_small_files_one_after_the_other_share_a_connection(both: Colour, size: 
                 ollama_fast.create_blob(server.url, file)
     assert len(server.requests) == 40
     assert server.connections == 1
+
+
+@kinds
+def test_a_body_cannot_pose_as_a_second_request(kind: Kind) -> None:
+    """Both framings in the headers of one request are how requests are smuggled: one is sent."""
+    smuggled = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+    with replay(respond=lambda _: says(OK)) as server, kind.session() as session:
+        sent = httpx.Request("POST", server.url, headers={"Transfer-Encoding": "chunked"}, content=smuggled)
+        assert session.send(sent).error is None
+    assert [(received.path, received.body) for received in server.requests] == [("/", smuggled)]
+
+
+@kinds
+@pytest.mark.parametrize("value", ["+3", "3, 4", "", "three"])
+def test_a_length_that_is_not_one_is_not_sent(kind: Kind, value: str) -> None:
+    with replay(respond=lambda _: says(OK)) as server, kind.session() as session:
+        sent = httpx.Request("POST", server.url, headers={"Content-Length": value}, content=b"abc")
+        assert isinstance(session.send(sent).error, httpx.LocalProtocolError)
+    assert server.requests == []
+
+
+@kinds
+def test_what_a_body_raises_is_raised_and_it_is_read_once(kind: Kind) -> None:
+    begun: list[int] = []
+
+    def each() -> Iterator[bytes]:
+        begun.append(1)
+        yield b"abc"
+        raise NotImplementedError("mine")
+
+    async def each_later() -> AsyncIterator[bytes]:
+        for piece in each():
+            yield piece
+
+    with replay(respond=lambda _: says(OK)) as server, kind.session() as session:
+        content: Any = each() if kind.factory is None else each_later()
+        error = session.send(httpx.Request("POST", server.url, content=content)).error
+    assert isinstance(error, NotImplementedError)
+    assert str(error) == "mine"
+    assert begun == [1]

@@ -67,11 +67,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         """Send *request* and give its response, whose body is still to be read. Raises httpx's exceptions."""
         pool = await self._find_pool() if self._plan.takes(request) else None
         if pool is None:
-            return with_lines(await self._plan.other(request).handle_async_request(request))
-        try:
-            reply = await _exchange(pool, request)
-        except NotImplementedError:  # a request to change the protocol
-            return with_lines(await self._plan.other(request).handle_async_request(request))
+            return with_lines(await self._plan.other(request, _running_loop()).handle_async_request(request))
+        reply = await _exchange(pool, request)
         return with_lines(CoreResponse(reply, _AsyncBody(reply)))
 
     async def _find_pool(self) -> _core.AsyncPool | None:
@@ -94,7 +91,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         pool = None if watch is None else watch.pools.get(self)
         if pool is not None:
             pool.close()
-        for other in self._plan.release():
+        for other in self._plan.release(loop):
             await other.aclose()
 
 
@@ -183,7 +180,7 @@ async def _resolve(host: str, port: int, limit: float | None) -> list[Any]:
             return [found[4] for found in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except TimeoutError as exc:
         raise httpx.ConnectTimeout("timed out while looking up the name of the host") from exc
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:  # the latter of a label that is too long
         raise httpx.ConnectError(str(exc)) from exc
 
 

@@ -14,6 +14,8 @@ from . import _core
 from ._delegation import Routes, forced, transports_patched
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from ._delegation import Proxy
 
 T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
@@ -32,7 +34,7 @@ class Plan(Generic[T]):
         self._kind: Callable[..., T] = kind
         self._options = options | {"trust_env": trust_env}
         self._routes = Routes.of(proxy, trust_env=trust_env)
-        self._others: dict[Proxy | None, T] = {}
+        self._others: dict[tuple[AbstractEventLoop | None, Proxy | None], T] = {}
         special = any(options[name] for name in ("uds", "local_address", "retries", "socket_options"))
         self._own = HERE and not special and options["http1"] and not forced(os.environ)
 
@@ -43,21 +45,25 @@ class Plan(Generic[T]):
             and request.url.scheme == "http"
             and not (self._routes.rules and self._routes.proxy_for(request.url))
             and "trace" not in request.extensions  # a hook for what httpcore does
+            and request.method != "CONNECT"
+            and "upgrade" not in request.headers  # neither does the core change a protocol
             and not transports_patched()
         )
 
-    def other(self, request: httpx.Request) -> T:
-        """Give the transport of httpx for the request."""
-        proxy = self._routes.proxy_for(request.url)
-        if proxy not in self._others:
-            self._others.setdefault(proxy, self._kind(**self._options, proxy=proxy))
-        return self._others[proxy]
+    def other(self, request: httpx.Request, loop: AbstractEventLoop | None = None) -> T:
+        """Give the transport of httpx for the request; each event loop has its own, since they work on no other."""
+        key = loop, self._routes.proxy_for(request.url)
+        found = self._others.get(key)
+        if found is not None:
+            return found
+        for owner, proxy in list(self._others):
+            if owner is not None and owner.is_closed():
+                self._others.pop((owner, proxy), None)
+        return self._others.setdefault(key, self._kind(**self._options, proxy=key[1]))
 
-    def release(self) -> list[T]:
-        """Forget httpx's transports, and give them to be closed."""
-        others = list(self._others.values())
-        self._others = {}
-        return others
+    def release(self, loop: AbstractEventLoop | None = None) -> list[T]:
+        """Forget httpx's transports of *loop*, and give them to be closed."""
+        return [self._others.pop(key) for key in list(self._others) if key[0] is loop]
 
 
 def bounds(limits: httpx.Limits) -> tuple[int | None, int | None, float | None]:
@@ -74,7 +80,7 @@ def timeout_of(request: httpx.Request) -> dict[str, Any]:
 
 def place_of(url: httpx.URL) -> tuple[str, int]:
     """Give host and port to connect to."""
-    port = url.port or 80
+    port = 80 if url.port is None else url.port
     if port > 65535:
         raise httpx.ConnectError(f"no host has a port {port}")
     return url.raw_host.decode("ascii"), port

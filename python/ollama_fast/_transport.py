@@ -28,8 +28,8 @@ class Transport(httpx.BaseTransport):
     """
     A transport for httpx.Client that reads responses in Rust.
 
-    `response.extensions["ndjson"]` iterates over the decoded lines of a body. The ordinary ways to read a response work,
-    too. The arguments are those of httpx.HTTPTransport; proxies of the
+    `response.extensions["ndjson"]` iterates over the decoded lines of a body. The ordinary ways to read a response
+    work, too. The arguments are those of httpx.HTTPTransport; proxies of the
     environment are used unless *trust_env* is false.
     """
 
@@ -65,7 +65,7 @@ class Transport(httpx.BaseTransport):
             _transports.add(self)
 
     def _renew(self) -> None:
-        _left_behind.append(self._pool)
+        _left_behind.append((self._pool, self._plan.release()))
         self._pool = _core.Pool(*bounds(self._limits))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -76,19 +76,16 @@ class Transport(httpx.BaseTransport):
         host, port = place_of(url)
         content = content_of(request)
         pieces: Any = request.stream
-        try:
-            reply = self._pool.send(
-                host,
-                port,
-                _resolve,
-                request.method.encode("ascii"),
-                request.extensions.get("target", url.raw_path),
-                request.headers.raw,
-                map(as_bytes, pieces) if content is None else content,
-                timeout_of(request),
-            )
-        except NotImplementedError:  # a request to change the protocol
-            return with_lines(self._plan.other(request).handle_request(request))
+        reply = self._pool.send(
+            host,
+            port,
+            _resolve,
+            request.method.encode("ascii"),
+            request.extensions.get("target", url.raw_path),
+            request.headers.raw,
+            map(as_bytes, pieces) if content is None else content,
+            timeout_of(request),
+        )
         return with_lines(CoreResponse(reply, _Body(reply)))
 
     def close(self) -> None:
@@ -115,7 +112,7 @@ class _Body(httpx.SyncByteStream):
 def _resolve(host: str, port: int) -> list[Any]:
     try:
         return [found[4] for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:  # the latter of a label that is too long
         raise httpx.ConnectError(str(exc)) from exc
 
 

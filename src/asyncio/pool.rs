@@ -11,8 +11,10 @@ use super::exchange::{Exchange, Limits, Piece};
 use super::readiness::ReadinessSet;
 use super::reply::AsyncReply;
 use super::table::PoolId;
+use crate::failure::Failure;
 use crate::http::Response;
-use crate::outgoing::{BodyFraming, Outgoing, address, audit_connect, limit};
+use crate::http::request::Framing;
+use crate::outgoing::{Outgoing, address, audit_connect, limit};
 use crate::places::Bounds;
 
 /// Keep-alive connections on one event loop, and how many there may be.
@@ -121,7 +123,7 @@ fn prepare(
     headers: &Bound<'_, PyList>,
     content: Option<&Bound<'_, PyBytes>>,
     timeout: &Bound<'_, PyDict>,
-) -> PyResult<(Exchange, BodyFraming)> {
+) -> PyResult<(Exchange, Framing)> {
     let py = timeout.py();
     let outgoing = Outgoing::new(method, target, headers)?;
     let limits = Limits {
@@ -134,8 +136,8 @@ fn prepare(
     exchange.keep_alive = outgoing.keep_alive;
     exchange.is_safe = outgoing.is_safe;
     if let Some(content) = content {
-        let (before, after) = framing.around(content.as_bytes().len())?;
-        let end = framing.end()?;
+        let (before, after) = framing.around(content.as_bytes().len()).map_err(Failure::from)?;
+        let end = framing.end().map_err(Failure::from)?;
         if content.as_bytes().is_empty() {
             exchange.put(Piece::Own(end.to_vec()));
         } else {

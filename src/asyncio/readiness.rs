@@ -33,8 +33,8 @@ pub struct ReadinessSet {
     create_future: Py<PyAny>,
 }
 
-fn free<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ReadinessSet {
@@ -42,11 +42,11 @@ impl ReadinessSet {
     pub fn with<T>(slf: &Bound<'_, Self>, work: impl FnOnce(&mut Table, &mut Wakes) -> T) -> T {
         let mut wakes = Wakes::new();
         let (done, unread, deadline) = {
-            let mut table = free(&slf.get().table);
+            let mut table = lock(&slf.get().table);
             let done = work(&mut table, &mut wakes);
             (done, table.has_unread(), table.take_deadline())
         };
-        let away = *free(&slf.get().home) != thread::current().id();
+        let away = *lock(&slf.get().home) != thread::current().id();
         let told = if wakes.is_empty() {
             Ok(())
         } else if away {
@@ -87,7 +87,7 @@ impl ReadinessSet {
 
     /// See to it that `deadline` is looked at when it comes. One timer serves all: it is only set if it would ring late.
     pub fn ring_at(slf: &Bound<'_, Self>, deadline: Instant) -> PyResult<()> {
-        if free(&slf.get().timer)
+        if lock(&slf.get().timer)
             .as_ref()
             .is_some_and(|(next, _)| *next <= deadline)
         {
@@ -101,7 +101,7 @@ impl ReadinessSet {
             .get()
             .event_loop
             .call_method1(py, intern!(py, "call_later"), (wait.as_secs_f64(), ring))?;
-        let later = free(&slf.get().timer).replace((deadline, handle));
+        let later = lock(&slf.get().timer).replace((deadline, handle));
         if let Some((_, handle)) = later {
             handle.call_method0(py, intern!(py, "cancel"))?;
         }
@@ -135,11 +135,11 @@ impl ReadinessSet {
     /// Read and write whatever is ready, and wake the tasks that wait for it.
     fn drain(slf: &Bound<'_, Self>) -> PyResult<()> {
         let this = slf.get();
-        *free(&this.home) = thread::current().id();
+        *lock(&this.home) = thread::current().id();
         this.asked_for_turn.store(false, Ordering::Relaxed);
         Self::with(slf, |table, wakes| {
             table.read_on(wakes);
-            if let Some((poll, events)) = &mut *free(&this.poll) {
+            if let Some((poll, events)) = &mut *lock(&this.poll) {
                 poll.poll(events, Some(Duration::ZERO))?;
                 for event in events.iter() {
                     table.on_event(event, wakes);
@@ -151,7 +151,7 @@ impl ReadinessSet {
 
     /// Fail the waits that last too long.
     fn expire(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let rung = free(&slf.get().timer).take();
+        let rung = lock(&slf.get().timer).take();
         drop(rung); // with no lock held
         match Self::with(slf, Table::expire) {
             Some(deadline) => Self::ring_at(slf, deadline),
@@ -174,7 +174,7 @@ impl ReadinessSet {
     /// Close all connections, and the set itself: from now on there are none.
     fn close(slf: &Bound<'_, Self>) {
         Self::with(slf, Table::close);
-        drop(free(&slf.get().poll).take());
+        drop(lock(&slf.get().poll).take());
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

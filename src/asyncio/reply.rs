@@ -12,9 +12,10 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyTuple};
 use super::exchange::{Limits, Piece, Shared, Waiter, Want, lock};
 use super::readiness::ReadinessSet;
 use crate::failure::{self, Failure};
+use crate::http::request::Framing;
 use crate::incoming;
 use crate::ndjson::Lines;
-use crate::outgoing::{BodyFraming, limit};
+use crate::outgoing::limit;
 use crate::parts;
 
 /// An exchange on an event loop. Iterate over it, asynchronously, for the decoded lines of its body.
@@ -26,12 +27,12 @@ pub struct AsyncReply {
     lines: Mutex<Lines>,
     /// Whether the body is taken as bytes.
     as_bytes: AtomicBool,
-    framing: Mutex<BodyFraming>,
+    framing: Mutex<Framing>,
     timeout: Py<PyDict>,
 }
 
 impl AsyncReply {
-    pub fn new(set: Py<ReadinessSet>, shared: Shared, framing: BodyFraming, timeout: &Bound<'_, PyDict>) -> Self {
+    pub fn new(set: Py<ReadinessSet>, shared: Shared, framing: Framing, timeout: &Bound<'_, PyDict>) -> Self {
         Self {
             set,
             shared,
@@ -121,12 +122,12 @@ impl AsyncReply {
         let mut lines = self.lines()?;
         loop {
             if !whole && !lines.is_empty() {
-                return Ok(Some(PyBytes::new(py, lines.take_bytes())));
+                return Ok(Some(incoming::bytes(py, &mut lines)));
             }
             incoming::check_body(&lines)?;
             let before = lines.len();
             if self.refill(py, &mut lines)? {
-                return Ok(Some(PyBytes::new(py, lines.take_bytes())));
+                return Ok(Some(incoming::bytes(py, &mut lines)));
             }
             if lines.len() == before {
                 return Ok(None);
@@ -201,9 +202,13 @@ impl AsyncReply {
             number,
         });
         exchange.rearm();
-        let (deadline, paused) = (exchange.deadline, exchange.paused);
+        let (deadline, paused, has) = (exchange.deadline, exchange.paused, exchange.has(want));
         drop(exchange);
         drop(old); // with no lock held: it may be the last reference
+        if has {
+            // It came, or the reply was closed, while Python ran in between.
+            ReadinessSet::with(set, |table, wakes| table.settle(&mut lock(&self.shared), wakes));
+        }
         if paused {
             ReadinessSet::with(set, |table, _| table.resume(&mut lock(&self.shared)));
         }
@@ -255,8 +260,8 @@ impl AsyncReply {
         let length = piece.as_bytes().len();
         let (before, after, whole) = match self.framing.try_lock() {
             Ok(mut framing) => {
-                let (before, after) = framing.around(length)?;
-                (before, after, *framing == BodyFraming::Length(0))
+                let (before, after) = framing.around(length).map_err(Failure::from)?;
+                (before, after, *framing == Framing::Length(0))
             }
             Err(_) => return Err(failure::busy()),
         };
@@ -278,7 +283,7 @@ impl AsyncReply {
     /// Say that the request's body is whole.
     fn end(&self, py: Python<'_>) -> PyResult<()> {
         let end = match self.framing.try_lock() {
-            Ok(framing) => framing.end()?,
+            Ok(framing) => framing.end().map_err(Failure::from)?,
             Err(_) => return Err(failure::busy()),
         };
         ReadinessSet::with(self.set.bind(py), |table, wakes| {

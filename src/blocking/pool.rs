@@ -22,6 +22,9 @@ const SMALL: usize = 16 * 1024;
 /// How often a thread that waits for a connection looks whether a signal came.
 const LOOK_AT_SIGNALS: Duration = Duration::from_millis(50);
 
+/// How long the others wait at a time.
+const LONG: Duration = Duration::from_secs(3600);
+
 /// Keep-alive connections, and how many there may be.
 #[pyclass(module = "ollama_fast._core", frozen)]
 pub struct Pool {
@@ -31,13 +34,13 @@ pub struct Pool {
 /// What the pool and its connections know of each other.
 struct Shared {
     places: Mutex<Places<Connection, Arc<Turn>>>,
-    called: Condvar,
 }
 
 /// Somebody in line.
 #[derive(Default)]
 struct Turn {
-    called: AtomicBool,
+    is_called: AtomicBool,
+    called: Condvar,
 }
 
 /// A connection that counts as one of its pool's, until it is given back or dropped.
@@ -59,7 +62,7 @@ impl Drop for Permit {
         if !self.given_back {
             let mut places = self.shared.lock();
             places.lose();
-            self.shared.call_next(&mut places);
+            Shared::call_next(&mut places);
         }
     }
 }
@@ -71,7 +74,7 @@ impl Lease {
         permit.given_back = true;
         let mut places = permit.shared.lock();
         let refused = places.give_back(connection, permit.place.clone(), permit.generation);
-        permit.shared.call_next(&mut places);
+        Shared::call_next(&mut places);
         drop(places);
         drop(refused); // it closes with no lock held
     }
@@ -83,10 +86,10 @@ impl Shared {
     }
 
     /// Tell those in line for whom there is a place.
-    fn call_next(&self, places: &mut Places<Connection, Arc<Turn>>) {
+    fn call_next(places: &mut Places<Connection, Arc<Turn>>) {
         while let Some(turn) = places.call_next() {
-            turn.called.store(true, Ordering::Relaxed);
-            self.called.notify_all();
+            turn.is_called.store(true, Ordering::Relaxed);
+            turn.called.notify_one();
         }
     }
 
@@ -128,25 +131,27 @@ impl Shared {
         let turn = Arc::new(Turn::default());
         let mut places = self.lock();
         places.join(Arc::clone(&turn));
-        self.call_next(&mut places);
+        Self::call_next(&mut places);
         drop(places);
         let waited = self.wait_for(py, &turn, deadline);
         if waited.is_err() {
             let mut places = self.lock();
             places.leave(|other| Arc::ptr_eq(other, &turn));
-            self.call_next(&mut places);
+            Self::call_next(&mut places);
         }
         waited
     }
 
     fn wait_for(&self, py: Python<'_>, turn: &Turn, deadline: Option<Instant>) -> Result<(), Trouble> {
+        // Only there do handlers of signals run; the others need not look.
+        let most = if is_main_thread(py)? { LOOK_AT_SIGNALS } else { LONG };
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let pause = left.map_or(LOOK_AT_SIGNALS, |left| left.min(LOOK_AT_SIGNALS));
+            let pause = left.map_or(most, |left| left.min(most));
             let called = py.detach(|| {
-                let waits = |_: &mut Places<_, _>| !turn.called.load(Ordering::Relaxed);
-                drop(self.called.wait_timeout_while(self.lock(), pause, waits));
-                turn.called.load(Ordering::Relaxed)
+                let waits = |_: &mut Places<_, _>| !turn.is_called.load(Ordering::Relaxed);
+                drop(turn.called.wait_timeout_while(self.lock(), pause, waits));
+                turn.is_called.load(Ordering::Relaxed)
             });
             py.check_signals()?;
             if called {
@@ -157,6 +162,12 @@ impl Shared {
             }
         }
     }
+}
+
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import(intern!(py, "threading"))?;
+    let current = threading.call_method0(intern!(py, "current_thread"))?;
+    Ok(current.is(&threading.call_method0(intern!(py, "main_thread"))?))
 }
 
 /// Everything about one request that stays the same when it is tried again.
@@ -206,8 +217,8 @@ impl Attempt<'_, '_> {
         let head = self.outgoing.head.as_slice();
         if let Ok(content) = self.content.cast::<PyBytes>() {
             let content = content.as_bytes();
-            let (before, after) = framing.around(content.len())?;
-            let end = framing.end()?;
+            let (before, after) = framing.around(content.len()).map_err(Failure::from)?;
+            let end = framing.end().map_err(Failure::from)?;
             if content.len() <= SMALL {
                 let framed: &[&[u8]] = if content.is_empty() {
                     &[head, end]
@@ -225,14 +236,18 @@ impl Attempt<'_, '_> {
             let piece = piece?;
             let piece = piece.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes();
             if !piece.is_empty() {
-                let (before, after) = framing.around(piece.len())?;
+                let (before, after) = framing.around(piece.len()).map_err(Failure::from)?;
                 let written = connection.write_much(py, [&before, piece, after], limit(self.timeout, name)?)?;
                 if written == Written::Refused {
                     return Ok(written);
                 }
             }
         }
-        connection.write_much(py, [framing.end()?, b"", b""], limit(self.timeout, name)?)
+        connection.write_much(
+            py,
+            [framing.end().map_err(Failure::from)?, b"", b""],
+            limit(self.timeout, name)?,
+        )
     }
 }
 
@@ -249,7 +264,6 @@ impl Pool {
         Self {
             shared: Arc::new(Shared {
                 places: Mutex::new(Places::new(bounds)),
-                called: Condvar::new(),
             }),
         }
     }
@@ -302,7 +316,7 @@ impl Pool {
     fn close(&self) {
         let mut places = self.shared.lock();
         let idle = places.close();
-        self.shared.call_next(&mut places);
+        Shared::call_next(&mut places);
         drop(places);
         drop(idle); // they close with no lock held
     }

@@ -188,7 +188,7 @@ impl Reply {
         reading.as_bytes = true;
         loop {
             if !reading.lines.is_empty() || reading.response.is_complete() {
-                return Ok(PyBytes::new(py, reading.lines.take_bytes()));
+                return Ok(incoming::bytes(py, &mut reading.lines));
             }
             if let Some(error) = reading.response.error() {
                 return Err(Failure::Protocol(error).into());
@@ -208,7 +208,7 @@ impl Reply {
             incoming::check_body(&reading.lines)?;
             self.receive(py, &mut reading)?;
         }
-        Ok(PyBytes::new(py, reading.lines.take_bytes()))
+        Ok(incoming::bytes(py, &mut reading.lines))
     }
 
     /// Close the connection, unless the response is complete. A thread that waits for more is freed.

@@ -90,7 +90,7 @@ impl Body {
                 return Ok(rest);
             }
             if digits == 0 || !matches!(byte, b'\r' | b'\n' | b';' | b' ' | b'\t') {
-                return Err(ProtocolError::Chunk("the size of a chunk is no number"));
+                return Err(ProtocolError::Chunk("the size of a chunk is not a number"));
             }
             *self = Self::ChunkExtension { size, skipped: 0 };
         }

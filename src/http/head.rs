@@ -108,7 +108,7 @@ impl Head {
             101 => return Err(ProtocolError::Head("it changes a protocol that nobody asked to change")),
             100..=199 => return Ok(None),
             200..=999 => {}
-            _ => return Err(ProtocolError::Head("its status is no status")),
+            _ => return Err(ProtocolError::Head("its status is not one that a response has")),
         }
         let framing = self.framing()?;
         let body = if no_body || matches!(self.status, 204 | 304) {
@@ -145,7 +145,8 @@ impl Head {
             } else if name.eq_ignore_ascii_case(b"content-length") {
                 // "5, 5" and two equal headers are allowed; numbers that differ are not.
                 for text in value.split(|byte| *byte == b',') {
-                    let length = number(text.trim_ascii())?;
+                    let length = number(text.trim_ascii())
+                        .ok_or(ProtocolError::Head("its content-length is not a number of bytes"))?;
                     if found.length.is_some_and(|other| other != length) {
                         return Err(ProtocolError::Head("it has more than one content-length"));
                     }
@@ -196,13 +197,13 @@ fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(lines.join(&b' '))
 }
 
-fn number(text: &[u8]) -> Result<u64, ProtocolError> {
+/// The number that a content-length gives: digits and nothing else.
+pub(super) fn number(text: &[u8]) -> Option<u64> {
     let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    let parsed = std::str::from_utf8(text)
+    std::str::from_utf8(text)
         .ok()
         .filter(|_| digits)
-        .and_then(|text| text.parse().ok());
-    parsed.ok_or(ProtocolError::Head("its content-length is no number of bytes"))
+        .and_then(|text| text.parse().ok())
 }
 
 fn words(error: httparse::Error) -> &'static str {
