@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from delegation_cases import TOOLS, program
-from ollama_fast._delegation import Routes, forced, patched, transports_patched
+from ollama_fast._delegation import forced, patched, transports_patched
+from ollama_fast._routes import Routes
 from ollama_fast.errors import HostError
 
 # --- what tools replace ----------------------------------------------------------------------------------------------

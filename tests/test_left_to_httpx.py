@@ -23,7 +23,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import ollama_fast
 from echo import Echo, serve
 from ollama_fast import AsyncTransport, Transport
-from ollama_fast._plan import HERE, CoreResponse
+from ollama_fast._plan import HERE
+from ollama_fast._response import CoreResponse
 from replay import Received, replay
 
 

@@ -1,4 +1,4 @@
-"""The asyncio half: the only module that awaits a response, and the drivers of requests and steps."""
+"""The asyncio half: the drivers of requests and steps, which await responses."""
 
 from __future__ import annotations
 

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from . import _core
-from ._plan import LIMITS, CoreResponse, Plan, as_bytes, bounds, content_of, place_of, timeout_of, with_lines
+from ._plan import LIMITS, Plan, as_bytes, bounds, content_of, place_of, timeout_of
 from ._readiness import Watch, watches
+from ._response import CoreResponse, with_lines
 
 if TYPE_CHECKING:
     import ssl
 
-    from ._delegation import Proxy
+    from ._routes import Proxy
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):

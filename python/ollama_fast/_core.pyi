@@ -207,7 +207,7 @@ if sys.platform != "win32":
             """Wait for the head of the response."""
 
         def ready(self) -> Awaitable[bool]:
-            """Wait for a part; False at the end of the body."""
+            """Wait for a line, perhaps a blank one; False at the end of the body."""
 
         def arrived(self) -> Arrived:
             """Give the parts that are here, to be taken without waiting."""

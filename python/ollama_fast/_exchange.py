@@ -1,7 +1,7 @@
 """
 One HTTP exchange: what is sent, what comes of it, what each failure means. All but the waiting, for both colours.
 
-Besides `_pool`, the transports and the two drivers this is the only module that knows httpx.
+What httpx does and raises is known here, in the transports and their pools, and nowhere else.
 """
 
 from __future__ import annotations

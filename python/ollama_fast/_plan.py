@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from functools import cached_property
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
-from weakref import ref
 
 import httpx
 
 from . import _core
-from ._delegation import Routes, forced, transports_patched
+from ._delegation import forced, transports_patched
+from ._routes import Routes
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from ._delegation import Proxy
+    from ._routes import Proxy
 
 T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
@@ -94,65 +93,3 @@ def content_of(request: httpx.Request) -> bytes | None:
 def as_bytes(piece: Any) -> bytes:
     """Give a piece of a request's body as the core takes it; other bytes-like objects are copied."""
     return piece if type(piece) is bytes else bytes(memoryview(piece))
-
-
-class Lines:
-    """The decoded lines of a body that httpx's own transport receives, or that is compressed."""
-
-    __slots__ = ("_response",)
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = ref(response)  # which holds this in its extensions
-
-    def _body(self) -> httpx.Response:
-        response = self._response()
-        if response is None:
-            raise httpx.StreamClosed
-        return response
-
-    def __iter__(self) -> Iterator[Any]:
-        decoder = _core.LineDecoder()
-        for chunk in self._body().iter_bytes():
-            yield from decoder.feed(chunk)
-        yield from decoder.close()
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        decoder = _core.LineDecoder()
-        async for chunk in self._body().aiter_bytes():
-            for part in decoder.feed(chunk):
-                yield part
-        for part in decoder.close():
-            yield part
-
-
-def with_lines(response: httpx.Response) -> httpx.Response:
-    """Give *response* the extension that those of the core have."""
-    response.extensions.setdefault("ndjson", Lines(response))
-    return response
-
-
-class CoreResponse(httpx.Response):
-    """
-    A response whose head is in *reply*.
-
-    Its headers are made when somebody looks at them: few do, and a thousand streams that wait would hold theirs.
-    """
-
-    def __init__(
-        self, reply: _core.Reply | _core.AsyncReply, body: httpx.SyncByteStream | httpx.AsyncByteStream
-    ) -> None:
-        extensions: dict[str, Any] = {}
-        reply.describe(extensions)
-        super().__init__(reply.status, stream=body, extensions=extensions)
-        self._reply = reply
-        del self.headers
-
-    @cached_property
-    def headers(self) -> httpx.Headers:  # type: ignore[override]  # in httpx it is an attribute, as it is here
-        """Give the headers."""
-        return httpx.Headers(self._reply.headers)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = {"headers": self.headers, **super().__getstate__()}
-        del state["_reply"]
-        return state

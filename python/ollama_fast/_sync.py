@@ -1,4 +1,4 @@
-"""The blocking half: the only module that waits for a response, and the drivers of requests and steps."""
+"""The blocking half: the drivers of requests and steps, which wait for responses."""
 
 from __future__ import annotations
 

@@ -16,12 +16,13 @@ from weakref import WeakSet
 import httpx
 
 from . import _core
-from ._plan import HERE, LIMITS, CoreResponse, Plan, as_bytes, bounds, content_of, place_of, timeout_of, with_lines
+from ._plan import HERE, LIMITS, Plan, as_bytes, bounds, content_of, place_of, timeout_of
+from ._response import CoreResponse, with_lines
 
 if TYPE_CHECKING:
     import ssl
 
-    from ._delegation import Proxy
+    from ._routes import Proxy
 
 
 class Transport(httpx.BaseTransport):

@@ -305,7 +305,7 @@ impl AsyncReply {
         Self::waiting(slf, Want::Head)
     }
 
-    /// Wait for a part; False at the end of the body.
+    /// Wait for a line, perhaps a blank one; False at the end of the body.
     fn ready(slf: Py<Self>) -> Wait {
         Self::waiting(slf, Want::Line)
     }
