@@ -227,6 +227,7 @@ def test_a_proxy_given_by_name_is_used_for_loopback_too(both: Colour, server: Re
     assert server.requests[-1].path == "http://127.0.0.1:9/api/version"
 
 
+@pytest.mark.fast  # httpx leaves a warning for each socket of a loop that was closed so
 def test_loops_that_are_closed_without_a_word_do_not_pile_up(server: ReplayServer) -> None:
     loops = []
     for _ in range(5):
@@ -242,6 +243,7 @@ def test_loops_that_are_closed_without_a_word_do_not_pile_up(server: ReplayServe
     assert loops[-1]() is None
 
 
+@pytest.mark.fast
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="/proc is Linux's")
 def test_a_loop_that_ends_leaves_nothing_open(server: ReplayServer) -> None:
     def count() -> int:
