@@ -14,6 +14,7 @@ from typing import Any, Literal, NotRequired, Required, TypeAlias
 from typing_extensions import ReadOnly, TypedDict
 
 __all__ = [
+    "ChatOptions",
     "ChatResponse",
     "CloudStatus",
     "DebugInfo",
@@ -125,6 +126,27 @@ class Options(TypedDict, total=False):
     """Penalty for tokens by how often they occurred."""
     stop: Sequence[str]
     """Texts that end the answer. A list even for one: the server refuses a bare string."""
+
+
+class ChatOptions(TypedDict, total=False):
+    """Arguments of `chat` that functions which ask it pass on; they mean there what they mean in `chat`."""
+
+    think: Think | None
+    """Whether, or how hard, a thinking model thinks first."""
+    truncate: bool | None
+    """Whether a conversation that is too long is cut; if False it is an error."""
+    shift: bool | None
+    """Whether old tokens make room when the context is full."""
+    logprobs: bool | None
+    """Whether each token comes with its log probability."""
+    top_logprobs: int | None
+    """How many other likely tokens come with it, from 0 to 20."""
+    options: Options | None
+    """Parameters of the run, such as `{"temperature": 0}`."""
+    keep_alive: KeepAlive | None
+    """How long the model stays loaded."""
+    extra: Mapping[str, Any] | None
+    """More fields for the request's body."""
 
 
 # --- tools -----------------------------------------------------------------------------------------------------------
