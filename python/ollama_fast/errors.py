@@ -12,6 +12,8 @@ Everything that can go wrong, as one tree.
   + IncompleteStreamError  the answer ended before its last part
   + StreamClosedError      a stream was read after it had been closed
   + HostError              a host cannot be understood (also a ValueError)
+  + ToolSchemaError        a function cannot be a tool (also a TypeError)
+  + ToolCallError          a tool cannot be called as the model asks, or failed
 
 Every error of a call says which call it was: `method`, `url` and `model`. One that ends a stream holds in `partial`
 the answer merged from the parts that came before.
@@ -20,7 +22,8 @@ the answer merged from the parts that came before.
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 __all__ = [
     "AuthenticationError",
@@ -33,6 +36,8 @@ __all__ = [
     "ResponseError",
     "StreamClosedError",
     "TimeoutError",
+    "ToolCallError",
+    "ToolSchemaError",
     "TransportError",
 ]
 
@@ -118,3 +123,41 @@ class StreamClosedError(OllamaError):
 
 class HostError(OllamaError, ValueError):
     """A host cannot be understood."""
+
+
+class ToolSchemaError(OllamaError, TypeError):
+    """A function cannot be a tool: a parameter or its type cannot be told to a model."""
+
+    def __init__(self, text: str, *, function: str = "", parameter: str | None = None) -> None:
+        super().__init__(text)
+        self.function = function
+        """The function's name."""
+        self.parameter = parameter
+        """The parameter's name, if it is about one."""
+
+
+class ToolCallError(OllamaError):
+    """
+    A tool cannot be called as the model asks, or failed.
+
+    The text is one that the model can act on. It is raised from its cause.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        kind: Literal["unknown", "arguments", "uncallable", "failed"] = "failed",
+        tool: str = "",
+        call: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.kind = kind
+        """
+        What went wrong: there is no such tool, its arguments are wrong, it is only a schema or a method without its
+        object, so that nothing can be called, or it raised an error.
+        """
+        self.tool = tool
+        """The tool's name, as the model gave it."""
+        self.call = call
+        """The call, as the model made it."""
