@@ -23,14 +23,14 @@ PIECE: dict[str, Any] = {"model": "m", "created_at": "t", "done": False}
 LAST: dict[str, Any] = {**PIECE, "done": True, "done_reason": "stop", "eval_count": 30, "eval_duration": 2_000_000_000}
 CALL: dict[str, Any] = {"id": "call_1", "function": {"index": 0, "name": "add", "arguments": {"a": 1}}}
 
-GENERATED = [{**PIECE, "response": "Hel"}, {**PIECE, "response": "lo"}, {**LAST, "response": ""}]
-CHATTED = [
+GENERATED: list[dict[str, Any]] = [{**PIECE, "response": "Hel"}, {**PIECE, "response": "lo"}, {**LAST, "response": ""}]
+CHATTED: list[dict[str, Any]] = [
     {**PIECE, "message": {"role": "assistant", "content": "", "thinking": "Hm"}},
     {**PIECE, "message": {"role": "assistant", "content": "", "thinking": "m."}, "logprobs": [{"token": "a"}]},
     {**PIECE, "message": {"role": "assistant", "content": "Hi", "tool_calls": [CALL]}, "logprobs": [{"token": "b"}]},
     {**LAST, "message": {"role": "assistant", "content": "!", "tool_calls": [{**CALL, "id": "call_2"}]}},
 ]
-PULLED = [
+PULLED: list[dict[str, Any]] = [
     {"status": "pulling manifest"},
     {"status": "pulling 1", "digest": "sha256:1", "total": 5, "completed": 5},
     {"status": "success"},

@@ -19,13 +19,16 @@ from typing import Any
 import pytest
 
 import ollama_fast
-from ollama_fast import _answers, _conversation, _endpoints, _procedures, aio, errors, types
+from ollama_fast import _answers, _conversation, _endpoints, _procedures, aio, errors, tools, types
 
 VALUES = {"Conversation", "Host", "Limits", "Parsed", "Partial", "Stats", "Timeout", "ToolResult"}
 """What both colours take and give."""
-ONLY_BLOCKING = {*VALUES, "AsyncTransport", "Transport", "__version__", "aio", "errors", "types"}
-FUNCTIONS = [name for name in aio.__all__ if name not in {"Stream", "close", "collect"}]
+ONLY_BLOCKING = {*VALUES, "AsyncTransport", "Transport", "__version__", "aio", "errors", "tools", "types"}
+NO_HOST = {"tool"}
+"""Functions that wait for nothing and so are the same in both colours."""
+FUNCTIONS = [name for name in aio.__all__ if name not in {"Stream", "close", "collect", *NO_HOST}]
 WITHOUT_HOST = {"call_tool"}
+"""Functions that wait, but for no host."""
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "parse": ("http://127.0.0.1:1", "m", "question", int),
     "run_tools": ("http://127.0.0.1:1", "m", "question", ()),
@@ -90,7 +93,12 @@ def test_both_colours_have_the_same_names() -> None:
     assert set(ollama_fast.__all__) >= ONLY_BLOCKING
 
 
-@pytest.mark.parametrize("module", [*MODULES, types, errors], ids=id_of)
+@pytest.mark.parametrize("name", sorted(NO_HOST))
+def test_what_waits_for_nothing_is_the_same_in_both_colours(name: str) -> None:
+    assert getattr(ollama_fast, name) is getattr(aio, name) is getattr(tools, name)
+
+
+@pytest.mark.parametrize("module", [*MODULES, types, errors, tools], ids=id_of)
 def test_all_is_sorted_and_complete(module: ModuleType) -> None:
     names = list(module.__all__)
     assert names == sorted(names)
@@ -323,7 +331,7 @@ def test_importing_loads_nothing_heavy_and_reads_no_environment() -> None:
     assert loaded & heavy == set()
 
 
-@pytest.mark.parametrize("name", ["aio", "errors", "types"])
+@pytest.mark.parametrize("name", ["aio", "errors", "tools", "types"])
 def test_a_module_of_the_package_is_there_without_another_import(name: str) -> None:
     program = f"import ollama_fast; from ollama_fast import {name}; print({name}.__name__, ollama_fast.{name}.__name__)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -27,9 +27,11 @@ from ._sync import collect as collect
 
 if TYPE_CHECKING:
     from . import aio as aio
+    from . import tools as tools
     from . import types as types
     from ._async_transport import AsyncTransport as AsyncTransport
     from ._transport import Transport as Transport
+    from .tools import tool as tool
 
 __all__ = [
     "AsyncTransport",
@@ -77,6 +79,8 @@ __all__ = [
     "signout",
     "status",
     "systemone",
+    "tool",
+    "tools",
     "types",
     "version",
     "web_fetch",
@@ -103,13 +107,12 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of the packa
 
     def __getattr__(name: str) -> Any:
         # asyncio and httpx each take longer to import than all of this; these are for those who ask for them.
-        if name in ("aio", "types", "Transport", "AsyncTransport"):
+        rooms = {"Transport": "_transport", "AsyncTransport": "_async_transport", "tool": "tools"}
+        if name in rooms or name in ("aio", "tools", "types"):
             from importlib import import_module
 
-            if name in ("aio", "types"):
-                return import_module(f"{__name__}.{name}")
-            room = import_module(f"{__name__}.{'_transport' if name == 'Transport' else '_async_transport'}")
-            return getattr(room, name)
+            room = import_module(f"{__name__}.{rooms.get(name, name)}")
+            return getattr(room, name) if name in rooms else room
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._request import Request
-    from .types import ChatOptions, ChatResponse, Format, Message, ResponseToolCall, Tool, ToolCall
+    from .tools import Tools
+    from .types import ChatOptions, ChatResponse, Format, Message, ResponseToolCall, ToolCall
 
     AnyMessage: TypeAlias = Message | Mapping[str, Any]
-    AnyTool: TypeAlias = Tool | Mapping[str, Any] | Callable[..., Any]
+    AnyCall: TypeAlias = ToolCall | ResponseToolCall | Mapping[str, Any]
 
 OnError: TypeAlias = Literal["raise", "message"]
 """What becomes of a call that fails: an exception, or a message that the model can read."""
@@ -40,7 +41,7 @@ class ToolResult:
         error: Why the call failed, or None.
     """
 
-    call: ToolCall | ResponseToolCall | Mapping[str, Any]
+    call: AnyCall
     message: Message
     value: Any = None
     error: ToolCallError | None = None
@@ -65,8 +66,8 @@ class Conversation:
 
 
 def call_tool(
-    tools: Sequence[AnyTool] | Mapping[str, Callable[..., Any]],
-    call: ToolCall | ResponseToolCall | Mapping[str, Any],
+    tools: Tools,
+    call: AnyCall,
     *,
     on_error: OnError = "raise",
 ) -> Steps[Message]:
@@ -93,7 +94,7 @@ def call_tool(
 def run_tools(
     model: str,
     messages: str | Sequence[AnyMessage],
-    tools: Sequence[AnyTool],
+    tools: Tools,
     *,
     max_rounds: int = 8,
     on_error: OnError = "message",
@@ -108,8 +109,8 @@ def run_tools(
 
         messages: The conversation so far, oldest first; a str is one message of the user.
 
-        tools: Functions that the model may call. The calls of one answer are done in turn, or together on asyncio,
-            where functions that are no coroutine functions run in threads.
+        tools: Functions that the model may call, or by the names that it shall know them by. The calls of one answer
+            are done in turn, or together on asyncio, where functions that are no coroutine functions run in threads.
 
         max_rounds: How often the model may call tools, once or several at a time, before it must answer.
 
@@ -139,11 +140,14 @@ def run_tools(
 def _run_tools(
     asking: Callable[[tuple[AnyMessage, ...]], Request[ChatResponse]],
     history: tuple[AnyMessage, ...],
-    tools: Sequence[AnyTool],
+    tools: Tools,
     max_rounds: int,
     on_error: OnError,
 ) -> Telling[ChatResponse | ToolResult | Conversation, Conversation]:
-    yield from need(*(tool for tool in tools if callable(tool)))
+    from ._parameters import target
+
+    given = tools.values() if isinstance(tools, Mapping) else tools
+    yield from need(*(target(tool) for tool in given if callable(tool)))
     rounds = 0
     while True:
         answer = yield from ask(asking(history))

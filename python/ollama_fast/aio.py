@@ -1,12 +1,16 @@
 """The functions of :mod:`ollama_fast`, for asyncio: same names, same parameters, to be awaited or iterated over."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from . import _answers, _conversation, _endpoints, _procedures
 from ._async import Stream as Stream
 from ._async import call, procedure, procedure_stream, stream, task
 from ._async import close as close
 from ._async import collect as collect
+
+if TYPE_CHECKING:
+    from .tools import tool as tool
 
 __all__ = [
     "Stream",
@@ -41,6 +45,7 @@ __all__ = [
     "signout",
     "status",
     "systemone",
+    "tool",
     "version",
     "web_fetch",
     "web_search",
@@ -50,6 +55,16 @@ __all__ = [
 
 def __dir__() -> Sequence[str]:
     return __all__
+
+
+if not TYPE_CHECKING:  # a type checker would take any name for one of the module
+
+    def __getattr__(name: str) -> Any:
+        if name == "tool":
+            from .tools import tool
+
+            return tool
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 generate = call(_endpoints.generate)

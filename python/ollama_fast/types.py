@@ -8,6 +8,7 @@ message can be sent back as it is.
 
 import os
 from collections.abc import Mapping, Sequence
+from types import UnionType
 from typing import Any, Literal, NotRequired, Required, TypeAlias
 
 # Not those of typing: they forget, or do not know, what is required and read-only before Python 3.13.
@@ -73,8 +74,8 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Image: TypeAlias = str | bytes | bytearray | memoryview | os.PathLike[str]
 """An image by type, never by guess: bytes are the image itself, a str is base64, a path is read."""
 
-Format: TypeAlias = Literal["", "json"] | Mapping[str, Any]
-"""What the text of an answer must be: "json", or a JSON schema; "" is free text."""
+Format: TypeAlias = Literal["", "json"] | Mapping[str, Any] | type[Any] | UnionType
+"""What the text of an answer must be: "json", a JSON schema, or a type that has one; "" is free text."""
 
 Think: TypeAlias = bool | Literal["low", "medium", "high", "max"]
 """Whether, or how hard, a thinking model thinks first."""
