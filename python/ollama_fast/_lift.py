@@ -31,10 +31,16 @@ class _Annotation(str):
 
 
 def face(
-    run: Callable[..., Any], build: Callable[..., Any], name: str | None, *, module: str, gives: str | None = None
+    run: Callable[..., Any],
+    build: Callable[..., Any],
+    name: str | None,
+    *,
+    module: str,
+    gives: str | None = None,
+    takes_host: bool = True,
 ) -> None:
     """
-    Make *run* look like *build* with a host in front.
+    Make *run* look like *build*, with a host in front.
 
     Args:
         run: The lifted function.
@@ -46,21 +52,38 @@ def face(
         module: The public module.
 
         gives: The class that *run* returns of what the builder's answer is, if it is not that answer itself.
+
+        takes_host: Whether there is a host in front.
     """
     signature = inspect.signature(build)
-    answer = str(signature.return_annotation).partition("[")[2].removesuffix("]")
-    shown = _Annotation(answer if gives is None else f"{gives}[{answer}]")
+    event, answer = _told_and_given(str(signature.return_annotation))
+    shown = _Annotation(answer if gives is None else f"{gives}[{event}]")
     parameters = [p.replace(annotation=_Annotation(p.annotation)) for p in signature.parameters.values()]
-    host = inspect.Parameter("host", inspect.Parameter.POSITIONAL_ONLY, annotation=_Annotation(_HOSTS[module]))
-    public = signature.replace(parameters=[host, *parameters], return_annotation=shown)
+    if takes_host:
+        host = inspect.Parameter("host", inspect.Parameter.POSITIONAL_ONLY, annotation=_Annotation(_HOSTS[module]))
+        parameters = [host, *parameters]
+    public = signature.replace(parameters=parameters, return_annotation=shown)
     run.__name__ = run.__qualname__ = name or build.__name__ + ("" if gives is None else "_stream")
     run.__module__ = module
-    run.__doc__ = _doc(build.__doc__ or "", parts=gives is not None)
+    run.__doc__ = _doc(build.__doc__ or "", parts=gives is not None, takes_host=takes_host)
     run.__signature__ = public  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in public.parameters.values()} | {"return": shown}
 
 
-def _doc(doc: str, *, parts: bool) -> str:
+def _told_and_given(annotation: str) -> tuple[str, str]:
+    """Give what a builder's Request[R], Steps[R] or Telling[E, R] tells while it is done, and what it gives."""
+    kind, _, inside = annotation.removesuffix("]").partition("[")
+    if kind != "Telling":
+        return inside, inside
+    depth = 0
+    for place, character in enumerate(inside):
+        depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0:
+            return inside[:place], inside[place + 1 :].strip()
+    raise TypeError(f"{annotation} does not say what is told and what is given")
+
+
+def _doc(doc: str, *, parts: bool, takes_host: bool) -> str:
     """Add to *doc* what every function has: the host, and what a stream gives."""
     first, _, rest = inspect.cleandoc(doc).partition("\n\n")  # Python 3.13 has cleaned it already, 3.12 has not
     if parts:
@@ -68,7 +91,8 @@ def _doc(doc: str, *, parts: bool) -> str:
     before, has_args, arguments = rest.partition("Args:\n")
     if not has_args:
         before, arguments = "", before
-    return f"{first}\n\n{before}Args:\n{_HOST_DOC}\n{arguments}\n"
+    host = f"{_HOST_DOC}\n" if takes_host else ""
+    return f"{first}\n\n{before}Args:\n{host}{arguments}\n"
 
 
 def build_for(run: Callable[..., Any], build: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -77,10 +101,10 @@ def build_for(run: Callable[..., Any], build: Callable[P, T], /, *args: P.args, 
         return build(*args, **kwargs)
     except TypeError as exc:
         if "stream" not in kwargs:
-            own = f"{build.__name__}()"
-            if own != f"{run.__name__}()" and str(exc).startswith(own):  # as list() for list_models()
-                raise TypeError(f"{run.__name__}(){str(exc).removeprefix(own)}") from exc
-            raise
+            called, found, what = str(exc).partition("() ")  # as list_models() for list(), or chat() for parse()
+            if not found or called == run.__name__ or not what.startswith(("got ", "missing ", "takes ")):
+                raise
+            raise TypeError(f"{run.__name__}() {what}") from exc
         twin = run.__name__ if run.__name__.endswith("_stream") else f"{run.__name__}_stream"
         if not hasattr(sys.modules[run.__module__], twin):
             raise

@@ -8,12 +8,14 @@ message can be sent back as it is.
 
 import os
 from collections.abc import Mapping, Sequence
+from types import UnionType
 from typing import Any, Literal, NotRequired, Required, TypeAlias
 
 # Not those of typing: they forget, or do not know, what is required and read-only before Python 3.13.
 from typing_extensions import ReadOnly, TypedDict
 
 __all__ = [
+    "ChatOptions",
     "ChatResponse",
     "CloudStatus",
     "DebugInfo",
@@ -72,8 +74,8 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Image: TypeAlias = str | bytes | bytearray | memoryview | os.PathLike[str]
 """An image by type, never by guess: bytes are the image itself, a str is base64, a path is read."""
 
-Format: TypeAlias = Literal["", "json"] | Mapping[str, Any]
-"""What the text of an answer must be: "json", or a JSON schema; "" is free text."""
+Format: TypeAlias = Literal["", "json"] | Mapping[str, Any] | type[Any] | UnionType
+"""What the text of an answer must be: "json", a JSON schema, or a type that has one; "" is free text."""
 
 Think: TypeAlias = bool | Literal["low", "medium", "high", "max"]
 """Whether, or how hard, a thinking model thinks first."""
@@ -125,6 +127,27 @@ class Options(TypedDict, total=False):
     """Penalty for tokens by how often they occurred."""
     stop: Sequence[str]
     """Texts that end the answer. A list even for one: the server refuses a bare string."""
+
+
+class ChatOptions(TypedDict, total=False):
+    """Arguments of `chat` that functions which ask it pass on; they mean there what they mean in `chat`."""
+
+    think: Think | None
+    """Whether, or how hard, a thinking model thinks first."""
+    truncate: bool | None
+    """Whether a conversation that is too long is cut; if False it is an error."""
+    shift: bool | None
+    """Whether old tokens make room when the context is full."""
+    logprobs: bool | None
+    """Whether each token comes with its log probability."""
+    top_logprobs: int | None
+    """How many other likely tokens come with it, from 0 to 20."""
+    options: Options | None
+    """Parameters of the run, such as `{"temperature": 0}`."""
+    keep_alive: KeepAlive | None
+    """How long the model stays loaded."""
+    extra: Mapping[str, Any] | None
+    """More fields for the request's body."""
 
 
 # --- tools -----------------------------------------------------------------------------------------------------------
