@@ -72,9 +72,7 @@ def adapt_fields(
     try:
         # mypy knows TypedDicts that are written out only.
         made: Any = cast("Any", TypedDict)("Arguments", hints)
-        made.__pydantic_config__ = ConfigDict(
-            extra="forbid", arbitrary_types_allowed=True, coerce_numbers_to_str=True
-        )
+        made.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=True, coerce_numbers_to_str=True)
         adapter: TypeAdapter[Any] = TypeAdapter(made)
         if not adapter.pydantic_complete:
             adapter.rebuild(force=True, raise_errors=True, _types_namespace=namespace)
@@ -89,7 +87,15 @@ def shown(type_: Any) -> str:
     return inspect.formatannotation(type_)
 
 
-_FAILURES = (PydanticUserError, PydanticUndefinedAnnotation, NameError, TypeError, ValueError, AttributeError, RecursionError)
+_FAILURES = (
+    PydanticUserError,
+    PydanticUndefinedAnnotation,
+    NameError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+)
 
 
 def _reason(exc: BaseException) -> str:

@@ -400,7 +400,7 @@ def stream(build: Callable[P, Request[R]], /) -> Callable[Concatenate[AnyHost, P
     return run
 
 
-def procedure(build: Callable[P, Steps[R]], /) -> Callable[Concatenate[AnyHost, P], Coroutine[Any, Any, R]]:
+def procedure(build: Callable[P, Telling[E, R]], /) -> Callable[Concatenate[AnyHost, P], Coroutine[Any, Any, R]]:
     """Make steps a function to await for what comes of them."""
 
     async def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -410,7 +410,7 @@ def procedure(build: Callable[P, Steps[R]], /) -> Callable[Concatenate[AnyHost, 
     return run
 
 
-def procedure_stream(build: Callable[P, Telling[E, Any]], /) -> Callable[Concatenate[AnyHost, P], Stream[E]]:
+def procedure_stream(build: Callable[P, Telling[E, R]], /) -> Callable[Concatenate[AnyHost, P], Stream[E]]:
     """Make steps a function that gives the parts of their answers, and what they tell, as they come."""
 
     def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> Stream[E]:

@@ -636,12 +636,12 @@ def _tools(tools: Any) -> list[Any] | None:
         found: Any = tools
     else:
         found = _several(tools, "tools")
-        if found is None or not any(map(callable, found)):
+        if found is None or all(isinstance(given, Mapping) for given in found):
             return found
     # Functions need more than dicts: pydantic is imported, at the first of them.
     from .tools import describe
 
-    return describe(found)
+    return list(describe(found))
 
 
 def _format(format: Any) -> Any:

@@ -109,7 +109,10 @@ def _merged(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[s
     for given in (*schema["allOf"], {key: value for key, value in schema.items() if key != "allOf"}):
         member = given
         while "$ref" in member and len(schema["allOf"]) > 1:  # alone, it stays to be checked for a circle
-            member = {**definitions[member["$ref"].rpartition("/")[2]], **{k: v for k, v in member.items() if k != "$ref"}}
+            member = {
+                **definitions[member["$ref"].rpartition("/")[2]],
+                **{k: v for k, v in member.items() if k != "$ref"},
+            }
         properties = {**merged.get("properties", {}), **member.get("properties", {})}
         required = [*merged.get("required", []), *member.get("required", [])]
         merged |= member

@@ -71,7 +71,9 @@ def read(function: Callable[..., Any]) -> Read:
     plain = _below_partials(function)
     described = type(plain).__call__ if _is_object(plain) else plain
     if inspect.isasyncgenfunction(described) or inspect.isgeneratorfunction(described):
-        raise ToolSchemaError(f"{label(function)} gives its results one by one: return a list", function=label(function))
+        raise ToolSchemaError(
+            f"{label(function)} gives its results one by one: return a list", function=label(function)
+        )
     try:
         signature = _signature(function)
     except (ValueError, TypeError, NameError) as exc:
@@ -146,7 +148,9 @@ def _is_unbound_method(function: Any, given: list[inspect.Parameter]) -> bool:
 def _texts(plain: Any, described: Any) -> _docstrings.Texts:
     if inspect.isclass(plain):
         texts = _docstrings.of_class(plain)
-        below = _docstrings.of_docstring(vars(plain).get("__init__", None).__doc__) if "__init__" in vars(plain) else None
+        below = (
+            _docstrings.of_docstring(vars(plain).get("__init__", None).__doc__) if "__init__" in vars(plain) else None
+        )
         return _docstrings.Texts(texts.description, {**texts.parts, **(below.parts if below else {})})
     texts = _docstrings.of_docstring(inspect.getdoc(described))
     if described is not plain:

@@ -86,7 +86,12 @@ Effect: TypeAlias = Request[Any] | Ask[E] | Run | Try[E] | Tell[E] | Need
 Steps: TypeAlias = Generator[Effect[Any], Any, R]
 """Steps that give an R in the end."""
 Telling: TypeAlias = Generator[Effect[E], Any, R]
-"""Steps that give an R in the end, and tell whoever watches of Es before."""
+"""
+Steps that give an R in the end, and tell whoever watches of Es before.
+
+Where one of the two does not matter it is a type variable, too: beside an Any, mypy would take a builder's own type
+variables for Any.
+"""
 
 
 def ask(request: Request[R]) -> Steps[R]:

@@ -95,7 +95,9 @@ def prepare(tools: Tools, call: ToolCall | Mapping[str, Any]) -> functools.parti
         functions = _by_name(tools)
     else:
         pairs = [
-            (_known(given).name or _refuse_nameless(given), given) if callable(given) else (_name_of(_checked(given)), None)
+            (_known(given).name or _refuse_nameless(given), given)
+            if callable(given)
+            else (_name_of(_checked(given)), None)
             for given in tools
         ]
         _refuse_twins([known for known, _ in pairs])
@@ -290,7 +292,8 @@ def _refuse_twins(names: Sequence[str | None]) -> None:
     for name in names:
         if name in seen:
             raise ToolSchemaError(
-                f"two tools are called {name!r}: give them names of their own, as in {{'name': function}}", function=name
+                f"two tools are called {name!r}: give them names of their own, as in {{'name': function}}",
+                function=name,
             )
         if name is not None:
             seen.add(name)
