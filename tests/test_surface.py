@@ -11,11 +11,12 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
+import httpx
 import pytest
 
 import ollama_fast
@@ -175,6 +176,34 @@ def test_a_function_has_its_public_name_everywhere(module: ModuleType, name: str
     function = getattr(module, name)
     assert (function.__name__, function.__qualname__, function.__module__) == (name, name, module.__name__)
     assert set(function.__annotations__) == {*inspect.signature(function).parameters, "return"}
+
+
+ALL_FUNCTIONS = [
+    (module, name) for module in MODULES for name in module.__all__ if inspect.isfunction(getattr(module, name))
+]
+
+
+@pytest.mark.parametrize(("module", "name"), ALL_FUNCTIONS, ids=id_of)
+def test_type_hints_are_the_real_types(module: ModuleType, name: str) -> None:
+    function = getattr(module, name)
+    hints = get_type_hints(function)
+    assert hints.keys() == {*inspect.signature(function).parameters, "return"}
+    assert not [hint for hint in hints.values() if isinstance(hint, str)]
+    if "host" in hints and name != "close":
+        client = httpx.Client if module is ollama_fast else httpx.AsyncClient
+        assert hints["host"] == ollama_fast.Host | str | client | None
+    if name.endswith("_stream"):
+        assert get_origin(hints["return"]) is module.Stream
+    for parameter, hint in inspect.get_annotations(function, eval_str=True).items():
+        assert hints[parameter] == (type(None) if hint is None else hint)
+
+
+def test_a_type_hint_is_what_the_signature_shows() -> None:
+    hints = get_type_hints(ollama_fast.chat_stream)
+    assert hints["return"] == ollama_fast.Stream[types.ChatResponse]
+    assert hints["options"] == types.Options | None
+    assert hints["messages"] == Sequence[types.Message | Mapping[str, Any]]
+    assert get_type_hints(aio.chat)["return"] is types.ChatResponse
 
 
 @pytest.mark.parametrize(("module", "name"), BOTH, ids=id_of)

@@ -67,7 +67,7 @@ class Conversation:
 
 def call_tool(
     tools: Tools,
-    call: AnyCall,
+    call: ToolCall | ResponseToolCall | Mapping[str, Any],
     *,
     on_error: OnError = "raise",
 ) -> Steps[Message]:
@@ -93,7 +93,7 @@ def call_tool(
 
 def run_tools(
     model: str,
-    messages: str | Sequence[AnyMessage],
+    messages: str | Sequence[Message | Mapping[str, Any]],
     tools: Tools,
     *,
     max_rounds: int = 8,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from typing import Any, Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -15,6 +17,19 @@ _HOSTS: Final = {
     "ollama_fast.aio": "Host | str | httpx.AsyncClient | None",
 }
 
+_ROOMS: Final = (
+    "pathlib",
+    "typing_extensions",
+    "._host",
+    "._upload",
+    "._endpoints",
+    "._procedures",
+    "._answers",
+    "._conversation",
+    ".tools",
+    ".types",
+)
+"""Where the names are that annotations of builders have; the later wins."""
 
 _HOST_DOC: Final = """\
     host: Where Ollama is: a Host, its URL, an httpx client of your own, or None for what OLLAMA_HOST says.
@@ -67,7 +82,27 @@ def face(
     run.__module__ = module
     run.__doc__ = _doc(build.__doc__ or "", parts=gives is not None, takes_host=takes_host)
     run.__signature__ = public  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in public.parameters.values()} | {"return": shown}
+    hints = {p.name: f"hint({str(p.annotation)!r})" for p in public.parameters.values()}
+    hints["return"] = f"hint({answer!r})" if gives is None else f"{gives}[hint({event!r})]"
+    run.__annotations__ = hints
+
+
+def hint(annotation: str) -> Any:
+    """
+    Evaluate the text of an annotation.
+
+    The annotations of lifted functions call it: so typing.get_type_hints gets real objects, and what they name, httpx
+    for one, is imported only then. It must be a global of the module that *run* is defined in.
+    """
+    return eval(annotation, _names())  # noqa: S307 - it is text of this package
+
+
+@cache
+def _names() -> dict[str, Any]:
+    names: dict[str, Any] = {name: import_module(name) for name in ("httpx", "os")}
+    for room in _ROOMS:
+        names |= vars(import_module(room, __package__))
+    return names
 
 
 def _told_and_given(annotation: str) -> tuple[str, str]:

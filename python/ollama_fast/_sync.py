@@ -17,6 +17,7 @@ from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
 from ._lift import build_for, face
+from ._lift import hint as hint
 from ._request import Parts, Request
 from ._steps import Ask, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, asked, viewed
 from ._stream import Latest, Memory, Reading
