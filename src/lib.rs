@@ -36,7 +36,7 @@ mod _core {
     use super::base64::encode_base64;
     #[cfg(unix)]
     #[pymodule_export]
-    use super::blocking::{Pool, Reply};
+    use super::blocking::{Leash, Pool, Reply};
     #[pymodule_export]
     use super::json::decode;
     #[pymodule_export]

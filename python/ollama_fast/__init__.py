@@ -8,7 +8,7 @@ own, or None for what OLLAMA_HOST says.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _endpoints, _procedures
+from . import _endpoints, _many, _procedures
 from . import errors as errors
 from ._core import DEBUG
 from ._core import __version__ as __version__
@@ -18,6 +18,8 @@ from ._host import Timeout as Timeout
 from ._sync import Stream as Stream
 from ._sync import call, procedure, procedure_stream, stream
 from ._sync import close as close
+from ._sync_map import Answers as Answers
+from ._sync_map import many
 
 if TYPE_CHECKING:
     from . import aio as aio
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from ._transport import Transport as Transport
 
 __all__ = [
+    "Answers",
     "AsyncTransport",
     "Host",
     "Limits",
@@ -43,6 +46,7 @@ __all__ = [
     "create_stream",
     "delete",
     "embed",
+    "embed_many",
     "embeddings",
     "errors",
     "generate",
@@ -50,6 +54,8 @@ __all__ = [
     "has_blob",
     "is_running",
     "list",
+    "map_chat",
+    "map_generate",
     "model_recommendations",
     "ps",
     "pull",
@@ -106,6 +112,12 @@ chat_stream = stream(_endpoints.chat)
 """Answer a conversation with a model, part by part."""
 embed = call(_endpoints.embed)
 """Turn texts into vectors of length 1."""
+embed_many = many(_many.embed_many)
+"""Turn each of many texts into a vector, in batches, over one host or several."""
+map_generate = many(_many.map_generate)
+"""Complete each of many prompts, over one host or several."""
+map_chat = many(_many.map_chat)
+"""Answer each of many conversations, over one host or several."""
 embeddings = call(_endpoints.embeddings)
 """Turn one text into a vector; superseded by `embed`."""
 systemone = call(_endpoints.systemone)

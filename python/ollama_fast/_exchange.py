@@ -63,6 +63,7 @@ class Exchange(Generic[R]):
         "client",
         "closed",
         "context",
+        "leash",
         "request",
         "response",
         "url",
@@ -78,6 +79,8 @@ class Exchange(Generic[R]):
         """Whether the request was sent, or tried to be."""
         self.closed = False
         """Whether its stream was closed, perhaps while somebody else reads it."""
+        self.leash: _core.Leash | None = None
+        """By which another thread can end it; but not where a client, or httpx's transport, sends it."""
         self.body = request.encode(stream=stream)
         self._stream = stream
         self._redirects = 0
@@ -138,7 +141,10 @@ class Exchange(Generic[R]):
             raise errors.HostError(self.context.say(f"no request can be made for this URL: {exc}")) from exc
         kind = None if self.request.body is None else "application/json"
         headers = _headers(url.netloc, *self._sent_along, kind, stream=self._stream)
-        method, extensions = self.request.method, {"timeout": self._timeout}
+        method = self.request.method
+        extensions: dict[str, Any] = {"timeout": self._timeout}
+        if self.leash is not None:
+            extensions["leash"] = self.leash
         if self.request.upload is not None:
             uploaded = {**headers, **_content_headers(self.request)}
             return httpx.Request(method, url, headers=uploaded, content=content, extensions=extensions)

@@ -21,6 +21,11 @@ _HOST_DOC: Final = """\
 """
 
 
+_MANY_HOSTS_DOC: Final = """\
+    hosts: Where Ollama is, as for the other functions, or a sequence of such places, which share the work.
+"""
+
+
 class _Annotation(str):
     """An annotation that shows itself without quotes, and that nothing has to import."""
 
@@ -58,6 +63,18 @@ def face(
     run.__doc__ = _doc(build.__doc__ or "", parts=gives is not None)
     run.__signature__ = public  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in public.parameters.values()} | {"return": shown}
+
+
+def face_of_many(run: Callable[..., Any], build: Callable[..., Any], *, module: str) -> None:
+    """Make *run* look like *build*, which gives a Many, with one host or several in front."""
+    face(run, build, None, module=module)
+    host, *rest = inspect.signature(run).parameters.values()
+    single = _HOSTS[module]
+    hosts = host.replace(name="hosts", annotation=_Annotation(f"{single} | Sequence[{single}]"))
+    answers = _Annotation(f"Answers[{run.__annotations__['return']}]")
+    run.__signature__ = inspect.Signature([hosts, *rest], return_annotation=answers)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in (hosts, *rest)} | {"return": answers}
+    run.__doc__ = (run.__doc__ or "").replace(_HOST_DOC, _MANY_HOSTS_DOC)
 
 
 def _doc(doc: str, *, parts: bool) -> str:

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
-from . import _endpoints, _procedures
+from . import _endpoints, _many, _procedures
 from ._async import Stream as Stream
 from ._async import call, procedure, procedure_stream, stream
 from ._async import close as close
+from ._async_map import Answers as Answers
+from ._async_map import many
 
 __all__ = [
+    "Answers",
     "Stream",
     "chat",
     "chat_stream",
@@ -18,12 +21,15 @@ __all__ = [
     "create_stream",
     "delete",
     "embed",
+    "embed_many",
     "embeddings",
     "generate",
     "generate_stream",
     "has_blob",
     "is_running",
     "list",
+    "map_chat",
+    "map_generate",
     "model_recommendations",
     "ps",
     "pull",
@@ -55,6 +61,12 @@ chat_stream = stream(_endpoints.chat)
 """Answer a conversation with a model, part by part."""
 embed = call(_endpoints.embed)
 """Turn texts into vectors of length 1."""
+embed_many = many(_many.embed_many)
+"""Turn each of many texts into a vector, in batches, over one host or several."""
+map_generate = many(_many.map_generate)
+"""Complete each of many prompts, over one host or several."""
+map_chat = many(_many.map_chat)
+"""Answer each of many conversations, over one host or several."""
 embeddings = call(_endpoints.embeddings)
 """Turn one text into a vector; superseded by `embed`."""
 systemone = call(_endpoints.systemone)

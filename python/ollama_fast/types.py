@@ -14,12 +14,15 @@ from typing import Any, Literal, NotRequired, Required, TypeAlias
 from typing_extensions import ReadOnly, TypedDict
 
 __all__ = [
+    "ChatArguments",
     "ChatResponse",
     "CloudStatus",
     "DebugInfo",
+    "EmbedArguments",
     "EmbedResponse",
     "EmbeddingsResponse",
     "Format",
+    "GenerateArguments",
     "GenerateResponse",
     "Image",
     "KeepAlive",
@@ -552,3 +555,50 @@ class SystemOneResponse(TypedDict):
     model: str
     answers: dict[str, SystemOneAnswer]
     usage: SystemOneUsage
+
+
+class EmbedArguments(TypedDict, total=False):
+    """What `embed_many` passes on to `embed`."""
+
+    truncate: bool | None
+    dimensions: int | None
+    options: Options | None
+    keep_alive: KeepAlive | None
+    extra: Mapping[str, Any] | None
+
+
+class GenerateArguments(TypedDict, total=False):
+    """What `map_generate` passes on to `generate`."""
+
+    suffix: str | None
+    system: str | None
+    template: str | None
+    context: Sequence[int] | None
+    raw: bool | None
+    format: Format | None
+    images: Sequence[Image] | None
+    think: Think | None
+    truncate: bool | None
+    shift: bool | None
+    logprobs: bool | None
+    top_logprobs: int | None
+    options: Options | None
+    keep_alive: KeepAlive | None
+    debug_render_only: bool | None
+    extra: Mapping[str, Any] | None
+
+
+class ChatArguments(TypedDict, total=False):
+    """What `map_chat` passes on to `chat`."""
+
+    tools: Sequence[Tool | Mapping[str, Any]] | None
+    format: Format | None
+    think: Think | None
+    truncate: bool | None
+    shift: bool | None
+    logprobs: bool | None
+    top_logprobs: int | None
+    options: Options | None
+    keep_alive: KeepAlive | None
+    debug_render_only: bool | None
+    extra: Mapping[str, Any] | None
