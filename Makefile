@@ -5,6 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+ENGINES := .venv-engines
 export VIRTUAL_ENV := $(abspath $(VENV))
 unexport PYTHONHOME
 PY_TREES := python tests benches examples
@@ -59,6 +60,21 @@ test-mocked: build
 test-httpx-suite: build
 	$(BIN)/python tests/httpx_suite/run.py $(ARGS)
 
+$(ENGINES)/.installed: pyproject.toml | $(BIN)/python
+	@echo "making $(ENGINES) with Ray and Dask: half a minute, once"
+	$(PYTHON) -m venv $(ENGINES)
+	$(ENGINES)/bin/python -m pip install -q --upgrade 'pip>=25.1'
+	$(ENGINES)/bin/python -m pip install -q --group engines
+	touch $@
+
+.PHONY: test-engines  ## Run the examples for Ray and Dask with the real engines and the wheel, in .venv-engines
+test-engines: build $(ENGINES)/.installed
+	rm -rf $(ENGINES)/wheel
+	$(BIN)/maturin build --quiet --release --out $(ENGINES)/wheel
+	$(ENGINES)/bin/python -m pip install -q $(ENGINES)/wheel/*.whl
+	$(ENGINES)/bin/python -m pip install -q --force-reinstall --no-deps $(ENGINES)/wheel/*.whl
+	$(ENGINES)/bin/python -m pytest -m engines --durations 5 tests/engines $(ARGS)
+
 .PHONY: genuine  ## Build a genuine Ollama server into a cache, once, unless OLLAMA_HOST and OLLAMA_MODEL name one
 genuine:
 	@[ -n "$$OLLAMA_HOST" ] && [ -n "$$OLLAMA_MODEL" ] || PYTHON=$(PYTHON) tests/real/build.sh
@@ -94,8 +110,8 @@ wheel: build
 	$(BIN)/maturin build --quiet --release --out dist
 	tests/smoke_wheel.sh $(BIN)/python dist/*.whl
 
-.PHONY: full  ## Run all of .ci/run's checks, and the suite on every CPython from 3.11 that is found
-full: test test-over-httpx test-mocked test-httpx-suite check demo test-real wheel
+.PHONY: full  ## Run all of .ci/run's checks, the engines, and the suite on every CPython from 3.11 that is found
+full: test test-over-httpx test-mocked test-httpx-suite check demo test-real test-engines wheel
 	tests/every_python.sh dist/*.whl
 
 # --- figures --------------------------------------------------------------------------------------------------------
@@ -115,4 +131,4 @@ bench-abi3: $(VENV)/.installed
 
 .PHONY: clean  ## Remove what was built, but not the cache of the genuine server
 clean:
-	rm -rf $(VENV) target dist python/ollama_fast/*.so
+	rm -rf $(VENV) $(ENGINES) target dist python/ollama_fast/*.so

@@ -24,6 +24,19 @@ pub fn decode<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyAny>> 
     to_python(py, data).map_err(|error| PyValueError::new_err(describe(data, &error)))
 }
 
+/// Decode the beginning of a JSON text as far as it has come: strings may be cut off, and what is open counts as closed.
+#[pyfunction]
+#[pyo3(signature = (data, /))]
+pub fn decode_beginning<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let parser = PythonParse {
+        partial_mode: PartialMode::TrailingStrings,
+        ..PARSER
+    };
+    parser
+        .python_parse(py, data)
+        .map_err(|error| PyValueError::new_err(describe(data, &error)))
+}
+
 /// [`decode`] without the error's words, for those who have more to say.
 pub fn to_python<'py>(py: Python<'py>, data: &[u8]) -> Result<Bound<'py, PyAny>, JsonError> {
     match quick::object(py, data) {

@@ -38,7 +38,7 @@ mod _core {
     #[pymodule_export]
     use super::blocking::{Leash, Pool, Reply};
     #[pymodule_export]
-    use super::json::decode;
+    use super::json::{decode, decode_beginning};
     #[pymodule_export]
     use super::line_decoder::LineDecoder;
 

@@ -12,7 +12,7 @@ import httpx
 
 import mocked
 import ollama_fast
-from ollama_fast import aio
+from ollama_fast import Stats, aio
 from ollama_fast.errors import OllamaError
 
 Way: TypeAlias = Literal["host", "client", "client-transport", "client-mock"]
@@ -98,6 +98,22 @@ class Colour:
                 except OllamaError as error:
                     return Seen(parts, error, stream.partial)
                 return Seen(parts, None, stream.partial)
+
+        return asyncio.run(run())
+
+    def collect(self, function: str, host: Any, /, *args: Any, taken: int = 0, **kwargs: Any) -> tuple[Any, Stats]:
+        """Give what `collect` makes of a stream of which *taken* parts were read before, and the stream's stats."""
+        if not self.asynchronous:
+            with self._blocking(host) as where, getattr(ollama_fast, function)(where, *args, **kwargs) as stream:
+                for _ in range(taken):
+                    next(stream)
+                return ollama_fast.collect(stream), stream.stats
+
+        async def run() -> tuple[Any, Stats]:
+            async with self._asyncio(host) as where, getattr(aio, function)(where, *args, **kwargs) as stream:
+                for _ in range(taken):
+                    await anext(stream)
+                return await aio.collect(stream), stream.stats
 
         return asyncio.run(run())
 

@@ -10,7 +10,7 @@ import pytest
 
 from colours import Colour, Seen
 from exchange import Exchange, load_all
-from ollama_fast import _stream, errors
+from ollama_fast import errors
 from replay import replay
 
 ROOT = Path(__file__).parent.parent
@@ -90,41 +90,6 @@ def test_an_exchange_gives_what_its_bytes_say(
         assert isinstance(seen.error, errors.ResponseError)
         assert seen.error.status == exchange.response.status
         assert seen.error.message in exchange.body.decode() or json.loads(exchange.body)["error"] == seen.error.message
-
-
-# --- what is streamed merges into what is whole ----------------------------------------------------------------------
-
-PAIRS = [
-    pytest.param(RECORDED[name], RECORDED[f"{name}_stream"], id=name)
-    for name in RECORDED
-    if f"{name}_stream" in RECORDED
-    and RECORDED[name].response.status == 200
-    and RECORDED[name].call.kwargs == RECORDED[f"{name}_stream"].call.kwargs
-    and RECORDED[name].call.function in ("generate", "chat")
-]
-MEASURED = {"created_at", "total_duration", "load_duration", "prompt_eval_duration", "eval_duration"}
-"""What differs from one run to the next."""
-
-
-@pytest.mark.parametrize(("whole", "streamed"), PAIRS)
-def test_merged_parts_are_the_whole_answer(whole: Exchange, streamed: Exchange) -> None:
-    memory: _stream.Memory = _stream.Generated() if whole.call.function == "generate" else _stream.Chatted()
-    for part in lines(streamed):
-        memory.add(part)
-    merged = memory.merged() or {}
-    expected = decoded(whole)
-    for answer in (merged, expected):
-        for call in answer.get("message", answer).get("tool_calls", []):
-            call.pop("id", None)  # the server makes a new one each time
-    assert {name: merged[name] for name in merged if name not in MEASURED} == {
-        name: expected[name] for name in expected if name not in MEASURED
-    }
-
-
-def test_there_are_pairs_of_each_kind() -> None:
-    names = " ".join(str(pair.id) for pair in PAIRS)
-    for kind in ("generate", "chat", "thinking", "tools", "logprobs", "schema"):
-        assert kind in names
 
 
 def test_every_endpoint_that_the_genuine_server_has_is_recorded() -> None:

@@ -183,9 +183,7 @@ def test_whatever_fails_it_ends_with_all_results_or_an_error_in_its_place(
 
 
 @given(st.data(), shapes, st.integers(1, 60))
-def test_dead_hosts_lose_nothing_while_one_lives(
-    data: st.DataObject, shape: tuple[int, int, int], count: int
-) -> None:
+def test_dead_hosts_lose_nothing_while_one_lives(data: st.DataObject, shape: tuple[int, int, int], count: int) -> None:
     hosts, concurrency, size = shape
     this = world(numbers(count), hosts + 1, concurrency, size)
 

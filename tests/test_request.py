@@ -188,13 +188,24 @@ def test_an_answer_is_what_its_endpoint_says(request_: Request[Any], status: int
 # --- errors are values -----------------------------------------------------------------------------------------------
 
 
+CALL = {"function": {"name": "add", "arguments": {"a": 1}}}
+OWN_FACTS: dict[str, dict[str, Any]] = {
+    "AnswerError": {"text": "said", "response": {"model": "m", "message": {"content": "said"}}},
+    "TruncatedAnswerError": {"text": "said", "response": {"model": "m", "message": {"content": "said"}}},
+    "ToolRoundsError": {"messages": ({"role": "user", "content": "Hi!"},), "model": "m"},
+    "ToolSchemaError": {"function": "add", "parameter": "a"},
+    "ToolCallError": {"kind": "unknown", "tool": "add", "call": CALL},
+}
+
+
 @pytest.mark.parametrize("name", errors.__all__)
 def test_an_error_survives_a_pickle_and_a_copy_with_all_it_knows(name: str) -> None:
     kind = getattr(errors, name)
     facts: dict[str, Any] = {"method": "POST", "url": "http://h", "model": "m", "partial": {"response": "a"}}
     if issubclass(kind, errors.ResponseError):
         facts |= {"status": 418, "message": "said"}
-    error = kind("the text", **facts)
+    facts = OWN_FACTS.get(name, facts)
+    error = kind("the text", **{fact: known for fact, known in facts.items() if fact != "text"})
     if isinstance(error, errors.AuthenticationError):
         error.signin_url = facts["signin_url"] = SIGNIN
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):

@@ -14,7 +14,22 @@ import pytest
 from ollama_fast import _endpoints
 from ollama_fast._procedures import create, create_blob, is_running
 from ollama_fast._request import Request
-from ollama_fast._steps import Course, Run, Steps, Tell, ask, run_all, tell
+from ollama_fast._steps import (
+    Ask,
+    Course,
+    Need,
+    Outcome,
+    Run,
+    Steps,
+    Tell,
+    Try,
+    ask,
+    ask_viewed,
+    need,
+    run_all,
+    tell,
+    try_all,
+)
 from ollama_fast.errors import ConnectError, ResponseError
 
 SUCCESS = {"status": "success"}
@@ -35,7 +50,8 @@ class Server:
 
     def __call__(self, effect: object) -> Any:
         match effect:
-            case Tell(event):
+            case Tell():
+                event = effect.event
                 self.asked.append(f"tell {event['status']} {event.get('completed', 0)}/{event['total']}")
                 return None
             case Run(jobs):
@@ -88,6 +104,10 @@ SHORT = GGUF.removeprefix("sha256:")[:12]
 # --- the words of steps ----------------------------------------------------------------------------------------------
 
 
+def place_and_result(place: int, outcome: Outcome[Any]) -> tuple[int, Any]:
+    return place, outcome.result
+
+
 def test_each_word_yields_one_effect_and_gives_its_reply() -> None:
     request = _endpoints.version()
     jobs = (partial(len, "a"), partial(len, "ab"))
@@ -95,6 +115,9 @@ def test_each_word_yields_one_effect_and_gives_its_reply() -> None:
         (ask(request), request, {"version": "1"}),
         (run_all(*jobs), Run(jobs), [1, 2]),
         (tell("event"), Tell("event"), None),
+        (need(len), Need((len,)), None),
+        (ask_viewed(request, str), Ask(request, str), {"version": "1"}),
+        (try_all(*jobs, view=place_and_result), Try(jobs, place_and_result), [(0, 1), (1, 2)]),
     ]
     for steps, effect, reply in words:
         course = Course(steps)

@@ -118,14 +118,42 @@ def test_the_keys_of_a_merged_answer_stand_in_the_order_of_the_last_part() -> No
     assert list(answer or ()) == ["model", "created_at", "response", "done", "done_reason", *METRICS]
 
 
-def test_progress_is_its_newest_part() -> None:
-    parts: list[dict[str, Any]] = [
-        {"status": "pulling manifest"},
-        {"status": "pulling 1", "total": 5},
-        {"status": "success"},
-    ]
-    assert merged(Newest(), parts) == {"status": "success"}
-    assert merged(Newest(), parts[:2]) == {"status": "pulling 1", "total": 5}
+def test_progress_is_its_newest_part_and_the_newest_of_each_digest() -> None:
+    one = {"status": "pulling 1", "digest": "sha256:1", "total": 5}
+    two = {"status": "pulling 2", "digest": "sha256:2", "total": 7}
+    parts: list[dict[str, Any]] = [{"status": "pulling manifest"}, one, two, {**one, "completed": 5}]
+    assert merged(Newest(), parts[:1]) == {"status": "pulling manifest"}
+    layers = {"sha256:1": {**one, "completed": 5}, "sha256:2": two}
+    assert merged(Newest(), parts) == {**one, "completed": 5, "layers": layers}
+    assert merged(Newest(), [*parts, {"status": "success"}]) == {"status": "success", "layers": layers}
+
+
+def test_the_whole_of_progress_is_what_a_call_without_parts_gives() -> None:
+    memory = Newest()
+    memory.add({"status": "pulling 1", "digest": "sha256:1", "total": 5})
+    memory.add({"status": "success"})
+    assert memory.whole() == {"status": "success"}
+    assert memory.count == 2
+
+
+def test_what_is_given_of_progress_is_a_copy() -> None:
+    memory = Newest()
+    memory.add({"status": "pulling 1", "digest": "sha256:1", "total": 5})
+    given = memory.merged() or {}
+    given["layers"]["sha256:1"]["total"] = 6
+    given["total"] = 6
+    assert memory.merged() == {
+        "status": "pulling 1",
+        "digest": "sha256:1",
+        "total": 5,
+        "layers": {"sha256:1": {"status": "pulling 1", "digest": "sha256:1", "total": 5}},
+    }
+
+
+@pytest.mark.parametrize("digest", [[], {}, {"a": 1}])
+def test_a_digest_that_is_no_key_is_another_shape(digest: Any) -> None:
+    with pytest.raises(KeyError):
+        Newest().add({"status": "pulling", "digest": digest})
 
 
 @pytest.mark.parametrize("kind", [Generated, Chatted, Newest])

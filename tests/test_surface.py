@@ -11,27 +11,40 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
+import httpx
 import pytest
 
 import ollama_fast
-from ollama_fast import _endpoints, _procedures, aio, errors, types
+from ollama_fast import _answers, _conversation, _endpoints, _procedures, aio, errors, tools, types
 
-ONLY_BLOCKING = {"AsyncTransport", "Host", "Limits", "Timeout", "Transport", "__version__", "aio", "errors", "types"}
-FUNCTIONS = [name for name in aio.__all__ if name not in {"Stream", "close"}]
+VALUES = {"Conversation", "Host", "Limits", "Parsed", "Partial", "Stats", "Timeout", "ToolResult"}
+"""What both colours take and give."""
+ONLY_BLOCKING = {*VALUES, "AsyncTransport", "Transport", "__version__", "aio", "errors", "tools", "types"}
+NO_HOST = {"tool"}
+"""Functions that wait for nothing and so are the same in both colours."""
+FUNCTIONS = [name for name in aio.__all__ if name not in {"Stream", "close", "collect", *NO_HOST}]
+WITHOUT_HOST = {"call_tool"}
+"""Functions that wait, but for no host."""
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "parse": ("http://127.0.0.1:1", "m", "question", int),
+    "run_tools": ("http://127.0.0.1:1", "m", "question", ()),
+    "call_tool": ((), {}),
+}
+"""What is needed before a keyword that a function passes on is seen to be wrong."""
 MODULES = [ollama_fast, aio]
 BOTH = [(module, name) for module in MODULES for name in FUNCTIONS]
 
-PARTS_OF = {"generate", "chat", "pull", "push", "create"}
+PARTS_OF = {"generate", "chat", "parse", "run_tools", "pull", "push", "create"}
 """What streams: each of these has a twin."""
 
 VOCABULARY = """
     generate chat embed embeddings create create_blob has_blob pull push show copy delete list ps version is_running
-    status whoami signout web_search web_fetch model_recommendations systemone
+    status whoami signout web_search web_fetch model_recommendations systemone parse run_tools call_tool
 """
 
 
@@ -43,7 +56,8 @@ def builder_of(name: str) -> Any:
     plain = name.removesuffix("_stream")
     if plain == "list":
         return _endpoints.list_models
-    return getattr(_procedures, plain, None) or getattr(_endpoints, plain)
+    rooms = (_answers, _conversation, _procedures, _endpoints)
+    return next(getattr(room, plain) for room in rooms if inspect.isfunction(getattr(room, plain, None)))
 
 
 def facts_of(parameters: Iterable[inspect.Parameter]) -> list[tuple[str, Any, Any, str]]:
@@ -80,7 +94,12 @@ def test_both_colours_have_the_same_names() -> None:
     assert set(ollama_fast.__all__) >= ONLY_BLOCKING
 
 
-@pytest.mark.parametrize("module", [*MODULES, types, errors], ids=id_of)
+@pytest.mark.parametrize("name", sorted(NO_HOST))
+def test_what_waits_for_nothing_is_the_same_in_both_colours(name: str) -> None:
+    assert getattr(ollama_fast, name) is getattr(aio, name) is getattr(tools, name)
+
+
+@pytest.mark.parametrize("module", [*MODULES, types, errors, tools], ids=id_of)
 def test_all_is_sorted_and_complete(module: ModuleType) -> None:
     names = list(module.__all__)
     assert names == sorted(names)
@@ -118,7 +137,11 @@ def test_both_colours_have_the_same_parameters(name: str) -> None:
 
 @pytest.mark.parametrize(("module", "name"), BOTH, ids=id_of)
 def test_a_signature_is_the_builders_with_a_host_in_front(module: ModuleType, name: str) -> None:
-    host, *rest = inspect.signature(getattr(module, name)).parameters.values()
+    rest = list(inspect.signature(getattr(module, name)).parameters.values())
+    if name in WITHOUT_HOST:
+        assert facts_of(rest) == facts_of(inspect.signature(builder_of(name)).parameters.values())
+        return
+    host, *rest = rest
     assert facts_of(rest) == facts_of(inspect.signature(builder_of(name)).parameters.values())
     assert (host.name, host.kind, host.default) == ("host", host.POSITIONAL_ONLY, host.empty)
     client = "httpx.Client" if module is ollama_fast else "httpx.AsyncClient"
@@ -129,6 +152,9 @@ def test_a_signature_is_the_builders_with_a_host_in_front(module: ModuleType, na
 def test_a_signature_shows_what_is_returned(module: ModuleType, name: str) -> None:
     gives = str(inspect.signature(builder_of(name)).return_annotation)  # such as "Request[ChatResponse]"
     plain = gives.partition("[")[2].removesuffix("]")
+    if gives.startswith("Telling["):  # such as "Telling[ChatResponse | ToolResult, Conversation]"
+        told, _, given = plain.rpartition(", ")
+        plain = told if name.endswith("_stream") else given
     shown = inspect.formatannotation(inspect.signature(getattr(module, name)).return_annotation)
     assert shown == (f"Stream[{plain}]" if name.endswith("_stream") else plain)
 
@@ -137,7 +163,8 @@ def test_a_signature_shows_what_is_returned(module: ModuleType, name: str) -> No
 def test_help_shows_name_parameters_and_doc(module: ModuleType, name: str) -> None:
     function = getattr(module, name)
     text = pydoc.plain(pydoc.render_doc(function))
-    assert f"{name}(host: Host | str | httpx." in re.sub(r"\(\s+", "(", text)
+    first = "tools: " if name in WITHOUT_HOST else "host: Host | str | httpx."
+    assert f"{name}({first}" in re.sub(r"\(\s+", "(", text)
     assert f"in module {module.__name__}" in text
     for parameter in inspect.signature(function).parameters:
         assert parameter in text
@@ -149,6 +176,34 @@ def test_a_function_has_its_public_name_everywhere(module: ModuleType, name: str
     function = getattr(module, name)
     assert (function.__name__, function.__qualname__, function.__module__) == (name, name, module.__name__)
     assert set(function.__annotations__) == {*inspect.signature(function).parameters, "return"}
+
+
+ALL_FUNCTIONS = [
+    (module, name) for module in MODULES for name in module.__all__ if inspect.isfunction(getattr(module, name))
+]
+
+
+@pytest.mark.parametrize(("module", "name"), ALL_FUNCTIONS, ids=id_of)
+def test_type_hints_are_the_real_types(module: ModuleType, name: str) -> None:
+    function = getattr(module, name)
+    hints = get_type_hints(function)
+    assert hints.keys() == {*inspect.signature(function).parameters, "return"}
+    assert not [hint for hint in hints.values() if isinstance(hint, str)]
+    if "host" in hints and name != "close":
+        client = httpx.Client if module is ollama_fast else httpx.AsyncClient
+        assert hints["host"] == ollama_fast.Host | str | client | None
+    if name.endswith("_stream"):
+        assert get_origin(hints["return"]) is module.Stream
+    for parameter, hint in inspect.get_annotations(function, eval_str=True).items():
+        assert hints[parameter] == (type(None) if hint is None else hint)
+
+
+def test_a_type_hint_is_what_the_signature_shows() -> None:
+    hints = get_type_hints(ollama_fast.chat_stream)
+    assert hints["return"] == ollama_fast.Stream[types.ChatResponse]
+    assert hints["options"] == types.Options | None
+    assert hints["messages"] == Sequence[types.Message | Mapping[str, Any]]
+    assert get_type_hints(aio.chat)["return"] is types.ChatResponse
 
 
 @pytest.mark.parametrize(("module", "name"), BOTH, ids=id_of)
@@ -171,8 +226,8 @@ def test_close_takes_a_host_or_none_in_both_colours() -> None:
 
 def test_streams_have_the_same_methods_but_for_their_colour() -> None:
     blocking, asynchronous = ({n for n in dir(m.Stream) if not n.startswith("_")} for m in MODULES)
-    assert blocking == {"close", "partial"}
-    assert asynchronous == {"aclose", "partial"}
+    assert blocking == {"close", "partial", "stats"}
+    assert asynchronous == {"aclose", "partial", "stats"}
     assert {"__iter__", "__next__", "__enter__", "__exit__"} <= set(vars(ollama_fast.Stream))
     assert {"__aiter__", "__anext__", "__aenter__", "__aexit__"} <= set(vars(aio.Stream))
 
@@ -249,7 +304,7 @@ def test_a_misspelt_keyword_and_a_missing_argument_are_type_errors_that_name_the
 ) -> None:
     function = getattr(module, name)
     with pytest.raises(TypeError, match=rf"{name.removesuffix('_stream')}\w*\(\) got an unexpected keyword .*'modle'"):
-        run(function("http://127.0.0.1:1", modle="m"))
+        run(function(*ARGUMENTS.get(name.removesuffix("_stream"), ("http://127.0.0.1:1",)), modle="m"))
     if any(p.default is p.empty for p in list(inspect.signature(function).parameters.values())[1:]):
         with pytest.raises(TypeError, match=rf"{name.removesuffix('_stream')}\w*\(\) missing 1|missing \d required"):
             run(function("http://127.0.0.1:1"))
@@ -305,7 +360,7 @@ def test_importing_loads_nothing_heavy_and_reads_no_environment() -> None:
     assert loaded & heavy == set()
 
 
-@pytest.mark.parametrize("name", ["aio", "errors", "types"])
+@pytest.mark.parametrize("name", ["aio", "errors", "tools", "types"])
 def test_a_module_of_the_package_is_there_without_another_import(name: str) -> None:
     program = f"import ollama_fast; from ollama_fast import {name}; print({name}.__name__, ollama_fast.{name}.__name__)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -8,38 +8,53 @@ own, or None for what OLLAMA_HOST says.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _endpoints, _many, _procedures
+from . import _answers, _conversation, _endpoints, _many, _procedures
 from . import errors as errors
+from ._answers import Parsed as Parsed
+from ._answers import Partial as Partial
+from ._conversation import Conversation as Conversation
+from ._conversation import ToolResult as ToolResult
 from ._core import DEBUG
 from ._core import __version__ as __version__
 from ._host import Host as Host
 from ._host import Limits as Limits
 from ._host import Timeout as Timeout
+from ._stream import Stats as Stats
 from ._sync import Stream as Stream
-from ._sync import call, procedure, procedure_stream, stream
+from ._sync import call, procedure, procedure_stream, stream, task
 from ._sync import close as close
+from ._sync import collect as collect
 from ._sync_map import Answers as Answers
 from ._sync_map import many
 
 if TYPE_CHECKING:
     from . import aio as aio
+    from . import tools as tools
     from . import types as types
     from ._async_transport import AsyncTransport as AsyncTransport
     from ._transport import Transport as Transport
+    from .tools import tool as tool
 
 __all__ = [
     "Answers",
     "AsyncTransport",
+    "Conversation",
     "Host",
     "Limits",
+    "Parsed",
+    "Partial",
+    "Stats",
     "Stream",
     "Timeout",
+    "ToolResult",
     "Transport",
     "__version__",
     "aio",
+    "call_tool",
     "chat",
     "chat_stream",
     "close",
+    "collect",
     "copy",
     "create",
     "create_blob",
@@ -57,15 +72,21 @@ __all__ = [
     "map_chat",
     "map_generate",
     "model_recommendations",
+    "parse",
+    "parse_stream",
     "ps",
     "pull",
     "pull_stream",
     "push",
     "push_stream",
+    "run_tools",
+    "run_tools_stream",
     "show",
     "signout",
     "status",
     "systemone",
+    "tool",
+    "tools",
     "types",
     "version",
     "web_fetch",
@@ -92,13 +113,12 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of the packa
 
     def __getattr__(name: str) -> Any:
         # asyncio and httpx each take longer to import than all of this; these are for those who ask for them.
-        if name in ("aio", "types", "Transport", "AsyncTransport"):
+        rooms = {"Transport": "_transport", "AsyncTransport": "_async_transport", "tool": "tools"}
+        if name in rooms or name in ("aio", "tools", "types"):
             from importlib import import_module
 
-            if name in ("aio", "types"):
-                return import_module(f"{__name__}.{name}")
-            room = import_module(f"{__name__}.{'_transport' if name == 'Transport' else '_async_transport'}")
-            return getattr(room, name)
+            room = import_module(f"{__name__}.{rooms.get(name, name)}")
+            return getattr(room, name) if name in rooms else room
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -110,6 +130,16 @@ chat = call(_endpoints.chat)
 """Answer a conversation with a model, and give the whole answer."""
 chat_stream = stream(_endpoints.chat)
 """Answer a conversation with a model, part by part."""
+parse = procedure(_answers.parse)
+"""Answer a conversation in the form of a type, and give a value of that type."""
+parse_stream = procedure_stream(_answers.parse)
+"""Answer a conversation in the form of a type, and give its value while it arrives, then whole."""
+run_tools = procedure(_conversation.run_tools)
+"""Answer a conversation with a model that may call functions, as often as it needs them."""
+run_tools_stream = procedure_stream(_conversation.run_tools)
+"""Answer a conversation with a model that may call functions, and give parts and results as they come."""
+call_tool = task(_conversation.call_tool)
+"""Call the function that a model's tool call names, and give the message with its result."""
 embed = call(_endpoints.embed)
 """Turn texts into vectors of length 1."""
 embed_many = many(_many.embed_many)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import aclosing, closing
 from functools import partial
+from inspect import isawaitable, iscoroutinefunction
+from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
@@ -14,9 +16,10 @@ from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
 from ._lift import build_for, face
+from ._lift import hint as hint
 from ._request import Parts, Request
-from ._steps import Course, Effect, Run, Steps, Tell
-from ._stream import Memory, Newest, Reading
+from ._steps import Ask, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, asked, viewed
+from ._stream import Latest, Memory, Reading
 
 if TYPE_CHECKING:
     import httpx
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+E = TypeVar("E")
+T = TypeVar("T")
 
 AnyHost: TypeAlias = "Host | str | httpx.AsyncClient | None"
 """Where Ollama is: a Host, its URL, a client of the caller's own, or None for what the environment says."""
@@ -133,7 +138,7 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
 
 
 async def _open(exchange: Exchange[Any]) -> httpx.Response:
-    exchange.begun = True
+    exchange.began_at = perf_counter()
     while True:
         upload = exchange.request.upload
         outgoing = exchange.outgoing(exchange.body if upload is None else _Pieces(upload))
@@ -182,9 +187,13 @@ async def send(host: AnyHost, request: Request[R], /) -> R:
 
 def receive(host: AnyHost, request: Request[R], /) -> Stream[R]:
     """Do *request* and give each part of its answer as it arrives."""
+    return _begin(host, request)[0]
+
+
+def _begin(host: AnyHost, request: Request[R]) -> tuple[Stream[R], Memory]:
     exchange = _exchange(host, request, stream=True)
     parts = exchange.parts
-    return Stream(_receive(exchange, parts), parts.memory, exchange)
+    return Stream(_receive(exchange, parts), parts.memory, exchange), parts.memory
 
 
 async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
@@ -192,16 +201,20 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
         async with aclosing(exchange.response or await _open(exchange)) as response:
             if response.status_code >= 300:
                 raise exchange.error(response, await _read(exchange, response))
-            reply, take = exchange.decoded(response), parts.take
+            reply, take, memory = exchange.decoded(response), parts.take, parts.memory
             if reply is not None:
                 ready, arrived = reply.ready(), reply.arrived()
                 batch = (arrived,)
                 while await ready:
+                    if memory.first_at is None:
+                        memory.first_at = perf_counter()
                     for part in take(batch, arrived):
                         yield part
             else:
                 decoder = LineDecoder()
                 async for chunk in _chunks(exchange, response):
+                    if memory.first_at is None:
+                        memory.first_at = perf_counter()
                     for part in take((decoder.feed(chunk),)):
                         yield part
                 for part in take((decoder.close(),)):
@@ -228,12 +241,13 @@ class Stream(Reading, Generic[R]):
     `anext()`, or on entering the block; what takes several requests begins at the first `anext()`.
     """
 
-    __slots__ = ("__weakref__", "_exchange", "_parts")
+    __slots__ = ("__weakref__", "_parts")
 
-    def __init__(self, parts: AsyncGenerator[R], memory: Memory, exchange: Exchange[Any] | None = None) -> None:
-        super().__init__(memory)
+    def __init__(
+        self, parts: AsyncGenerator[R], memory: Memory | Latest, exchange: Exchange[Any] | None = None
+    ) -> None:
+        super().__init__(memory, exchange)
         self._parts = parts
-        self._exchange = exchange
 
     def __aiter__(self) -> AsyncIterator[R]:
         # The generator itself: a loop over it pays for no frame of ours per part.
@@ -255,12 +269,19 @@ class Stream(Reading, Generic[R]):
             self._exchange.closed = True
             if self._exchange.response is not None:
                 await self._exchange.response.aclose()
-        if self._exchange is None or not getattr(self._parts, "ag_running", False):  # else the reader cleans up
+        elif isinstance(self._memory, Latest):
+            self._memory.closed = True
+            if self._memory.stream is not None:
+                await self._memory.stream.aclose()
+        if not getattr(self._parts, "ag_running", False):  # else the reader cleans up
             await self._parts.aclose()
+
+    def _has_ended(self) -> bool:
+        return getattr(self._parts, "ag_frame", None) is None
 
     async def __aenter__(self) -> Self:
         self._check_open()
-        if self._exchange is not None and not self._exchange.begun:
+        if self._exchange is not None and self._exchange.began_at is None:
             with self._exchange.telling():
                 await _open(self._exchange)
         return self
@@ -285,39 +306,78 @@ async def perform(host: AnyHost, steps: Steps[R], /) -> R:
     return course.result
 
 
-def watch(host: AnyHost, steps: Steps[R], /) -> Stream[R]:
+def watch(host: AnyHost, steps: Telling[E, Any], /) -> Stream[E]:
     """Do *steps* and give the parts of their answers, and what they tell, as they come."""
     _check(host)
-    memory = Newest()
-    return Stream(_watch(host, steps, memory), memory)
+    latest = Latest()
+    return Stream(_watch(host, steps, latest), latest)
 
 
-async def _watch(host: AnyHost, steps: Steps[R], memory: Memory) -> AsyncGenerator[R]:
+async def _watch(host: AnyHost, steps: Telling[E, Any], latest: Latest) -> AsyncGenerator[E]:
     course = Course(steps)
-    with closing(steps):
+    with closing(steps), latest:
         while (effect := course.advance()) is not None:
             with course:
-                if isinstance(effect, Tell):
-                    memory.add(effect.event)
-                    yield effect.event
-                elif isinstance(effect, Request) and effect.memory is not None:
-                    async with receive(host, effect) as parts:
-                        async for part in parts:
-                            memory.add(part)
-                            yield part
-                        course.reply = parts.partial
-                else:
-                    course.reply = await _perform_one(host, effect)
+                async with aclosing(_watch_one(host, effect, course, latest)) as events:
+                    async for event in events:
+                        latest.tells(event)
+                        yield event
+                latest.check_open()
+    latest.result = course.result
 
 
-async def _perform_one(host: AnyHost, effect: Effect) -> Any:
+async def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], latest: Latest) -> AsyncGenerator[E]:
     match effect:
-        case Request():
-            return await send(host, effect)
-        case Run(jobs):
-            return await asyncio.gather(*(asyncio.to_thread(job) for job in jobs))
         case Tell():
+            yield effect.event
+        case Request() | Ask() if (request := asked(effect)).memory is not None:
+            stream, memory = _begin(host, request)
+            latest.turn_to(stream, memory)
+            view = viewed(effect)
+            async with stream:
+                async for part in stream:
+                    event = view(part)
+                    if event is not None:
+                        yield event
+            course.reply = memory.whole()
+        case Try(jobs, view):
+            tasks = [asyncio.create_task(_try(place, job, view)) for place, job in enumerate(jobs)]
+            try:
+                for done in asyncio.as_completed(tasks):
+                    yield await done
+            finally:
+                for unfinished in tasks:
+                    unfinished.cancel()
+            course.reply = [done.result() for done in tasks]
+        case _:
+            course.reply = await _perform_one(host, effect)
+
+
+async def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
+    match effect:
+        case Request() | Ask():
+            return await send(host, asked(effect))
+        case Run(jobs):
+            return await asyncio.gather(*(_do(job) for job in jobs))
+        case Try(jobs, view):
+            return await asyncio.gather(*(_try(place, job, view) for place, job in enumerate(jobs)))
+        case Need() | Tell():
             return None
+
+
+async def _do(job: Callable[[], Any]) -> Any:
+    if iscoroutinefunction(job):
+        return await job()
+    result = await asyncio.to_thread(job)
+    return await result if isawaitable(result) else result
+
+
+async def _try(place: int, job: Callable[[], Any], view: Callable[[int, Outcome[Any]], E]) -> E:
+    try:
+        outcome: Outcome[Any] = Outcome(await _do(job))
+    except Exception as exc:  # noqa: BLE001 - it is what came of the job
+        outcome = Outcome(None, exc)
+    return view(place, outcome)
 
 
 # --- public functions ------------------------------------------------------------------------------------------------
@@ -345,7 +405,7 @@ def stream(build: Callable[P, Request[R]], /) -> Callable[Concatenate[AnyHost, P
     return run
 
 
-def procedure(build: Callable[P, Steps[R]], /) -> Callable[Concatenate[AnyHost, P], Coroutine[Any, Any, R]]:
+def procedure(build: Callable[P, Telling[E, R]], /) -> Callable[Concatenate[AnyHost, P], Coroutine[Any, Any, R]]:
     """Make steps a function to await for what comes of them."""
 
     async def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -355,11 +415,48 @@ def procedure(build: Callable[P, Steps[R]], /) -> Callable[Concatenate[AnyHost, 
     return run
 
 
-def procedure_stream(build: Callable[P, Steps[R]], /) -> Callable[Concatenate[AnyHost, P], Stream[R]]:
-    """Make steps a function that gives the parts of their answers as they come."""
+def procedure_stream(build: Callable[P, Telling[E, R]], /) -> Callable[Concatenate[AnyHost, P], Stream[E]]:
+    """Make steps a function that gives the parts of their answers, and what they tell, as they come."""
 
-    def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> Stream[R]:
+    def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> Stream[E]:
         return watch(host, build_for(run, build, *args, **kwargs))
 
     face(run, build, None, module=_MODULE, gives="Stream")
     return run
+
+
+def task(build: Callable[P, Steps[R]], /) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Make steps that ask no host a function to await for what comes of them."""
+
+    async def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        return await perform(None, build(*args, **kwargs))
+
+    face(run, build, None, module=_MODULE, takes_host=False)
+    return run
+
+
+async def collect(parts: AsyncIterable[T] | Iterable[T], /) -> T:
+    """
+    Merge *parts* into what the call that does not stream would have given.
+
+    Args:
+        parts: A Stream, which is read to its end, or parts that were kept, of generate, chat, pull, push or create.
+
+    A Stream gives its whole answer, also of parts that somebody took from it before. Raises what reading the Stream
+    raises; for parts that were kept a ResponseError, DecodeError or IncompleteStreamError.
+    """
+    if isinstance(parts, Stream):
+        async for _ in parts:
+            pass
+        whole: T = parts._whole()  # noqa: SLF001 - a stream offers nothing but what one does with it
+        return whole
+    from ._collect import Collected
+
+    collected = Collected()
+    if isinstance(parts, AsyncIterable):
+        async for part in parts:
+            collected.add(part)
+    else:
+        for part in parts:
+            collected.add(part)
+    return cast("T", collected.whole())

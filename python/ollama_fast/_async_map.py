@@ -11,6 +11,7 @@ from weakref import finalize
 
 from ._async import check_call, send
 from ._lift import build_for, face_of_many
+from ._lift import hint as hint
 from ._many import Many, several
 from ._map import Schedule
 from .errors import StreamClosedError

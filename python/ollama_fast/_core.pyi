@@ -5,7 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Self, final
 
-__all__ = ["DEBUG", "LineDecoder", "__version__", "decode", "encode_base64"]
+__all__ = ["DEBUG", "LineDecoder", "__version__", "decode", "decode_beginning", "encode_base64"]
 
 __version__: Final[str]
 DEBUG: Final[bool]
@@ -15,6 +15,12 @@ def decode(data: bytes, /) -> Any:
     """Decode one JSON text into dicts, lists, strings, numbers, bools and None.
 
     Raises ValueError, with the place and the beginning of *data*, if it is not JSON.
+    """
+
+def decode_beginning(data: bytes, /) -> Any:
+    """Decode the beginning of a JSON text as far as it has come: strings may be cut off, what is open counts as closed.
+
+    Raises ValueError if it is the beginning of no JSON text, as nothing at all is.
     """
 
 def encode_base64(data: bytes, /) -> str:

@@ -17,6 +17,7 @@ from ._request import Request
 
 if TYPE_CHECKING:
     from ._upload import Upload
+    from .tools import Tools
     from .types import (
         ChatResponse,
         EmbeddingsResponse,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
         SystemOneQuestion,
         SystemOneResponse,
         Think,
-        Tool,
         UserResponse,
         VersionResponse,
         WebFetchResponse,
@@ -92,7 +92,8 @@ def generate(
 
         raw: Whether the prompt goes to the model as it is, without template; the answer has no `context` then.
 
-        format: "json", or a JSON schema that the answer's text follows.
+        format: "json", or a JSON schema, or a type that has one, such as a dataclass or `list[int]`, that the answer's
+            text follows.
 
         images: For a model that sees: bytes are the image itself, a str is base64, a path is read.
 
@@ -130,7 +131,7 @@ def generate(
             "template": template,
             "context": _several(context, "context"),
             "raw": raw,
-            "format": format,
+            "format": _format(format),
             "images": seal(images),
             "think": think,
             "truncate": truncate,
@@ -152,7 +153,7 @@ def chat(
     model: str,
     messages: Sequence[Message | Mapping[str, Any]] = (),
     *,
-    tools: Sequence[Tool | Mapping[str, Any]] | None = None,
+    tools: Tools | None = None,
     format: Format | None = None,
     think: Think | None = None,
     truncate: bool | None = None,
@@ -173,9 +174,11 @@ def chat(
         messages: The conversation so far, oldest first; an answer's `message` can be put into it as it is. Without
             messages the model is only loaded, or with `keep_alive=0` unloaded.
 
-        tools: Functions that the model may call, as JSON schemas.
+        tools: Functions that the model may call (see :func:`ollama_fast.tool`), or their dicts, which are sent as they
+            are. A function that cannot be told to a model is a ToolSchemaError.
 
-        format: "json", or a JSON schema that the answer's content follows.
+        format: "json", or a JSON schema, or a type that has one, such as a dataclass or `list[int]`, that the answer's
+            content follows.
 
         think: Whether, or how hard, a thinking model thinks first. Thinking models do unless told not to.
 
@@ -206,8 +209,8 @@ def chat(
         {
             "model": _name(model),
             "messages": _messages(messages),
-            "tools": _several(tools, "tools"),
-            "format": format,
+            "tools": _tools(tools),
+            "format": _format(format),
             "think": think,
             "truncate": truncate,
             "shift": shift,
@@ -626,6 +629,27 @@ def _several(values: Any, parameter: str) -> list[Any] | None:
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         raise TypeError(f"{parameter} must be a sequence, not one {type(values).__name__}")
     return list(values)
+
+
+def _tools(tools: Any) -> list[Any] | None:
+    if isinstance(tools, Mapping) and tools and all(map(callable, tools.values())):
+        found: Any = tools
+    else:
+        found = _several(tools, "tools")
+        if found is None or all(isinstance(given, Mapping) for given in found):
+            return found
+    # Functions need more than dicts: pydantic is imported, at the first of them.
+    from .tools import describe
+
+    return list(describe(found))
+
+
+def _format(format: Any) -> Any:
+    if format is None or isinstance(format, str | Mapping):
+        return format
+    from ._schema import Shape
+
+    return Shape.of(format).schema
 
 
 def _texts(given: Any) -> str | list[Any]:

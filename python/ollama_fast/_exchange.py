@@ -11,6 +11,7 @@ import re
 import sys
 from dataclasses import replace
 from functools import lru_cache
+from time import perf_counter
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 from urllib.parse import urljoin
@@ -58,7 +59,7 @@ class Exchange(Generic[R]):
         "_sent_along",
         "_stream",
         "_timeout",
-        "begun",
+        "began_at",
         "body",
         "client",
         "closed",
@@ -75,8 +76,8 @@ class Exchange(Generic[R]):
         """The caller's own client, or None."""
         self.response: httpx.Response | None = None
         """The response whose head is in, once it is."""
-        self.begun = False
-        """Whether the request was sent, or tried to be."""
+        self.began_at: float | None = None
+        """When the request was sent, or tried to be, by the clock of `perf_counter`."""
         self.closed = False
         """Whether its stream was closed, perhaps while somebody else reads it."""
         self.leash: _core.Leash | None = None
@@ -301,9 +302,11 @@ class _Telling:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
+        exchange, parts = self._exchange, self._parts
+        if parts is not None:
+            parts.memory.ended_at = perf_counter()
         if value is None or isinstance(value, errors.OllamaError):
             return None
-        exchange, parts = self._exchange, self._parts
         if isinstance(value, ValueError | EOFError) and parts is not None and exchange.response is not None:
             raise parts.broken(value) from value
         import httpx

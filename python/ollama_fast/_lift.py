@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from typing import Any, Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -15,6 +17,20 @@ _HOSTS: Final = {
     "ollama_fast.aio": "Host | str | httpx.AsyncClient | None",
 }
 
+_ROOMS: Final = (
+    "pathlib",
+    "typing_extensions",
+    "._host",
+    "._upload",
+    "._endpoints",
+    "._procedures",
+    "._answers",
+    "._conversation",
+    "._many",
+    ".tools",
+    ".types",
+)
+"""Where the names are that annotations of builders have; the later wins."""
 
 _HOST_DOC: Final = """\
     host: Where Ollama is: a Host, its URL, an httpx client of your own, or None for what OLLAMA_HOST says.
@@ -36,10 +52,16 @@ class _Annotation(str):
 
 
 def face(
-    run: Callable[..., Any], build: Callable[..., Any], name: str | None, *, module: str, gives: str | None = None
+    run: Callable[..., Any],
+    build: Callable[..., Any],
+    name: str | None,
+    *,
+    module: str,
+    gives: str | None = None,
+    takes_host: bool = True,
 ) -> None:
     """
-    Make *run* look like *build* with a host in front.
+    Make *run* look like *build*, with a host in front.
 
     Args:
         run: The lifted function.
@@ -51,33 +73,72 @@ def face(
         module: The public module.
 
         gives: The class that *run* returns of what the builder's answer is, if it is not that answer itself.
+
+        takes_host: Whether there is a host in front.
     """
     signature = inspect.signature(build)
-    answer = str(signature.return_annotation).partition("[")[2].removesuffix("]")
-    shown = _Annotation(answer if gives is None else f"{gives}[{answer}]")
+    event, answer = _told_and_given(str(signature.return_annotation))
+    shown = _Annotation(answer if gives is None else f"{gives}[{event}]")
     parameters = [p.replace(annotation=_Annotation(p.annotation)) for p in signature.parameters.values()]
-    host = inspect.Parameter("host", inspect.Parameter.POSITIONAL_ONLY, annotation=_Annotation(_HOSTS[module]))
-    public = signature.replace(parameters=[host, *parameters], return_annotation=shown)
+    if takes_host:
+        host = inspect.Parameter("host", inspect.Parameter.POSITIONAL_ONLY, annotation=_Annotation(_HOSTS[module]))
+        parameters = [host, *parameters]
+    public = signature.replace(parameters=parameters, return_annotation=shown)
     run.__name__ = run.__qualname__ = name or build.__name__ + ("" if gives is None else "_stream")
     run.__module__ = module
-    run.__doc__ = _doc(build.__doc__ or "", parts=gives is not None)
+    run.__doc__ = _doc(build.__doc__ or "", parts=gives is not None, takes_host=takes_host)
     run.__signature__ = public  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in public.parameters.values()} | {"return": shown}
+    hints = {p.name: f"hint({str(p.annotation)!r})" for p in public.parameters.values()}
+    hints["return"] = f"hint({answer!r})" if gives is None else f"{gives}[hint({event!r})]"
+    run.__annotations__ = hints
 
 
 def face_of_many(run: Callable[..., Any], build: Callable[..., Any], *, module: str) -> None:
     """Make *run* look like *build*, which gives a Many, with one host or several in front."""
     face(run, build, None, module=module)
-    host, *rest = inspect.signature(run).parameters.values()
-    single = _HOSTS[module]
+    signature = inspect.signature(run)
+    host, *rest = signature.parameters.values()
+    single, result = _HOSTS[module], str(signature.return_annotation)
     hosts = host.replace(name="hosts", annotation=_Annotation(f"{single} | Sequence[{single}]"))
-    answers = _Annotation(f"Answers[{run.__annotations__['return']}]")
+    answers = _Annotation(f"Answers[{result}]")
     run.__signature__ = inspect.Signature([hosts, *rest], return_annotation=answers)  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in (hosts, *rest)} | {"return": answers}
+    hints = {p.name: f"hint({str(p.annotation)!r})" for p in (hosts, *rest)}
+    run.__annotations__ = hints | {"return": f"Answers[hint({result!r})]"}
     run.__doc__ = (run.__doc__ or "").replace(_HOST_DOC, _MANY_HOSTS_DOC)
 
 
-def _doc(doc: str, *, parts: bool) -> str:
+def hint(annotation: str) -> Any:
+    """
+    Evaluate the text of an annotation.
+
+    The annotations of lifted functions call it: so typing.get_type_hints gets real objects, and what they name, httpx
+    for one, is imported only then. It must be a global of the module that *run* is defined in.
+    """
+    return eval(annotation, _names())  # noqa: S307 - it is text of this package
+
+
+@cache
+def _names() -> dict[str, Any]:
+    names: dict[str, Any] = {name: import_module(name) for name in ("httpx", "os")}
+    for room in _ROOMS:
+        names |= vars(import_module(room, __package__))
+    return names
+
+
+def _told_and_given(annotation: str) -> tuple[str, str]:
+    """Give what a builder's Request[R], Steps[R] or Telling[E, R] tells while it is done, and what it gives."""
+    kind, _, inside = annotation.removesuffix("]").partition("[")
+    if kind != "Telling":
+        return inside, inside
+    depth = 0
+    for place, character in enumerate(inside):
+        depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0:
+            return inside[:place], inside[place + 1 :].strip()
+    raise TypeError(f"{annotation} does not say what is told and what is given")
+
+
+def _doc(doc: str, *, parts: bool, takes_host: bool) -> str:
     """Add to *doc* what every function has: the host, and what a stream gives."""
     first, _, rest = inspect.cleandoc(doc).partition("\n\n")  # Python 3.13 has cleaned it already, 3.12 has not
     if parts:
@@ -85,7 +146,8 @@ def _doc(doc: str, *, parts: bool) -> str:
     before, has_args, arguments = rest.partition("Args:\n")
     if not has_args:
         before, arguments = "", before
-    return f"{first}\n\n{before}Args:\n{_HOST_DOC}\n{arguments}\n"
+    host = f"{_HOST_DOC}\n" if takes_host else ""
+    return f"{first}\n\n{before}Args:\n{host}{arguments}\n"
 
 
 def build_for(run: Callable[..., Any], build: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -94,10 +156,10 @@ def build_for(run: Callable[..., Any], build: Callable[P, T], /, *args: P.args, 
         return build(*args, **kwargs)
     except TypeError as exc:
         if "stream" not in kwargs:
-            own = f"{build.__name__}()"
-            if own != f"{run.__name__}()" and str(exc).startswith(own):  # as list() for list_models()
-                raise TypeError(f"{run.__name__}(){str(exc).removeprefix(own)}") from exc
-            raise
+            called, found, what = str(exc).partition("() ")  # as list_models() for list(), or chat() for parse()
+            if not found or called == run.__name__ or not what.startswith(("got ", "missing ", "takes ")):
+                raise
+            raise TypeError(f"{run.__name__}() {what}") from exc
         twin = run.__name__ if run.__name__.endswith("_stream") else f"{run.__name__}_stream"
         if not hasattr(sys.modules[run.__module__], twin):
             raise

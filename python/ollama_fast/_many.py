@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from . import _endpoints
 from ._map import OnDead
@@ -13,15 +13,21 @@ from ._request import Request
 from .errors import DecodeError
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from .types import (
-        ChatArguments,
         ChatResponse,
-        EmbedArguments,
+        EmbedOptions,
         EmbedResponse,
-        GenerateArguments,
+        GenerateOptions,
         GenerateResponse,
+        MapChatOptions,
         Message,
     )
+
+    Vector: TypeAlias = memoryview[float]
+else:
+    Vector = memoryview  # which takes no parameter before Python 3.14
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -76,8 +82,8 @@ def embed_many(
     batch_size: int = 32,
     concurrency: int = 4,
     on_dead: OnDead = "resend",
-    **arguments: Unpack[EmbedArguments],
-) -> Many[memoryview[float]]:
+    **embed: Unpack[EmbedOptions],
+) -> Many[Vector]:
     """
     Turn each of *inputs* into a vector with *model*, in batches, over one host or several.
 
@@ -95,7 +101,7 @@ def embed_many(
         on_dead: What to do if a host cannot be reached or its connection breaks. "resend" gives its work to the others,
             so a host may be sent texts that another one got before; "raise" makes it an error.
 
-        arguments: The other parameters of `embed`.
+        embed: The other parameters of `embed`.
 
     Gives Answers to iterate over: a vector for each text, in the order of the texts, as a one-dimensional read-only
     memoryview of float32, which `numpy.asarray` takes without a copy. Nothing is sent before the first `next`.
@@ -108,7 +114,7 @@ def embed_many(
         for text in texts:
             if not isinstance(text, str):
                 raise TypeError(f"an input must be a str, not {type(text).__name__}")
-        return _endpoints.embed(model, texts, **arguments)
+        return _endpoints.embed(model, texts, **embed)
 
     return _many(embed_many, inputs, build, _vectors, batch_size, concurrency, on_dead)
 
@@ -119,7 +125,7 @@ def map_generate(
     *,
     concurrency: int = 4,
     on_dead: OnDead = "resend",
-    **arguments: Unpack[GenerateArguments],
+    **generate: Unpack[GenerateOptions],
 ) -> Many[GenerateResponse]:
     """
     Complete each of *prompts* with *model*, over one host or several.
@@ -136,7 +142,7 @@ def map_generate(
         on_dead: What to do if a host cannot be reached or its connection breaks. "resend" gives its work to the others,
             so a host may be sent prompts that another one got before; "raise" makes it an error.
 
-        arguments: The other parameters of `generate`, the same for all prompts.
+        generate: The other parameters of `generate`, the same for all prompts.
 
     Gives Answers to iterate over: what `generate` gives for each prompt, in the order of the prompts. Nothing is sent
     before the first `next`.
@@ -149,7 +155,7 @@ def map_generate(
         prompt = batch[0] if batch else ""
         if not isinstance(prompt, str):
             raise TypeError(f"a prompt must be a str, not {type(prompt).__name__}")
-        return _endpoints.generate(model, prompt, **arguments)
+        return _endpoints.generate(model, prompt, **generate)
 
     return _many(map_generate, prompts, build, _whole, 1, concurrency, on_dead)
 
@@ -161,7 +167,7 @@ def map_chat(
     *,
     concurrency: int = 4,
     on_dead: OnDead = "resend",
-    **arguments: Unpack[ChatArguments],
+    **chat: Unpack[MapChatOptions],
 ) -> Many[ChatResponse]:
     """
     Answer the last message of each of *conversations* with *model*, over one host or several.
@@ -178,7 +184,7 @@ def map_chat(
         on_dead: What to do if a host cannot be reached or its connection breaks. "resend" gives its work to the others,
             so a host may be sent a conversation that another one got before; "raise" makes it an error.
 
-        arguments: The other parameters of `chat`, the same for all conversations.
+        chat: The other parameters of `chat`, the same for all conversations.
 
     Gives Answers to iterate over: what `chat` gives for each conversation, in their order. Nothing is sent before the
     first `next`.
@@ -188,7 +194,7 @@ def map_chat(
     """
 
     def build(batch: Sequence[Sequence[Message | Mapping[str, Any]]]) -> Request[ChatResponse]:
-        return _endpoints.chat(model, batch[0] if batch else (), **arguments)
+        return _endpoints.chat(model, batch[0] if batch else (), **chat)
 
     return _many(map_chat, conversations, build, _whole, 1, concurrency, on_dead)
 
@@ -214,7 +220,7 @@ def _many(
     return many
 
 
-def _vectors(answer: EmbedResponse, count: int) -> Sequence[memoryview[float]]:
+def _vectors(answer: EmbedResponse, count: int) -> Sequence[Vector]:
     vectors = [memoryview(array("f", vector).tobytes()).cast("f") for vector in answer["embeddings"]]
     if len(vectors) != count:
         raise DecodeError(f"the answer has {len(vectors)} vectors for {count} inputs", model=answer.get("model"))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import _endpoints
-from ._steps import Steps, ask, run_all, tell
+from ._steps import Steps, Telling, ask, run_all, tell
 from .errors import HostError, OllamaError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def create(
     info: Mapping[str, Any] | None = None,
     remote_host: str | None = None,
     extra: Mapping[str, Any] | None = None,
-) -> Steps[ProgressResponse]:
+) -> Telling[ProgressResponse, ProgressResponse]:
     """
     Make *model* from another one, or from files, which are sent to the server unless it has them.
 
@@ -156,7 +156,7 @@ def _create(
     body: Mapping[str, Any],
     sets: Mapping[str, Mapping[str, str | Path]],
     extra: Mapping[str, Any] | None,
-) -> Steps[ProgressResponse]:
+) -> Telling[ProgressResponse, ProgressResponse]:
     from . import _upload
 
     local = sorted({file for files in sets.values() for file in files.values() if not isinstance(file, str)})

@@ -15,29 +15,94 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from ._request import Request
 
 R = TypeVar("R")
+E = TypeVar("E")
+E_co = TypeVar("E_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[R]):
+    """What came of a job: its result, or the exception that it raised."""
+
+    result: R
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Generic[E_co]):
+    """
+    A request whose parts are shown as something else.
+
+    Args:
+        request: Whose whole answer is sent back.
+
+        view: Makes an event of each part, or None if there is nothing to show.
+    """
+
+    request: Request[Any]
+    view: Callable[[Any], E_co | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Jobs that block: done in turn, or together in threads on asyncio."""
+    """
+    Jobs: done in turn, or together on asyncio, in threads.
+
+    A job may also be a coroutine function, which only asyncio can do.
+    """
 
     jobs: tuple[Callable[[], Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class Try(Generic[E_co]):
+    """
+    Jobs that may fail: done like those of a Run, but all of them.
+
+    Args:
+        jobs: What to do.
+
+        view: Makes an event of a job's place and its outcome, shown as soon as it is done. The events are sent back.
+    """
+
+    jobs: tuple[Callable[[], Any], ...]
+    view: Callable[[int, Outcome[Any]], E_co]
+
+
+@dataclass(frozen=True, slots=True)
+class Tell(Generic[E_co]):
     """An event for whoever watches."""
 
-    event: Any
+    event: E_co
 
 
-Effect: TypeAlias = Request[Any] | Run | Tell
-Steps: TypeAlias = Generator[Effect, Any, R]
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Functions that jobs will call: an exception if this colour cannot, before anything is sent."""
+
+    functions: tuple[Callable[..., Any], ...]
+
+
+Effect: TypeAlias = Request[Any] | Ask[E] | Run | Try[E] | Tell[E] | Need
+Steps: TypeAlias = Generator[Effect[Any], Any, R]
+"""Steps that give an R in the end."""
+Telling: TypeAlias = Generator[Effect[E], Any, R]
+"""
+Steps that give an R in the end, and tell whoever watches of Es before.
+
+Where one of the two does not matter it is a type variable, too: beside an Any, mypy would take a builder's own type
+variables for Any.
+"""
 
 
 def ask(request: Request[R]) -> Steps[R]:
-    """Send *request* and give its whole answer."""
+    """Send *request* and give its whole answer; whoever watches sees its parts."""
     answer: R = yield request
+    return answer
+
+
+def ask_viewed(request: Request[R], view: Callable[[Any], E | None]) -> Telling[E, R]:
+    """Send *request* and give its whole answer; whoever watches sees what *view* makes of its parts."""
+    answer: R = yield Ask(request, view)
     return answer
 
 
@@ -47,9 +112,34 @@ def run_all(*jobs: Callable[[], R]) -> Steps[list[R]]:
     return results
 
 
-def tell(event: Any) -> Steps[None]:
+def try_all(*jobs: Callable[[], Any], view: Callable[[int, Outcome[Any]], E]) -> Telling[E, list[E]]:
+    """Do *jobs* and give what *view* makes of each one's outcome; whoever watches sees it when the job is done."""
+    events: list[E] = yield Try(jobs, view)
+    return events
+
+
+def tell(event: E) -> Telling[E, None]:
     """Show *event* to whoever watches."""
     yield Tell(event)
+
+
+def need(*functions: Callable[..., Any]) -> Steps[None]:
+    """Say which functions jobs will call, so that those which this colour cannot call are refused now."""
+    yield Need(functions)
+
+
+def asked(effect: Request[R] | Ask[Any]) -> Request[R]:
+    """Give the request of an effect that is one."""
+    return effect.request if isinstance(effect, Ask) else effect
+
+
+def viewed(effect: Request[Any] | Ask[E]) -> Callable[[Any], E | None]:
+    """Give what makes events of the parts of such an effect's answer."""
+    return effect.view if isinstance(effect, Ask) else _itself
+
+
+def _itself(part: Any) -> Any:
+    return part
 
 
 class Course(Generic[R]):
@@ -69,7 +159,7 @@ class Course(Generic[R]):
         self._failed: Exception | None = None
         self.reply: Any = None
 
-    def advance(self) -> Effect | None:
+    def advance(self) -> Effect[Any] | None:
         """Go on with the last effect's reply or failure to the next effect; None at the end."""
         reply, failed = self.reply, self._failed
         self.reply = self._failed = None

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final, Protocol, TypeAlias
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from .errors import StreamClosedError
+
+if TYPE_CHECKING:
+    from ._exchange import Exchange
 
 Part: TypeAlias = dict[str, Any]
 Batches: TypeAlias = Iterable[Iterable[Any]]
@@ -38,18 +44,33 @@ class Memory(Protocol):
     def merged(self) -> Part | None:
         """Give the answer so far, or None before the first part."""
 
+    def whole(self) -> Any:
+        """Give what the call that does not stream gives, once the last part is there."""
+
     @property
     def last(self) -> Part | None:
         """The newest part."""
+
+    @property
+    def count(self) -> int:
+        """How many parts came."""
+        ...
+
+    first_at: float | None
+    """When the first part came, by the clock of `perf_counter`."""
+    ended_at: float | None
+    """When the stream ended, however it did."""
 
 
 class _Following:
     """What every memory can do because it can follow lines."""
 
-    __slots__ = ("last",)
+    __slots__ = ("ended_at", "first_at", "last")
 
     def __init__(self) -> None:
         self.last: Part | None = None
+        self.first_at: float | None = None
+        self.ended_at: float | None = None
 
     def follow(self, refuse: Refuse, batches: Batches, within: Within = _NOWHERE, /) -> Generator[Part]:
         """Give the lines of all *batches* on, and remember them."""
@@ -65,12 +86,17 @@ class _Following:
 
 
 class Newest(_Following):
-    """Parts that replace each other: the progress of a pull, push or create."""
+    """Parts that replace each other, those of each digest among themselves: the progress of a pull, push or create."""
 
-    __slots__ = ()
+    __slots__ = ("_layers", "count")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self._layers: dict[str, Part] = {}
 
     def follow(self, refuse: Refuse, batches: Batches, within: Within = _NOWHERE, /) -> Generator[Part]:
-        """Give the lines of all *batches* on, and remember the newest."""
+        """Give the lines of all *batches* on, and remember the newest, of all and of each digest."""
         part: Any = None
         with within:
             for lines in batches:
@@ -79,12 +105,21 @@ class Newest(_Following):
                         if "error" in part and part["error"] is not None:
                             raise refuse(part)
                         part["status"]  # every one has it: a KeyError says that this is another shape
+                        if "digest" in part:
+                            self._layers[part["digest"]] = part
+                        self.count += 1
                         self.last = part
                         yield part
                 except (KeyError, TypeError, AttributeError) as exc:
                     raise refuse(part) from exc
 
     def merged(self) -> Part | None:
+        """Give the newest part, and in `layers` the newest of each digest."""
+        if self.last is None or not self._layers:
+            return self.whole()
+        return {**self.last, "layers": {digest: dict(part) for digest, part in self._layers.items()}}
+
+    def whole(self) -> Part | None:
         """Give the newest part."""
         return None if self.last is None else dict(self.last)
 
@@ -99,6 +134,19 @@ class _Pieces(_Following):
         self._text: list[str] = []
         self._rare: dict[str, list[Any]] = _NOTHING
         """What most answers have none of, by its key."""
+
+    @property
+    def count(self) -> int:
+        """How many parts came."""
+        return len(self._text)
+
+    def merged(self) -> Part | None:
+        """Give the answer so far."""
+        raise NotImplementedError
+
+    def whole(self) -> Part | None:
+        """Give the answer so far."""
+        return self.merged()
 
     def _add_rare(self, part: Part, holder: Part) -> None:
         if self._rare is _NOTHING:
@@ -186,23 +234,145 @@ class Chatted(_Pieces):
         return answer
 
 
+class Latest:
+    """What a stream over several requests remembers: the answer to the last of them, and what came of all."""
+
+    __slots__ = ("_memory", "began_at", "closed", "count", "ended_at", "first_at", "result", "stream")
+
+    def __init__(self) -> None:
+        self._memory: Memory = Newest()
+        self.began_at: float | None = None
+        self.first_at: float | None = None
+        self.ended_at: float | None = None
+        self.count = 0
+        self.stream: Any = None
+        """The stream of the request that is done now, if it has one."""
+        self.closed = False
+        """Whether it was closed, perhaps while somebody else reads it."""
+        self.result: Any = None
+        """What the steps returned."""
+
+    def __enter__(self) -> None:
+        self.began_at = perf_counter()
+
+    def __exit__(self, *_exception: object) -> None:
+        self.ended_at = perf_counter()
+
+    def turn_to(self, stream: Any, memory: Memory) -> None:
+        """Look at another request's parts from now on."""
+        self.stream = stream
+        self._memory = memory
+
+    def tells(self, event: Any) -> None:
+        """Notice an *event*, and remember it if it is progress of no request."""
+        if self.first_at is None:
+            self.first_at = perf_counter()
+        self.count += 1
+        if event is not self._memory.last and isinstance(event, dict) and isinstance(self._memory, Newest):
+            self._memory.add(event)
+
+    def check_open(self) -> None:
+        """Raise StreamClosedError if it was closed."""
+        if self.closed:
+            raise StreamClosedError("the stream was closed while it was read", partial=self.merged())
+
+    @property
+    def last(self) -> Part | None:
+        """The newest part."""
+        return self._memory.last
+
+    def merged(self) -> Part | None:
+        """Give the last answer so far."""
+        return self._memory.merged()
+
+    def whole(self) -> Any:
+        """Give what the steps returned."""
+        return self.result
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """
+    What a stream has measured of itself.
+
+    Args:
+        first_part: Seconds from sending the request to the first part; None before it.
+
+        parts: How many parts came.
+
+        tokens_per_second: The server's own count of tokens over its time for them; None before the last part, and for
+            streams without tokens.
+
+        total: Seconds from sending the request to the end of the stream, or until now.
+    """
+
+    first_part: float | None
+    parts: int
+    tokens_per_second: float | None
+    total: float
+
+
 class Reading:
     """What a stream of either colour knows of itself, besides how to wait."""
 
-    __slots__ = ("_closed", "_memory")
+    __slots__ = ("_closed", "_exchange", "_memory")
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory | Latest, exchange: Exchange[Any] | None) -> None:
         self._memory = memory
+        self._exchange = exchange
         self._closed = False
 
     @property
     def partial(self) -> Part | None:
-        """The answer so far, merged from the parts that arrived; None before the first."""
+        """
+        The answer so far, merged from the parts that arrived; None before the first.
+
+        For a pull, push or create it is the newest part, and in `layers` the newest of each digest.
+        """
         return self._memory.merged()
+
+    @property
+    def stats(self) -> Stats:
+        """What was measured so far: time to the first part, parts, tokens per second, time in all."""
+        memory = self._memory
+        began = self._began_at
+        if began is None:
+            return Stats(None, 0, None, 0.0)
+        ended = perf_counter() if memory.ended_at is None else memory.ended_at
+        first = None if memory.first_at is None else memory.first_at - began
+        return Stats(first, memory.count, _tokens_per_second(memory.last), ended - began)
+
+    @property
+    def _began_at(self) -> float | None:
+        if isinstance(self._memory, Latest):
+            return self._memory.began_at
+        return None if self._exchange is None else self._exchange.began_at
 
     def _check_open(self) -> None:
         if self._closed:
             raise StreamClosedError("the stream is closed: nothing more can be read from it")
+
+    def _whole(self) -> Any:
+        return self._memory.whole()
+
+    def _has_ended(self) -> bool:
+        """Whether nothing is left to be closed."""
+        raise NotImplementedError
+
+    def __del__(self) -> None:
+        # A stream whose last reference is dropped is closed by that. But it is by chance when this happens, and on
+        # another interpreter it may be late: who keeps a stream closes it, best by `with`.
+        exchange = self._exchange
+        is_open = self._began_at is not None if exchange is None else exchange.response is not None
+        if is_open and not self._closed and not self._has_ended():
+            warnings.warn(f"unclosed {self!r}; use it in a `with` block", ResourceWarning, stacklevel=2, source=self)
+
+
+def _tokens_per_second(part: Part | None) -> float | None:
+    count, nanoseconds = (part or {}).get("eval_count"), (part or {}).get("eval_duration")
+    if not isinstance(count, int) or not isinstance(nanoseconds, int) or nanoseconds <= 0:
+        return None
+    return count / (nanoseconds / 1e9)
 
 
 def _joined(pieces: list[Any]) -> str:

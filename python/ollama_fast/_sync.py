@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from functools import partial
+from inspect import iscoroutinefunction
+from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
@@ -15,9 +17,10 @@ from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
 from ._lift import build_for, face
+from ._lift import hint as hint
 from ._request import Parts, Request
-from ._steps import Course, Effect, Run, Steps, Tell
-from ._stream import Memory, Newest, Reading
+from ._steps import Ask, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, asked, viewed
+from ._stream import Latest, Memory, Reading
 
 if TYPE_CHECKING:
     import httpx
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+E = TypeVar("E")
+T = TypeVar("T")
 
 AnyHost: TypeAlias = "Host | str | httpx.Client | None"
 """Where Ollama is: a Host, its URL, a client of the caller's own, or None for what the environment says."""
@@ -106,7 +111,7 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
 
 
 def _open(exchange: Exchange[Any]) -> httpx.Response:
-    exchange.begun = True
+    exchange.began_at = perf_counter()
     while True:
         outgoing = exchange.outgoing(exchange.body if exchange.request.upload is None else exchange.request.upload)
         response = _answer(exchange, outgoing)
@@ -141,9 +146,13 @@ def send(host: AnyHost, request: Request[R], /, leash: Leash | None = None) -> R
 
 def receive(host: AnyHost, request: Request[R], /) -> Stream[R]:
     """Do *request* and give each part of its answer as it arrives."""
+    return _begin(host, request)[0]
+
+
+def _begin(host: AnyHost, request: Request[R]) -> tuple[Stream[R], Memory]:
     exchange = _exchange(host, request, stream=True)
     parts = exchange.parts
-    return Stream(_receive(exchange, parts), parts.memory, exchange)
+    return Stream(_receive(exchange, parts), parts.memory, exchange), parts.memory
 
 
 def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
@@ -164,14 +173,20 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
     response = exchange.response or _open(exchange)
     if response.status_code >= 300:
         raise exchange.error(response, _read(exchange, response))
-    reply = exchange.decoded(response)
+    reply, memory = exchange.decoded(response), parts.memory
     if reply is not None:
+        first = next(reply, reply)  # alone, to see when it comes; itself if there is none
+        memory.first_at = perf_counter()
+        if first is not reply:
+            yield (first,)
         yield reply
     else:
         # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
         chunks = cast("Iterable[bytes]", response.stream) if exchange.is_raw(response) else response.iter_bytes()
         decoder = LineDecoder()
         for chunk in chunks:
+            if memory.first_at is None:
+                memory.first_at = perf_counter()
             yield decoder.feed(chunk)
         yield decoder.close()
     parts.finish()
@@ -185,12 +200,11 @@ class Stream(Reading, Generic[R]):
     the block; what takes several requests begins at the first `next()`.
     """
 
-    __slots__ = ("__weakref__", "_exchange", "_parts")
+    __slots__ = ("__weakref__", "_parts")
 
-    def __init__(self, parts: Generator[R], memory: Memory, exchange: Exchange[Any] | None = None) -> None:
-        super().__init__(memory)
+    def __init__(self, parts: Generator[R], memory: Memory | Latest, exchange: Exchange[Any] | None = None) -> None:
+        super().__init__(memory, exchange)
         self._parts = parts
-        self._exchange = exchange
 
     def __iter__(self) -> Iterator[R]:
         # The generator itself: a loop over it pays for no frame of ours per part.
@@ -211,12 +225,19 @@ class Stream(Reading, Generic[R]):
         if self._exchange is not None:
             self._exchange.closed = True
             self._exchange.close()
-        if self._exchange is None or not getattr(self._parts, "gi_running", False):  # else the reader cleans up
+        elif isinstance(self._memory, Latest):
+            self._memory.closed = True
+            if self._memory.stream is not None:
+                self._memory.stream.close()
+        if not getattr(self._parts, "gi_running", False):  # else the reader cleans up
             self._parts.close()
+
+    def _has_ended(self) -> bool:
+        return getattr(self._parts, "gi_frame", None) is None
 
     def __enter__(self) -> Self:
         self._check_open()
-        if self._exchange is not None and not self._exchange.begun:
+        if self._exchange is not None and self._exchange.began_at is None:
             with self._exchange.telling():
                 _open(self._exchange)
         return self
@@ -241,39 +262,82 @@ def perform(host: AnyHost, steps: Steps[R], /) -> R:
     return course.result
 
 
-def watch(host: AnyHost, steps: Steps[R], /) -> Stream[R]:
+def watch(host: AnyHost, steps: Telling[E, Any], /) -> Stream[E]:
     """Do *steps* and give the parts of their answers, and what they tell, as they come."""
     _check(host)
-    memory = Newest()
-    return Stream(_watch(host, steps, memory), memory)
+    latest = Latest()
+    return Stream(_watch(host, steps, latest), latest)
 
 
-def _watch(host: AnyHost, steps: Steps[R], memory: Memory) -> Generator[R]:
+def _watch(host: AnyHost, steps: Telling[E, Any], latest: Latest) -> Generator[E]:
     course = Course(steps)
-    with closing(steps):
+    with closing(steps), latest:
         while (effect := course.advance()) is not None:
             with course:
-                if isinstance(effect, Tell):
-                    memory.add(effect.event)
-                    yield effect.event
-                elif isinstance(effect, Request) and effect.memory is not None:
-                    with receive(host, effect) as parts:
-                        for part in parts:
-                            memory.add(part)
-                            yield part
-                        course.reply = parts.partial
-                else:
-                    course.reply = _perform_one(host, effect)
+                for event in _watch_one(host, effect, course, latest):
+                    latest.tells(event)
+                    yield event
+                latest.check_open()
+    latest.result = course.result
 
 
-def _perform_one(host: AnyHost, effect: Effect) -> Any:
+def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], latest: Latest) -> Generator[E]:
     match effect:
-        case Request():
-            return send(host, effect)
-        case Run(jobs):
-            return [job() for job in jobs]
         case Tell():
-            return None
+            yield effect.event
+        case Request() | Ask() if (request := asked(effect)).memory is not None:
+            stream, memory = _begin(host, request)
+            latest.turn_to(stream, memory)
+            view = viewed(effect)
+            with stream:
+                for part in stream:
+                    event = view(part)
+                    if event is not None:
+                        yield event
+            course.reply = memory.whole()
+        case Try(jobs, view):
+            course.reply = []
+            for place, job in enumerate(jobs):
+                event = view(place, _try(job))
+                course.reply.append(event)
+                yield event
+        case _:
+            course.reply = _perform_one(host, effect)
+
+
+def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
+    match effect:
+        case Request() | Ask():
+            return send(host, asked(effect))
+        case Run(jobs):
+            return [_do(job) for job in jobs]
+        case Try(jobs, view):
+            return [view(place, _try(job)) for place, job in enumerate(jobs)]
+        case Need(functions):
+            for function in functions:
+                if iscoroutinefunction(function):
+                    raise _coroutine_function(function)
+        case Tell():
+            pass
+    return None
+
+
+def _do(job: Callable[[], R]) -> R:
+    if iscoroutinefunction(job):
+        raise _coroutine_function(job)
+    return job()
+
+
+def _coroutine_function(function: Any) -> TypeError:
+    name = getattr(function, "__name__", None) or repr(getattr(function, "func", function))
+    return TypeError(f"{name} is a coroutine function, which is for ollama_fast.aio: here nothing awaits it")
+
+
+def _try(job: Callable[[], R]) -> Outcome[R | None]:
+    try:
+        return Outcome(_do(job))
+    except Exception as exc:  # noqa: BLE001 - it is what came of the job
+        return Outcome(None, exc)
 
 
 # --- public functions ------------------------------------------------------------------------------------------------
@@ -299,7 +363,7 @@ def stream(build: Callable[P, Request[R]], /) -> Callable[Concatenate[AnyHost, P
     return run
 
 
-def procedure(build: Callable[P, Steps[R]], /) -> Callable[Concatenate[AnyHost, P], R]:
+def procedure(build: Callable[P, Telling[E, R]], /) -> Callable[Concatenate[AnyHost, P], R]:
     """Make steps a function that gives what comes of them."""
 
     def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -309,11 +373,44 @@ def procedure(build: Callable[P, Steps[R]], /) -> Callable[Concatenate[AnyHost, 
     return run
 
 
-def procedure_stream(build: Callable[P, Steps[R]], /) -> Callable[Concatenate[AnyHost, P], Stream[R]]:
-    """Make steps a function that gives the parts of their answers as they come."""
+def procedure_stream(build: Callable[P, Telling[E, R]], /) -> Callable[Concatenate[AnyHost, P], Stream[E]]:
+    """Make steps a function that gives the parts of their answers, and what they tell, as they come."""
 
-    def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> Stream[R]:
+    def run(host: AnyHost, /, *args: P.args, **kwargs: P.kwargs) -> Stream[E]:
         return watch(host, build_for(run, build, *args, **kwargs))
 
     face(run, build, None, module=_MODULE, gives="Stream")
     return run
+
+
+def task(build: Callable[P, Steps[R]], /) -> Callable[P, R]:
+    """Make steps that ask no host a function that gives what comes of them."""
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        return perform(None, build(*args, **kwargs))
+
+    face(run, build, None, module=_MODULE, takes_host=False)
+    return run
+
+
+def collect(parts: Iterable[T], /) -> T:
+    """
+    Merge *parts* into what the call that does not stream would have given.
+
+    Args:
+        parts: A Stream, which is read to its end, or parts that were kept, of generate, chat, pull, push or create.
+
+    A Stream gives its whole answer, also of parts that somebody took from it before. Raises what reading the Stream
+    raises; for parts that were kept a ResponseError, DecodeError or IncompleteStreamError.
+    """
+    if isinstance(parts, Stream):
+        for _ in parts:
+            pass
+        whole: T = parts._whole()  # noqa: SLF001 - a stream offers nothing but what one does with it
+        return whole
+    from ._collect import Collected
+
+    collected = Collected()
+    for part in parts:
+        collected.add(part)
+    return cast("T", collected.whole())

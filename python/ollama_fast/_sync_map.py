@@ -17,6 +17,7 @@ from weakref import finalize
 
 from . import _core
 from ._lift import build_for, face_of_many
+from ._lift import hint as hint
 from ._many import Many, several
 from ._map import Schedule
 from ._sync import check_call, send

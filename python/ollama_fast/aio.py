@@ -1,20 +1,27 @@
 """The functions of :mod:`ollama_fast`, for asyncio: same names, same parameters, to be awaited or iterated over."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from . import _endpoints, _many, _procedures
+from . import _answers, _conversation, _endpoints, _many, _procedures
 from ._async import Stream as Stream
-from ._async import call, procedure, procedure_stream, stream
+from ._async import call, procedure, procedure_stream, stream, task
 from ._async import close as close
+from ._async import collect as collect
 from ._async_map import Answers as Answers
 from ._async_map import many
+
+if TYPE_CHECKING:
+    from .tools import tool as tool
 
 __all__ = [
     "Answers",
     "Stream",
+    "call_tool",
     "chat",
     "chat_stream",
     "close",
+    "collect",
     "copy",
     "create",
     "create_blob",
@@ -31,15 +38,20 @@ __all__ = [
     "map_chat",
     "map_generate",
     "model_recommendations",
+    "parse",
+    "parse_stream",
     "ps",
     "pull",
     "pull_stream",
     "push",
     "push_stream",
+    "run_tools",
+    "run_tools_stream",
     "show",
     "signout",
     "status",
     "systemone",
+    "tool",
     "version",
     "web_fetch",
     "web_search",
@@ -51,6 +63,16 @@ def __dir__() -> Sequence[str]:
     return __all__
 
 
+if not TYPE_CHECKING:  # a type checker would take any name for one of the module
+
+    def __getattr__(name: str) -> Any:
+        if name == "tool":
+            from .tools import tool
+
+            return tool
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 generate = call(_endpoints.generate)
 """Complete a prompt with a model, and give the whole answer."""
 generate_stream = stream(_endpoints.generate)
@@ -59,6 +81,16 @@ chat = call(_endpoints.chat)
 """Answer a conversation with a model, and give the whole answer."""
 chat_stream = stream(_endpoints.chat)
 """Answer a conversation with a model, part by part."""
+parse = procedure(_answers.parse)
+"""Answer a conversation in the form of a type, and give a value of that type."""
+parse_stream = procedure_stream(_answers.parse)
+"""Answer a conversation in the form of a type, and give its value while it arrives, then whole."""
+run_tools = procedure(_conversation.run_tools)
+"""Answer a conversation with a model that may call functions, as often as it needs them."""
+run_tools_stream = procedure_stream(_conversation.run_tools)
+"""Answer a conversation with a model that may call functions, and give parts and results as they come."""
+call_tool = task(_conversation.call_tool)
+"""Call the function that a model's tool call names, and give the message with its result."""
 embed = call(_endpoints.embed)
 """Turn texts into vectors of length 1."""
 embed_many = many(_many.embed_many)

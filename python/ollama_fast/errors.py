@@ -12,7 +12,12 @@ Everything that can go wrong, as one tree.
   + IncompleteStreamError  the answer ended before its last part
   + StreamClosedError      a stream was read after it had been closed
   + InputsError            one of many inputs failed; `inputs` says which, `done` keeps what else was done
+  + AnswerError            the text of an answer is not what was asked for (also a ValueError)
+    - TruncatedAnswerError it was cut off before its end
+  + ToolRoundsError        a model called tools again and again, and never answered
   + HostError              a host cannot be understood (also a ValueError)
+  + ToolSchemaError        a function cannot be a tool (also a TypeError)
+  + ToolCallError          a tool cannot be called as the model asks, or failed
 
 Every error of a call says which call it was: `method`, `url` and `model`. One that ends a stream holds in `partial`
 the answer merged from the parts that came before.
@@ -22,9 +27,10 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 __all__ = [
+    "AnswerError",
     "AuthenticationError",
     "ConnectError",
     "DecodeError",
@@ -36,7 +42,11 @@ __all__ = [
     "ResponseError",
     "StreamClosedError",
     "TimeoutError",
+    "ToolCallError",
+    "ToolRoundsError",
+    "ToolSchemaError",
     "TransportError",
+    "TruncatedAnswerError",
 ]
 
 
@@ -162,5 +172,71 @@ def _floats(data: bytes) -> memoryview[float]:
     return memoryview(data).cast("f")
 
 
+class AnswerError(OllamaError, ValueError):
+    """The text of an answer is not of the type that was asked for: no JSON, or JSON of another shape."""
+
+    def __init__(self, text: str, *, response: dict[str, Any] | None = None) -> None:
+        super().__init__(text, model=(response or {}).get("model"), partial=response)
+        self.response = response
+        """The whole response."""
+
+    @property
+    def text(self) -> str:
+        """What the model said."""
+        text: str = ((self.response or {}).get("message") or {}).get("content") or ""
+        return text
+
+
+class TruncatedAnswerError(AnswerError):
+    """The answer was cut off before its end, by `num_predict` or by a full context."""
+
+
+class ToolRoundsError(OllamaError):
+    """A model called tools as often as it might, and had not answered by then."""
+
+    def __init__(self, text: str, *, messages: tuple[Mapping[str, Any], ...] = (), model: str | None = None) -> None:
+        super().__init__(text, model=model)
+        self.messages = messages
+        """The conversation so far, the last calls with their results among it."""
+
+
 class HostError(OllamaError, ValueError):
     """A host cannot be understood."""
+
+
+class ToolSchemaError(OllamaError, TypeError):
+    """A function cannot be a tool: a parameter or its type cannot be told to a model."""
+
+    def __init__(self, text: str, *, function: str = "", parameter: str | None = None) -> None:
+        super().__init__(text)
+        self.function = function
+        """The function's name."""
+        self.parameter = parameter
+        """The parameter's name, if it is about one."""
+
+
+class ToolCallError(OllamaError):
+    """
+    A tool cannot be called as the model asks, or failed.
+
+    The text is one that the model can act on. It is raised from its cause.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        kind: Literal["unknown", "arguments", "uncallable", "failed"] = "failed",
+        tool: str = "",
+        call: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.kind = kind
+        """
+        What went wrong: there is no such tool, its arguments are wrong, it is only a schema or a method without its
+        object, so that nothing can be called, or it raised an error.
+        """
+        self.tool = tool
+        """The tool's name, as the model gave it."""
+        self.call = call
+        """The call, as the model made it."""

@@ -7,28 +7,30 @@ message can be sent back as it is.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import UnionType
 from typing import Any, Literal, NotRequired, Required, TypeAlias
 
 # Not those of typing: they forget, or do not know, what is required and read-only before Python 3.13.
 from typing_extensions import ReadOnly, TypedDict
 
 __all__ = [
-    "ChatArguments",
+    "ChatOptions",
     "ChatResponse",
     "CloudStatus",
     "DebugInfo",
-    "EmbedArguments",
+    "EmbedOptions",
     "EmbedResponse",
     "EmbeddingsResponse",
     "Format",
-    "GenerateArguments",
+    "GenerateOptions",
     "GenerateResponse",
     "Image",
     "KeepAlive",
     "ListModel",
     "ListResponse",
     "Logprob",
+    "MapChatOptions",
     "Message",
     "ModelDetails",
     "ModelRecommendation",
@@ -75,8 +77,8 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Image: TypeAlias = str | bytes | bytearray | memoryview | os.PathLike[str]
 """An image by type, never by guess: bytes are the image itself, a str is base64, a path is read."""
 
-Format: TypeAlias = Literal["", "json"] | Mapping[str, Any]
-"""What the text of an answer must be: "json", or a JSON schema; "" is free text."""
+Format: TypeAlias = Literal["", "json"] | Mapping[str, Any] | type[Any] | UnionType
+"""What the text of an answer must be: "json", a JSON schema, or a type that has one; "" is free text."""
 
 Think: TypeAlias = bool | Literal["low", "medium", "high", "max"]
 """Whether, or how hard, a thinking model thinks first."""
@@ -128,6 +130,27 @@ class Options(TypedDict, total=False):
     """Penalty for tokens by how often they occurred."""
     stop: Sequence[str]
     """Texts that end the answer. A list even for one: the server refuses a bare string."""
+
+
+class ChatOptions(TypedDict, total=False):
+    """Arguments of `chat` that functions which ask it pass on; they mean there what they mean in `chat`."""
+
+    think: Think | None
+    """Whether, or how hard, a thinking model thinks first."""
+    truncate: bool | None
+    """Whether a conversation that is too long is cut; if False it is an error."""
+    shift: bool | None
+    """Whether old tokens make room when the context is full."""
+    logprobs: bool | None
+    """Whether each token comes with its log probability."""
+    top_logprobs: int | None
+    """How many other likely tokens come with it, from 0 to 20."""
+    options: Options | None
+    """Parameters of the run, such as `{"temperature": 0}`."""
+    keep_alive: KeepAlive | None
+    """How long the model stays loaded."""
+    extra: Mapping[str, Any] | None
+    """More fields for the request's body."""
 
 
 # --- tools -----------------------------------------------------------------------------------------------------------
@@ -557,7 +580,7 @@ class SystemOneResponse(TypedDict):
     usage: SystemOneUsage
 
 
-class EmbedArguments(TypedDict, total=False):
+class EmbedOptions(TypedDict, total=False):
     """What `embed_many` passes on to `embed`."""
 
     truncate: bool | None
@@ -567,7 +590,7 @@ class EmbedArguments(TypedDict, total=False):
     extra: Mapping[str, Any] | None
 
 
-class GenerateArguments(TypedDict, total=False):
+class GenerateOptions(TypedDict, total=False):
     """What `map_generate` passes on to `generate`."""
 
     suffix: str | None
@@ -588,17 +611,9 @@ class GenerateArguments(TypedDict, total=False):
     extra: Mapping[str, Any] | None
 
 
-class ChatArguments(TypedDict, total=False):
+class MapChatOptions(ChatOptions, total=False):
     """What `map_chat` passes on to `chat`."""
 
-    tools: Sequence[Tool | Mapping[str, Any]] | None
+    tools: Sequence[Callable[..., Any] | Tool | Mapping[str, Any]] | Mapping[str, Callable[..., Any]] | None
     format: Format | None
-    think: Think | None
-    truncate: bool | None
-    shift: bool | None
-    logprobs: bool | None
-    top_logprobs: int | None
-    options: Options | None
-    keep_alive: KeepAlive | None
     debug_render_only: bool | None
-    extra: Mapping[str, Any] | None

@@ -6,13 +6,14 @@ checkers must find: an ignore that ignores nothing is itself an error.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_type
 
 import httpx
 
 import ollama_fast
-from ollama_fast import Host, Limits, Stream, Timeout, aio
+from ollama_fast import Conversation, Host, Limits, Parsed, Partial, Stats, Stream, Timeout, ToolResult, aio
 from ollama_fast.errors import AuthenticationError, ConnectError, OllamaError, ResponseError
 from ollama_fast.types import (
     ChatResponse,
@@ -39,6 +40,20 @@ from ollama_fast.types import (
     WebSearchResponse,
 )
 
+
+@dataclass
+class Person:
+    """What an answer shall be."""
+
+    name: str
+    age: int
+
+
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
 # --- what each function gives ----------------------------------------------------------------------------------------
 
 
@@ -48,6 +63,12 @@ def blocking(host: Host, client: httpx.Client) -> None:
     assert_type(ollama_fast.generate_stream("localhost", "m", "p"), Stream[GenerateResponse])
     assert_type(ollama_fast.chat(client, "m", [{"role": "user", "content": "hi"}]), ChatResponse)
     assert_type(ollama_fast.chat_stream(host, "m"), Stream[ChatResponse])
+    assert_type(ollama_fast.parse(host, "m", "q", Person), Parsed[Person])
+    assert_type(ollama_fast.parse_stream(host, "m", "q", list[int]), Stream[Partial | Parsed[list[int]]])
+    assert_type(ollama_fast.run_tools(host, "m", "q", [add], think=True), Conversation)
+    assert_type(ollama_fast.run_tools_stream(host, "m", "q", [add]), Stream[ChatResponse | ToolResult | Conversation])
+    assert_type(ollama_fast.call_tool([add], {"function": {"name": "add", "arguments": {}}}), Message)
+    assert_type(ollama_fast.collect(ollama_fast.chat_stream(host, "m")), ChatResponse)
     assert_type(ollama_fast.embed(host, "m", ["a", "b"]), EmbedResponse)
     assert_type(ollama_fast.embeddings(host, "m", "a"), EmbeddingsResponse)
     assert_type(ollama_fast.systemone(host, "m", "state", {}), SystemOneResponse)
@@ -82,6 +103,12 @@ async def asynchronous(host: Host, client: httpx.AsyncClient) -> None:
     assert_type(aio.generate_stream("localhost", "m", "p"), aio.Stream[GenerateResponse])
     assert_type(await aio.chat(client, "m", [{"role": "user", "content": "hi"}]), ChatResponse)
     assert_type(aio.chat_stream(host, "m"), aio.Stream[ChatResponse])
+    assert_type(await aio.parse(host, "m", "q", Person), Parsed[Person])
+    assert_type(aio.parse_stream(host, "m", "q", list[int]), aio.Stream[Partial | Parsed[list[int]]])
+    assert_type(await aio.run_tools(host, "m", "q", [add], think=True), Conversation)
+    assert_type(aio.run_tools_stream(host, "m", "q", [add]), aio.Stream[ChatResponse | ToolResult | Conversation])
+    assert_type(await aio.call_tool([add], {"function": {"name": "add", "arguments": {}}}), Message)
+    assert_type(await aio.collect(aio.chat_stream(host, "m")), ChatResponse)
     assert_type(await aio.embed(host, "m", ["a", "b"]), EmbedResponse)
     assert_type(await aio.embeddings(host, "m", "a"), EmbeddingsResponse)
     assert_type(await aio.systemone(host, "m", "state", {}), SystemOneResponse)
@@ -120,6 +147,8 @@ def read_a_stream(host: Host) -> None:
         for part in parts:
             assert_type(part["message"]["content"], str)
         assert_type(parts.partial, dict[str, Any] | None)
+        assert_type(parts.stats, Stats)
+        assert_type(parts.stats.first_part, float | None)
     for progress in ollama_fast.pull_stream(host, "m"):
         assert_type(progress["status"], str)
         assert_type(progress.get("total", 0), int)
@@ -285,6 +314,31 @@ def give_wrong_arguments(host: Host, client: httpx.Client, other_client: httpx.A
     ollama_fast.create(other_client, "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     aio.generate_stream(client, "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     aio.create_stream(client, "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def typed_answers_and_events(host: Host, parts: Sequence[ChatResponse]) -> None:
+    """Read what parse and run_tools give."""
+    parsed = ollama_fast.parse(host, "m", [{"role": "user", "content": "q"}], Person, options={"temperature": 0})
+    assert_type(parsed.value.age, int)
+    assert_type(parsed.response["message"]["content"], str)
+    for step in ollama_fast.parse_stream(host, "m", "q", Person):
+        if isinstance(step, Partial):
+            assert_type(step.value, Any)
+        else:
+            assert_type(step.value, Person)
+    for event in ollama_fast.run_tools_stream(host, "m", "q", {"plus": add}, max_rounds=3, on_error="raise"):
+        match event:
+            case ToolResult():
+                assert_type(event.message, Message)
+            case Conversation():
+                assert_type(event.answer, ChatResponse)
+            case _:
+                assert_type(event["message"]["content"], str)
+    assert_type(ollama_fast.collect(parts), ChatResponse)
+    ollama_fast.parse(host, "m", "q", Person, format="json")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    ollama_fast.parse(host, "m", "q", Person, think="hard")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ollama_fast.run_tools(host, "m", "q", [add], on_error="no")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ollama_fast.collect(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def mix_the_colours(host: Host) -> None:

@@ -1,0 +1,248 @@
+"""
+Types to validators and JSON schemas, by pydantic; msgspec's Structs, which pydantic does not know, by msgspec.
+
+Importing this imports pydantic: only what converts a type does so.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from typing import Any, NotRequired, Required, cast
+
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.errors import PydanticErrorMixin, PydanticUndefinedAnnotation, PydanticUserError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import SchemaValidator, core_schema, to_jsonable_python
+from typing_extensions import TypedDict
+
+from . import _docstrings
+
+_STRUCT = "x-struct"
+"""Marks in pydantic's schema where one of msgspec's belongs: it knows only its own references."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """What pydantic made of a type."""
+
+    schema: dict[str, Any]
+    validator: SchemaValidator
+
+
+def adapt(type_: Any) -> Adapted:
+    """Convert any type. Raises TypeError, which names it, if it has no schema."""
+    try:
+        # Within a list, because a class with a configuration of its own takes no other.
+        adapter = TypeAdapter(list[type_], config=ConfigDict(arbitrary_types_allowed=True))
+        if not adapter.pydantic_complete:
+            adapter.rebuild(force=True, raise_errors=True)
+        core = cast("dict[str, Any]", adapter.core_schema)
+        if core["type"] == "definitions":
+            core = {**core, "schema": core["schema"]["items_schema"]}
+        else:
+            core = core["items_schema"]
+        return Adapted(_json_schema(core), SchemaValidator(cast("core_schema.CoreSchema", _reworked(core))))
+    except _FAILURES as exc:
+        raise TypeError(f"{shown(type_)} has no JSON schema: {_reason(exc)}") from exc
+
+
+def adapt_fields(
+    fields: Mapping[str, Any], optional: Collection[str], namespace: Mapping[str, Any] | None = None
+) -> Adapted:
+    """
+    Convert the named types of arguments, to be validated together; others than these are forbidden.
+
+    Args:
+        fields: A type for each name.
+
+        optional: Names that may be missing.
+
+        namespace: Where names in string annotations of classes are looked up, after their modules.
+
+    Raises TypeError for types that have no schema.
+    """
+    hints: dict[str, Any] = {
+        name: NotRequired[type_] if name in optional else Required[type_] for name, type_ in fields.items()
+    }
+    try:
+        # mypy knows TypedDicts that are written out only.
+        made: Any = cast("Any", TypedDict)("Arguments", hints)
+        made.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=True, coerce_numbers_to_str=True)
+        adapter: TypeAdapter[Any] = TypeAdapter(made)
+        if not adapter.pydantic_complete:
+            adapter.rebuild(force=True, raise_errors=True, _types_namespace=namespace)
+        core = cast("dict[str, Any]", adapter.core_schema)
+        return Adapted(_json_schema(core), SchemaValidator(cast("core_schema.CoreSchema", _reworked(core))))
+    except _FAILURES as exc:
+        raise TypeError(_reason(exc)) from exc
+
+
+def shown(type_: Any) -> str:
+    """Give a type as people write it."""
+    return inspect.formatannotation(type_)
+
+
+_FAILURES = (
+    PydanticUserError,
+    PydanticUndefinedAnnotation,
+    NameError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+)
+
+
+def _reason(exc: BaseException) -> str:
+    if isinstance(exc, PydanticUndefinedAnnotation):
+        return f"the name {exc.name!r} in an annotation cannot be found: define it where its class is, in the module"
+    text = str(exc.message if isinstance(exc, PydanticErrorMixin) else exc)
+    return text.partition("\n")[0].partition(". Set `")[0] or type(exc).__name__
+
+
+# --- pydantic's schema of a type, with what it does not know ---------------------------------------------------------
+
+
+def _is_struct(type_: Any) -> bool:
+    msgspec = sys.modules.get("msgspec")  # who has made a Struct has imported it
+    return msgspec is not None and isinstance(type_, type) and issubclass(type_, msgspec.Struct)
+
+
+def _convert(struct: type, value: Any) -> Any:
+    import msgspec
+
+    try:
+        return msgspec.convert(value, struct, strict=False)
+    except msgspec.ValidationError as exc:
+        raise ValueError(str(exc)) from exc
+
+
+_VALUES = frozenset({"cls", "config", "default", "expected", "members", "metadata", "serialization"})
+"""Keys of a pydantic schema that hold no schemas."""
+_BY_NAME = frozenset({"fields", "choices"})
+"""Keys that may hold schemas by names that are not pydantic's."""
+
+
+def _reworked(part: Any) -> Any:
+    """Let a Struct be made by msgspec, and an Iterable be read at once: its items are wrong now or never."""
+    if isinstance(part, list):
+        return [_reworked(item) for item in part]
+    if isinstance(part, tuple):
+        return tuple(_reworked(item) for item in part)
+    if not isinstance(part, dict):
+        return part
+    kind = part.get("type")
+    if kind == "is-instance" and _is_struct(part["cls"]):
+        return core_schema.no_info_plain_validator_function(partial(_convert, part["cls"]))
+    if kind in {"model", "dataclass"} and "__pydantic_validator__" in vars(part["cls"]):
+        _refuse_structs(part, part["cls"])
+        return part  # pydantic uses the validator that the class has
+    if kind == "generator":
+        part = {**part, "type": "list"}
+    return {
+        key: value
+        if key in _VALUES
+        else {name: _reworked(below) for name, below in value.items()}
+        if key in _BY_NAME and isinstance(value, dict)
+        else _reworked(value)
+        for key, value in part.items()
+    }
+
+
+def _refuse_structs(part: Any, class_: type) -> None:
+    if isinstance(part, dict):
+        if part.get("type") == "is-instance" and _is_struct(part["cls"]):
+            raise TypeError(f"pydantic's {class_.__name__} cannot hold {part['cls'].__name__}, a Struct of msgspec")
+        for key, value in part.items():
+            if key not in _VALUES:
+                _refuse_structs(value, class_)
+    elif isinstance(part, list | tuple):
+        for item in part:
+            _refuse_structs(item, class_)
+
+
+# --- JSON schemas ----------------------------------------------------------------------------------------------------
+
+
+def _json_schema(core: Mapping[str, Any]) -> dict[str, Any]:
+    maker = _JsonSchema()
+    made = maker.generate(cast("core_schema.CoreSchema", core))
+    if not maker.structs:
+        return made
+    import msgspec
+
+    names, definitions = msgspec.json.schema_components(maker.structs, ref_template="#/$defs/msgspec.{name}")
+    made = _filled(made, names)
+    made["$defs"] = {**made.get("$defs", {}), **{f"msgspec.{name}": below for name, below in definitions.items()}}
+    return made
+
+
+def _filled(part: Any, names: tuple[dict[str, Any], ...]) -> Any:
+    if isinstance(part, dict):
+        beside = {key: _filled(value, names) for key, value in part.items() if key != _STRUCT}
+        return {**names[part[_STRUCT]], **beside} if isinstance(part.get(_STRUCT), int) else beside
+    return [_filled(item, names) for item in part] if isinstance(part, list) else part
+
+
+class _JsonSchema(GenerateJsonSchema):
+    """pydantic's JSON schemas, with descriptions from docstrings, names as they are, and without what misleads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.structs: list[type] = []
+
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
+        return value
+
+    def get_title_from_name(self, name: str) -> str:
+        return name
+
+    def is_instance_schema(self, schema: core_schema.IsInstanceSchema) -> JsonSchemaValue:
+        if not _is_struct(schema["cls"]):
+            return super().is_instance_schema(schema)
+        if schema["cls"] not in self.structs:
+            self.structs.append(schema["cls"])
+        return {_STRUCT: self.structs.index(schema["cls"])}
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        # Not "a number, or a string of a pattern": no grammar can be made of pydantic's pattern, and models write numbers.
+        found: JsonSchemaValue = {"type": "number"}
+        self.update_with_validations(found, cast("core_schema.CoreSchema", schema), self.ValidationsMapping.numeric)
+        return found
+
+    def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
+        found = super().enum_schema(schema)
+        members = cast("list[Enum]", schema["members"])
+        if not all(isinstance(member.value, str) for member in members):
+            found["x-names"] = {member.name: to_jsonable_python(member.value) for member in members}
+        return found
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        return _described(super().model_schema(schema), schema["cls"])
+
+    def dataclass_schema(self, schema: core_schema.DataclassSchema) -> JsonSchemaValue:
+        return _described(super().dataclass_schema(schema), schema["cls"])
+
+    def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> JsonSchemaValue:
+        found = super().typed_dict_schema(schema)
+        class_ = schema.get("cls")
+        return found if class_ is None else _described(found, class_)
+
+
+def _described(found: JsonSchemaValue, class_: type) -> JsonSchemaValue:
+    texts = _docstrings.of_class(class_)
+    whole = inspect.cleandoc(vars(class_).get("__doc__") or "")
+    if found.get("description", whole) == whole:  # not one that the class's configuration gives
+        found.pop("description", None)
+        if texts.description:
+            found["description"] = texts.description
+    for name, text in texts.parts.items():
+        below = found.get("properties", {}).get(name)
+        if isinstance(below, dict):
+            below.setdefault("description", text)
+    return found

@@ -1,0 +1,47 @@
+"""Parts that were kept, merged into what the call that does not stream would have given. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import _stream, errors
+from ._request import Context, check
+from ._stream import Memory, is_last
+
+_KINDS: dict[str, type[_stream.Chatted | _stream.Generated | _stream.Newest]] = {
+    "message": _stream.Chatted,
+    "response": _stream.Generated,
+    "status": _stream.Newest,
+}
+"""What remembers parts, by the key that all of them have."""
+
+
+class Collected:
+    """Takes parts one by one, whichever endpoint they are of."""
+
+    def __init__(self) -> None:
+        self._memory: Memory | None = None
+        self._context = Context("a recorded", "stream")
+
+    def add(self, part: Any) -> None:
+        """Take the next part. Raises ResponseError if it is an error, DecodeError if it is no part."""
+        key = next((key for key in _KINDS if isinstance(part, dict) and key in part), None)
+        wrong = check(part, key or "message", self._context)
+        if wrong is None and key is not None:
+            self._memory = self._memory or _KINDS[key]()
+            try:
+                self._memory.add(part)
+            except KeyError:
+                wrong = errors.DecodeError(self._context.say(f"a part of {key} among parts of another endpoint"))
+        if wrong is not None:
+            wrong.partial = None if self._memory is None else self._memory.merged()
+            raise wrong
+
+    def whole(self) -> Any:
+        """Give the whole answer. Raises IncompleteStreamError if the last part is missing."""
+        memory = self._memory
+        if memory is not None and is_last(memory.last):
+            return memory.whole()
+        what = "there is no part" if memory is None else "its last part is missing"
+        partial = None if memory is None else memory.merged()
+        raise errors.IncompleteStreamError(self._context.say(what), partial=partial)

@@ -1,0 +1,222 @@
+"""Tools that a model calls, and the loop that calls them: pure, as Steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from . import _endpoints
+from ._answers import conversation
+from ._steps import Outcome, Steps, Telling, ask, need, tell, try_all
+from .errors import ToolCallError, ToolRoundsError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._request import Request
+    from .tools import Tools
+    from .types import ChatOptions, ChatResponse, Format, Message, ResponseToolCall, ToolCall
+
+    AnyMessage: TypeAlias = Message | Mapping[str, Any]
+    AnyCall: TypeAlias = ToolCall | ResponseToolCall | Mapping[str, Any]
+
+OnError: TypeAlias = Literal["raise", "message"]
+"""What becomes of a call that fails: an exception, or a message that the model can read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """
+    What came of a model's call of a tool.
+
+    Args:
+        call: As the model made it.
+
+        message: What the model is told, with role "tool".
+
+        value: What the function gave; None if it gave nothing or the call failed.
+
+        error: Why the call failed, or None.
+    """
+
+    call: AnyCall
+    message: Message
+    value: Any = None
+    error: ToolCallError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """
+    A conversation with an answer at its end.
+
+    Args:
+        answer: The last response, which calls no tool.
+
+        messages: All of it, oldest first: what was given, the model's messages as they came, the results of tools.
+
+        rounds: How often the model called tools, once or several at a time.
+    """
+
+    answer: ChatResponse
+    messages: tuple[AnyMessage, ...]
+    rounds: int
+
+
+def call_tool(
+    tools: Tools,
+    call: ToolCall | ResponseToolCall | Mapping[str, Any],
+    *,
+    on_error: OnError = "raise",
+) -> Steps[Message]:
+    """
+    Call the function that a model's *call* names, and give the message that tells the model what came of it.
+
+    Args:
+        tools: The functions, or by their names. Their parameters' annotations say what an argument becomes: "3" an
+            int, an object a dataclass.
+
+        call: One of an answer's `message["tool_calls"]`.
+
+        on_error: "raise" for a ToolCallError if there is no such tool, an argument is wrong or the function raises;
+            "message" for a message that says so to the model.
+
+    Raises ToolCallError, and TypeError for a coroutine function where nothing awaits it.
+
+    See https://github.com/ollama/ollama/blob/main/docs/api.md#chat-request-with-tools
+    """
+    _check_on_error(on_error)
+    return _call_tool(tools, call, on_error)
+
+
+def run_tools(
+    model: str,
+    messages: str | Sequence[Message | Mapping[str, Any]],
+    tools: Tools,
+    *,
+    max_rounds: int = 8,
+    on_error: OnError = "message",
+    format: Format | None = None,
+    **chat: Unpack[ChatOptions],
+) -> Telling[ChatResponse | ToolResult | Conversation, Conversation]:
+    """
+    Answer the last of *messages* with *model*, which may call *tools*: call them until it answers.
+
+    Args:
+        model: Name of the model.
+
+        messages: The conversation so far, oldest first; a str is one message of the user.
+
+        tools: Functions that the model may call, or by the names that it shall know them by. The calls of one answer
+            are done in turn, or together on asyncio, where functions that are no coroutine functions run in threads.
+
+        max_rounds: How often the model may call tools, once or several at a time, before it must answer.
+
+        on_error: "message" tells the model what is wrong with a call, so that it can do better; "raise" raises it.
+
+        format: "json", a JSON schema or a type, which every answer's content follows.
+
+        chat: More arguments of `chat`.
+
+    Gives the last answer and the whole conversation. Raises ToolRoundsError with the conversation if there is no answer
+    by then, ToolCallError if *on_error* says so, and what `chat` raises.
+
+    See https://github.com/ollama/ollama/blob/main/docs/api.md#chat-request-with-tools
+    """
+    _check_on_error(on_error)
+    if max_rounds < 1:
+        raise ValueError(f"max_rounds must be at least 1, not {max_rounds}")
+    given = tuple(conversation(messages))
+
+    def asking(history: tuple[AnyMessage, ...]) -> Request[ChatResponse]:
+        return _endpoints.chat(model, history, tools=tools, format=format, **chat)
+
+    asking(given).encode(stream=False)  # better refused now than after a round
+    return _run_tools(asking, given, tools, max_rounds, on_error)
+
+
+def _run_tools(
+    asking: Callable[[tuple[AnyMessage, ...]], Request[ChatResponse]],
+    history: tuple[AnyMessage, ...],
+    tools: Tools,
+    max_rounds: int,
+    on_error: OnError,
+) -> Telling[ChatResponse | ToolResult | Conversation, Conversation]:
+    from ._parameters import target
+
+    given = tools.values() if isinstance(tools, Mapping) else tools
+    yield from need(*(target(tool) for tool in given if callable(tool)))
+    rounds = 0
+    while True:
+        answer = yield from ask(asking(history))
+        history = (*history, answer["message"])
+        calls = answer["message"].get("tool_calls")
+        if not calls:
+            done = Conversation(answer, history, rounds)
+            yield from tell(done)
+            return done
+        if rounds == max_rounds:
+            text = (
+                f"model {answer.get('model')!r} called tools in {rounds} rounds, and again: max_rounds lets it no more"
+            )
+            raise ToolRoundsError(text, messages=history, model=answer.get("model"))
+        rounds += 1
+        results = yield from _call_all(tools, calls)
+        failed = next((result.error for result in results if result.error is not None), None)
+        if failed is not None and on_error == "raise":
+            raise failed
+        history = (*history, *(result.message for result in results))
+
+
+def _call_tool(tools: Any, call: Any, on_error: OnError) -> Steps[Message]:
+    (result,) = yield from _call_all(tools, [call])
+    if result.error is not None and on_error == "raise":
+        raise result.error
+    return result.message
+
+
+def _call_all(tools: Any, calls: Sequence[Any]) -> Telling[ToolResult, list[ToolResult]]:
+    jobs = [_job(tools, call) for call in calls]
+    yield from need(*jobs)
+
+    def view(place: int, outcome: Outcome[Any]) -> ToolResult:
+        return _result(calls[place], outcome)
+
+    return (yield from try_all(*jobs, view=view))
+
+
+def _job(tools: Any, call: Any) -> Callable[[], Any]:
+    from . import tools as tool_room
+
+    try:
+        return tool_room.prepare(tools, call)
+    except ToolCallError as exc:
+        return partial(_fail, exc)
+
+
+def _fail(error: ToolCallError) -> None:
+    raise error
+
+
+def _result(call: Any, outcome: Outcome[Any]) -> ToolResult:
+    from . import tools as tool_room
+
+    if outcome.error is None:
+        return ToolResult(call, tool_room.result_message(call, outcome.result), outcome.result)
+    error = outcome.error
+    if not isinstance(error, ToolCallError):
+        error = _failed(call["function"]["name"], call, error)
+    return ToolResult(call, tool_room.error_message(call, error), None, error)
+
+
+def _failed(name: str, call: Any, cause: Exception) -> ToolCallError:
+    error = ToolCallError(f"{name} failed: {type(cause).__name__}: {cause}", kind="failed", tool=name, call=call)
+    error.__cause__ = cause
+    return error
+
+
+def _check_on_error(on_error: str) -> None:
+    if on_error not in ("raise", "message"):
+        raise ValueError(f"on_error must be 'raise' or 'message', not {on_error!r}")

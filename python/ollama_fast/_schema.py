@@ -1,0 +1,60 @@
+"""Types as the shapes of answers: what goes out as `format`, and what comes back as a value."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+if TYPE_CHECKING:
+    from pydantic_core import SchemaValidator
+
+T = TypeVar("T")
+
+_REMEMBERED = 256
+"""How many types are remembered."""
+
+
+class Shape(Generic[T]):
+    """A type that an answer shall have. pydantic, which knows how, is imported by :meth:`of`."""
+
+    __slots__ = ("_validator", "schema")
+
+    def __init__(self, schema: dict[str, Any], validator: SchemaValidator) -> None:
+        self.schema = schema
+        """Its JSON schema, to be sent as `format`. It is shared: to change it, copy it."""
+        self._validator = validator
+
+    @staticmethod
+    def of(type_: type[T]) -> Shape[T]:
+        """
+        Give the shape of a type.
+
+        Args:
+            type_: A pydantic model, dataclass, TypedDict, NamedTuple, msgspec Struct, `list[int]`, a Literal, a union:
+                whatever has a JSON schema.
+
+        Raises TypeError, which names the type, for one that has none.
+        """
+        try:
+            return cast("Shape[T]", _remembered(type_))
+        except TypeError:
+            try:
+                hash(type_)
+            except TypeError:  # such as an Annotated with a list
+                return cast("Shape[T]", _made(type_))
+            raise
+
+    def decode(self, text: str | bytes) -> T:
+        """Turn JSON into a value. Raises ValueError for a text that is no JSON, or JSON of another shape."""
+        value: T = self._validator.validate_json(text)
+        return value
+
+
+def _made(type_: Any) -> Shape[Any]:
+    from ._adapt import adapt
+
+    adapted = adapt(type_)
+    return Shape(adapted.schema, adapted.validator)
+
+
+_remembered = lru_cache(_REMEMBERED, typed=True)(_made)
