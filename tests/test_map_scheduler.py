@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,11 +25,20 @@ from ollama_fast.errors import (
     TransportError,
 )
 
-DEAD: list[OllamaError] = [ConnectError("refused"), TransportError("broke"), TimeoutError("late")]
-DEAD += [IncompleteStreamError("cut")]
+DEAD: list[OllamaError] = [
+    ConnectError("refused"),
+    TransportError("broke"),
+    TimeoutError("late"),
+    IncompleteStreamError("cut"),
+]
 BUSY = [ResponseError("busy", status=503), ResponseError("slow down", status=429)]
-WRONG: list[Exception] = [ModelNotFoundError("no model", status=404), ResponseError("crash", status=500)]
-WRONG += [DecodeError("shape"), TypeError("no text"), ResponseError("bad gateway", status=502)]
+WRONG: list[Exception] = [
+    ModelNotFoundError("no model", status=404),
+    ResponseError("crash", status=500),
+    ResponseError("bad gateway", status=502),
+    DecodeError("shape"),
+    TypeError("no text"),
+]
 
 
 class BadInputsError(Exception):
@@ -61,10 +71,8 @@ class World:
             steps.append(self.read_one)
         if self.schedule.can_give:
             steps.append(self.give)
-        for host in range(self.hosts):
-            if host in self.resting:
-                steps.append(lambda host=host: self.rest(host))
-        steps += [lambda place=place: self.settle(place) for place in range(len(self.under_way))]
+        steps += [partial(self.rest, host) for host in sorted(self.resting)]
+        steps += [partial(self.settle, place) for place in range(len(self.under_way))]
         return steps
 
     def take_all(self) -> bool:
@@ -164,7 +172,8 @@ def test_whatever_fails_it_ends_with_all_results_or_an_error_in_its_place(
     this = world(numbers(count), *shape, on_dead)
 
     def fails() -> Exception | None:
-        return data.draw(st.sampled_from([None] * 12 + DEAD + BUSY * 2 + WRONG))
+        error: Exception | None = data.draw(st.sampled_from([*[None] * 12, *DEAD, *BUSY, *BUSY, *WRONG]))
+        return error
 
     run(this, lambda most: data.draw(st.integers(0, most - 1)), fails)
     assert this.given == [f"r{one}" for one in range(len(this.given))]
@@ -188,14 +197,15 @@ def test_dead_hosts_lose_nothing_while_one_lives(data: st.DataObject, shape: tup
     this = world(numbers(count), hosts + 1, concurrency, size)
 
     def choose(most: int) -> int:
-        return data.draw(st.integers(0, most - 1))
+        place: int = data.draw(st.integers(0, most - 1))
+        return place
 
     for _ in range(10_000):
         while this.take_all():
             pass
         mortal = [place for place, (host, _) in enumerate(this.under_way) if host > 0]
-        if mortal and data.draw(st.booleans()):
-            this.settle(data.draw(st.sampled_from(mortal)), DEAD[choose(len(DEAD))])
+        if mortal and choose(2):
+            this.settle(mortal[choose(len(mortal))], DEAD[choose(len(DEAD))])
             continue
         steps = this.can()
         if not steps:

@@ -186,22 +186,18 @@ class Schedule(Generic[T, R]):
                 self._resting.add(host)
                 self._rests[host] += 1
                 return float(_FIRST_REST * 2 ** (self._rests[host] - 1))
-        if reason is Blame.INPUTS or self._on_dead == "raise":
-            self._fail(batch, error)
-            return None
-        if host in self._alive:
+        if reason is not Blame.INPUTS and host in self._alive:
             self._alive.remove(host)
             self._last_words = error
-        heappush(self._queue, batch)
+        if reason is not Blame.INPUTS and self._on_dead == "resend":
+            heappush(self._queue, batch)
+        elif self._failed is None or batch.start < self._failed[0]:
+            self._failed = batch.start, error
         return None
 
     def rested(self, host: int) -> None:
         """Take note that *host* may be asked again."""
         self._resting.discard(host)
-
-    def _fail(self, batch: Batch[T], error: BaseException) -> None:
-        if self._failed is None or batch.start < self._failed[0]:
-            self._failed = batch.start, error
 
     # --- results ---
 
