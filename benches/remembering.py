@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 import tracemalloc
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -32,8 +32,8 @@ def measure() -> Remembered:
     found = Remembered()
     for number in range(1 + ROUNDS):
         memory = Chatted()
-        without = _seconds(lambda: _checked((parts,)))
-        kept = _seconds(lambda memory=memory: memory.follow(ValueError, (parts,)))
+        without = _seconds(_checked((parts,)))
+        kept = _seconds(memory.follow(ValueError, (parts,)))
         if number:
             found.microseconds.append((kept - without) / PARTS * 1e6)
             found.bytes.append(_bytes(body))
@@ -56,10 +56,10 @@ def _checked(batches: Iterable[Iterable[Any]]) -> Generator[Any]:
             yield part
 
 
-def _seconds(follow: Callable[[], Iterable[Any]]) -> float:
+def _seconds(followed: Iterable[Any]) -> float:
     gc.disable()
     began = time.process_time()
-    for _ in follow():
+    for _ in followed:
         pass
     ended = time.process_time()
     gc.enable()
