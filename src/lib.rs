@@ -38,7 +38,7 @@ mod _core {
     use super::base64::{base64_fault, encode_base64, fill_in};
     #[cfg(unix)]
     #[pymodule_export]
-    use super::blocking::{Pool, Reply};
+    use super::blocking::{Leash, Pool, Reply};
     #[pymodule_export]
     use super::json::{decode, decode_beginning};
     #[pymodule_export]

@@ -14,26 +14,29 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import httpx
 import pytest
 
 import ollama_fast
-from ollama_fast import _answers, _conversation, _endpoints, _procedures, aio, errors, tools, types
+from ollama_fast import _answers, _conversation, _endpoints, _many, _procedures, aio, errors, tools, types
 
 VALUES = {"Conversation", "Host", "Limits", "Parsed", "Partial", "Stats", "Timeout", "ToolResult"}
 """What both colours take and give."""
 ONLY_BLOCKING = {*VALUES, "AsyncTransport", "Transport", "__version__", "aio", "errors", "tools", "types"}
 NO_HOST = {"tool"}
 """Functions that wait for nothing and so are the same in both colours."""
-FUNCTIONS = [name for name in aio.__all__ if name not in {"Stream", "close", "collect", *NO_HOST}]
+FUNCTIONS = [name for name in aio.__all__ if name not in {"Answers", "Stream", "close", "collect", *NO_HOST}]
 WITHOUT_HOST = {"call_tool"}
 """Functions that wait, but for no host."""
+OF_MANY = {"embed_many": "embed", "map_generate": "generate", "map_chat": "chat"}
+"""Functions over one host or several, and whose arguments they pass on."""
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "parse": ("http://127.0.0.1:1", "m", "question", int),
     "run_tools": ("http://127.0.0.1:1", "m", "question", ()),
     "call_tool": ((), {}),
+    **dict.fromkeys(OF_MANY, ("http://127.0.0.1:1", "m", ())),
 }
 """What is needed before a keyword that a function passes on is seen to be wrong."""
 MODULES = [ollama_fast, aio]
@@ -45,6 +48,7 @@ PARTS_OF = {"generate", "chat", "parse", "run_tools", "pull", "push", "create"}
 VOCABULARY = """
     generate chat embed embeddings create create_blob has_blob pull push show copy delete list ps version is_running
     status whoami signout web_search web_fetch model_recommendations systemone parse run_tools call_tool
+    embed_many map_generate map_chat
 """
 
 
@@ -56,7 +60,7 @@ def builder_of(name: str) -> Any:
     plain = name.removesuffix("_stream")
     if plain == "list":
         return _endpoints.list_models
-    rooms = (_answers, _conversation, _procedures, _endpoints)
+    rooms = (_answers, _conversation, _many, _procedures, _endpoints)
     return next(getattr(room, plain) for room in rooms if inspect.isfunction(getattr(room, plain, None)))
 
 
@@ -143,9 +147,23 @@ def test_a_signature_is_the_builders_with_a_host_in_front(module: ModuleType, na
         return
     host, *rest = rest
     assert facts_of(rest) == facts_of(inspect.signature(builder_of(name)).parameters.values())
-    assert (host.name, host.kind, host.default) == ("host", host.POSITIONAL_ONLY, host.empty)
     client = "httpx.Client" if module is ollama_fast else "httpx.AsyncClient"
-    assert str(host) == f"host: Host | str | {client} | None"
+    single = f"Host | str | {client} | None"
+    shown = f"hosts: {single} | Sequence[{single}]" if name in OF_MANY else f"host: {single}"
+    assert (str(host), host.kind, host.default) == (shown, host.POSITIONAL_ONLY, host.empty)
+
+
+@pytest.mark.parametrize(("name", "endpoint"), OF_MANY.items())
+def test_a_function_of_many_passes_on_all_arguments_of_its_endpoint(name: str, endpoint: str) -> None:
+    passed = list(inspect.signature(builder_of(name)).parameters.values())[-1]
+    assert (passed.name, passed.kind) == (endpoint, passed.VAR_KEYWORD)
+    (options,) = get_args(get_type_hints(getattr(ollama_fast, name))[endpoint])
+    keywords = [
+        p for p in inspect.signature(getattr(_endpoints, endpoint)).parameters.values() if p.kind is p.KEYWORD_ONLY
+    ]
+    hints = get_type_hints(getattr(ollama_fast, endpoint))
+    assert options.__total__ is False
+    assert get_type_hints(options) == {p.name: hints[p.name] for p in keywords}
 
 
 @pytest.mark.parametrize(("module", "name"), BOTH, ids=id_of)
@@ -155,6 +173,8 @@ def test_a_signature_shows_what_is_returned(module: ModuleType, name: str) -> No
     if gives.startswith("Telling["):  # such as "Telling[ChatResponse | ToolResult, Conversation]"
         told, _, given = plain.rpartition(", ")
         plain = told if name.endswith("_stream") else given
+    if name in OF_MANY:
+        plain = f"Answers[{plain}]"
     shown = inspect.formatannotation(inspect.signature(getattr(module, name)).return_annotation)
     assert shown == (f"Stream[{plain}]" if name.endswith("_stream") else plain)
 
@@ -163,7 +183,7 @@ def test_a_signature_shows_what_is_returned(module: ModuleType, name: str) -> No
 def test_help_shows_name_parameters_and_doc(module: ModuleType, name: str) -> None:
     function = getattr(module, name)
     text = pydoc.plain(pydoc.render_doc(function))
-    first = "tools: " if name in WITHOUT_HOST else "host: Host | str | httpx."
+    first = "tools: " if name in WITHOUT_HOST else f"host{'s' * (name in OF_MANY)}: Host | str | httpx."
     assert f"{name}({first}" in re.sub(r"\(\s+", "(", text)
     assert f"in module {module.__name__}" in text
     for parameter in inspect.signature(function).parameters:
@@ -214,7 +234,7 @@ def test_a_function_survives_a_pickle_as_itself(module: ModuleType, name: str) -
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_what_is_whole_is_awaited_and_what_streams_is_not(name: str) -> None:
-    assert inspect.iscoroutinefunction(getattr(aio, name)) is not name.endswith("_stream")
+    assert inspect.iscoroutinefunction(getattr(aio, name)) is not (name.endswith("_stream") or name in OF_MANY)
     assert not inspect.iscoroutinefunction(getattr(ollama_fast, name))
     assert inspect.iscoroutinefunction(aio.close)
 
@@ -230,6 +250,10 @@ def test_streams_have_the_same_methods_but_for_their_colour() -> None:
     assert asynchronous == {"aclose", "partial", "stats"}
     assert {"__iter__", "__next__", "__enter__", "__exit__"} <= set(vars(ollama_fast.Stream))
     assert {"__aiter__", "__anext__", "__aenter__", "__aexit__"} <= set(vars(aio.Stream))
+    blocking, asynchronous = ({n for n in dir(m.Answers) if not n.startswith("_")} for m in MODULES)
+    assert (blocking, asynchronous) == ({"close"}, {"aclose"})
+    assert {"__iter__", "__next__", "__enter__", "__exit__"} <= set(vars(ollama_fast.Answers))
+    assert {"__aiter__", "__anext__", "__aenter__", "__aexit__"} <= set(vars(aio.Answers))
 
 
 # --- docs ------------------------------------------------------------------------------------------------------------

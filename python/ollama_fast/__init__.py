@@ -8,7 +8,7 @@ own, or None for what OLLAMA_HOST says.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _answers, _conversation, _endpoints, _procedures
+from . import _answers, _conversation, _endpoints, _many, _procedures
 from . import errors as errors
 from ._answers import Parsed as Parsed
 from ._answers import Partial as Partial
@@ -24,6 +24,8 @@ from ._sync import Stream as Stream
 from ._sync import call, procedure, procedure_stream, stream, task
 from ._sync import close as close
 from ._sync import collect as collect
+from ._sync_map import Answers as Answers
+from ._sync_map import many
 
 if TYPE_CHECKING:
     from . import aio as aio
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from .tools import tool as tool
 
 __all__ = [
+    "Answers",
     "AsyncTransport",
     "Conversation",
     "Host",
@@ -58,6 +61,7 @@ __all__ = [
     "create_stream",
     "delete",
     "embed",
+    "embed_many",
     "embeddings",
     "errors",
     "generate",
@@ -65,6 +69,8 @@ __all__ = [
     "has_blob",
     "is_running",
     "list",
+    "map_chat",
+    "map_generate",
     "model_recommendations",
     "parse",
     "parse_stream",
@@ -136,6 +142,12 @@ call_tool = task(_conversation.call_tool)
 """Call the function that a model's tool call names, and give the message with its result."""
 embed = call(_endpoints.embed)
 """Turn texts into vectors of length 1."""
+embed_many = many(_many.embed_many)
+"""Turn each of many texts into a vector, in batches, over one host or several."""
+map_generate = many(_many.map_generate)
+"""Complete each of many prompts, over one host or several."""
+map_chat = many(_many.map_chat)
+"""Answer each of many conversations, over one host or several."""
 embeddings = call(_endpoints.embeddings)
 """Turn one text into a vector; superseded by `embed`."""
 systemone = call(_endpoints.systemone)

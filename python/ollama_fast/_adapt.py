@@ -12,13 +12,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Any, cast
+from typing import Any, NotRequired, Required, cast
 
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.errors import PydanticErrorMixin, PydanticUndefinedAnnotation, PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import SchemaValidator, core_schema, to_jsonable_python
-from typing_extensions import NotRequired, Required, TypedDict
+from typing_extensions import TypedDict
 
 from . import _docstrings
 

@@ -132,6 +132,11 @@ def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R
     return Exchange(host, request, stream=stream, at_once=False)
 
 
+def check_call(host: AnyHost, request: Request[Any]) -> None:
+    """Raise what is wrong with these, before any I/O."""
+    _exchange(host, request, stream=False)
+
+
 async def _open(exchange: Exchange[Any]) -> httpx.Response:
     exchange.began_at = perf_counter()
     if exchange.draft is not None:

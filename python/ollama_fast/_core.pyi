@@ -69,7 +69,7 @@ class LineDecoder:
     def __next__(self) -> Any: ...
 
 if sys.platform != "win32":
-    __all__ += ["Arrived", "AsyncPool", "AsyncReply", "Pool", "ReadinessSet", "Reply", "Wait"]
+    __all__ += ["Arrived", "AsyncPool", "AsyncReply", "Leash", "Pool", "ReadinessSet", "Reply", "Wait"]
 
     # --- blocking ----------------------------------------------------------------------------------------------------
 
@@ -93,6 +93,7 @@ if sys.platform != "win32":
             headers: list[tuple[bytes, bytes]],
             content: bytes | Iterable[bytes],
             timeout: dict[str, float | None],
+            leash: Leash | None = None,
             /,
         ) -> Reply:
             """Send a request and wait for the head of its response.
@@ -105,6 +106,17 @@ if sys.platform != "win32":
 
         def counts(self) -> tuple[int, int]:
             """Give how many connections are open, and how many of them are idle."""
+
+    @final
+    class Leash:
+        """Goes with one request, and can end it."""
+
+        def __new__(cls) -> Self: ...
+        def pull(self) -> bool:
+            """End the request: shut its connection down if it has one, and let it have none later.
+
+            Gives whether it had one, so that whoever waits for its answer is freed.
+            """
 
     @final
     class Reply:

@@ -69,6 +69,7 @@ class Exchange(Generic[R]):
         "closed",
         "context",
         "draft",
+        "leash",
         "request",
         "response",
         "url",
@@ -84,6 +85,8 @@ class Exchange(Generic[R]):
         """When the request was sent, or tried to be, by the clock of `perf_counter`."""
         self.closed = False
         """Whether its stream was closed, perhaps while somebody else reads it."""
+        self.leash: _core.Leash | None = None
+        """By which another thread can end it; but not where a client, or httpx's transport, sends it."""
         self.draft: Draft | None = None
         """The body, if it is still to be encoded."""
         self.body = b""
@@ -153,7 +156,10 @@ class Exchange(Generic[R]):
             raise errors.HostError(self.context.say(f"no request can be made for this URL: {exc}")) from exc
         kind = None if self.request.body is None else "application/json"
         headers = _headers(url.netloc, *self._sent_along, kind, stream=self._stream)
-        method, extensions = self.request.method, {"timeout": self._timeout}
+        method = self.request.method
+        extensions: dict[str, Any] = {"timeout": self._timeout}
+        if self.leash is not None:
+            extensions["leash"] = self.leash
         if self.request.upload is not None:
             uploaded = {**headers, **_content_headers(self.request)}
             return httpx.Request(method, url, headers=uploaded, content=content, extensions=extensions)

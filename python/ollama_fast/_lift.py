@@ -26,6 +26,7 @@ _ROOMS: Final = (
     "._procedures",
     "._answers",
     "._conversation",
+    "._many",
     ".tools",
     ".types",
 )
@@ -33,6 +34,11 @@ _ROOMS: Final = (
 
 _HOST_DOC: Final = """\
     host: Where Ollama is: a Host, its URL, an httpx client of your own, or None for what OLLAMA_HOST says.
+"""
+
+
+_MANY_HOSTS_DOC: Final = """\
+    hosts: Where Ollama is, as for the other functions, or a sequence of such places, which share the work.
 """
 
 
@@ -85,6 +91,20 @@ def face(
     hints = {p.name: f"hint({str(p.annotation)!r})" for p in public.parameters.values()}
     hints["return"] = f"hint({answer!r})" if gives is None else f"{gives}[hint({event!r})]"
     run.__annotations__ = hints
+
+
+def face_of_many(run: Callable[..., Any], build: Callable[..., Any], *, module: str) -> None:
+    """Make *run* look like *build*, which gives a Many, with one host or several in front."""
+    face(run, build, None, module=module)
+    signature = inspect.signature(run)
+    host, *rest = signature.parameters.values()
+    single, result = _HOSTS[module], str(signature.return_annotation)
+    hosts = host.replace(name="hosts", annotation=_Annotation(f"{single} | Sequence[{single}]"))
+    answers = _Annotation(f"Answers[{result}]")
+    run.__signature__ = inspect.Signature([hosts, *rest], return_annotation=answers)  # type: ignore[attr-defined]
+    hints = {p.name: f"hint({str(p.annotation)!r})" for p in (hosts, *rest)}
+    run.__annotations__ = hints | {"return": f"Answers[hint({result!r})]"}
+    run.__doc__ = (run.__doc__ or "").replace(_HOST_DOC, _MANY_HOSTS_DOC)
 
 
 def hint(annotation: str) -> Any:

@@ -63,7 +63,7 @@ def target(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give what is called, so that :func:`inspect.iscoroutinefunction` sees what it is: an object's `__call__`."""
     if isinstance(function, functools.partial):
         return functools.partial(target(function.func), *function.args, **function.keywords)
-    return getattr(function, "__call__") if _is_object(function) else function  # noqa: B004 - bound, not asked for
+    return function.__call__ if _is_object(function) else function
 
 
 def read(function: Callable[..., Any]) -> Read:
@@ -244,7 +244,9 @@ def _parameters(raw: inspect.Parameter, scope: _Scope, function: str) -> list[Pa
 
 
 def _unpacked(keywords: Any) -> Iterator[Parameter]:
-    from typing_extensions import NotRequired, ReadOnly, Required
+    from typing import NotRequired, Required
+
+    from typing_extensions import ReadOnly
 
     for name, hint in get_type_hints(keywords, include_extras=True).items():
         type_ = hint

@@ -25,6 +25,7 @@ from ._stream import Latest, Memory, Reading
 if TYPE_CHECKING:
     import httpx
 
+    from ._core import Leash
     from ._exchange import Exchange
     from ._pool import Connection
     from ._transport import Transport
@@ -104,6 +105,11 @@ def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R
     return Exchange(host, request, stream=stream)
 
 
+def check_call(host: AnyHost, request: Request[Any]) -> None:
+    """Raise what is wrong with these, before any I/O."""
+    _exchange(host, request, stream=False)
+
+
 def _open(exchange: Exchange[Any]) -> httpx.Response:
     exchange.began_at = perf_counter()
     while True:
@@ -129,9 +135,10 @@ def _answer(exchange: Exchange[Any], outgoing: httpx.Request) -> httpx.Response:
     return httpx.Client(transport=pool, trust_env=False).send(outgoing, stream=True)
 
 
-def send(host: AnyHost, request: Request[R], /) -> R:
-    """Do *request* and give its whole answer."""
+def send(host: AnyHost, request: Request[R], /, leash: Leash | None = None) -> R:
+    """Do *request* and give its whole answer; *leash* can end it from another thread."""
     exchange = _exchange(host, request, stream=False)
+    exchange.leash = leash
     with exchange.telling(), closing(_open(exchange)) as response:
         body = _read(exchange, response)
     return exchange.answer(response, body)

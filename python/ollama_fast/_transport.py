@@ -86,6 +86,7 @@ class Transport(httpx.BaseTransport):
             request.headers.raw,
             map(as_bytes, pieces) if content is None else content,
             timeout_of(request),
+            request.extensions.get("leash"),
         )
         return with_lines(CoreResponse(reply, _Body(reply)))
 

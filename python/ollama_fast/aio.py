@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _answers, _conversation, _endpoints, _procedures
+from . import _answers, _conversation, _endpoints, _many, _procedures
 from ._async import Stream as Stream
 from ._async import call, procedure, procedure_stream, stream, task
 from ._async import close as close
 from ._async import collect as collect
+from ._async_map import Answers as Answers
+from ._async_map import many
 
 if TYPE_CHECKING:
     from .tools import tool as tool
 
 __all__ = [
+    "Answers",
     "Stream",
     "call_tool",
     "chat",
@@ -25,12 +28,15 @@ __all__ = [
     "create_stream",
     "delete",
     "embed",
+    "embed_many",
     "embeddings",
     "generate",
     "generate_stream",
     "has_blob",
     "is_running",
     "list",
+    "map_chat",
+    "map_generate",
     "model_recommendations",
     "parse",
     "parse_stream",
@@ -87,6 +93,12 @@ call_tool = task(_conversation.call_tool)
 """Call the function that a model's tool call names, and give the message with its result."""
 embed = call(_endpoints.embed)
 """Turn texts into vectors of length 1."""
+embed_many = many(_many.embed_many)
+"""Turn each of many texts into a vector, in batches, over one host or several."""
+map_generate = many(_many.map_generate)
+"""Complete each of many prompts, over one host or several."""
+map_chat = many(_many.map_chat)
+"""Answer each of many conversations, over one host or several."""
 embeddings = call(_endpoints.embeddings)
 """Turn one text into a vector; superseded by `embed`."""
 systemone = call(_endpoints.systemone)

@@ -11,6 +11,7 @@ Everything that can go wrong, as one tree.
   + DecodeError            the bytes are not what Ollama sends (also a ValueError)
   + IncompleteStreamError  the answer ended before its last part
   + StreamClosedError      a stream was read after it had been closed
+  + InputsError            one of many inputs failed; `inputs` says which, `done` keeps what else was done
   + AnswerError            the text of an answer is not what was asked for (also a ValueError)
     - TruncatedAnswerError it was cut off before its end
   + ToolRoundsError        a model called tools again and again, and never answered
@@ -35,6 +36,7 @@ __all__ = [
     "DecodeError",
     "HostError",
     "IncompleteStreamError",
+    "InputsError",
     "ModelNotFoundError",
     "OllamaError",
     "ResponseError",
@@ -125,6 +127,49 @@ class IncompleteStreamError(OllamaError):
 
 class StreamClosedError(OllamaError):
     """A stream was read after it had been closed."""
+
+
+class InputsError(OllamaError):
+    """
+    Some of many inputs failed; the results of those before them were given out.
+
+    Its `__cause__` is what went wrong with them.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        inputs: range = range(0),
+        done: Mapping[int, Any] | None = None,
+        method: str | None = None,
+        url: str | None = None,
+        model: str | None = None,
+    ) -> None:
+        super().__init__(text, method=method, url=url, model=model)
+        self.inputs = inputs
+        """Indices of the inputs that failed, together, since they were one request."""
+        self.done: Mapping[int, Any] = {} if done is None else done
+        """Results, by the indices of their inputs, that were there already but whose turn had not come."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A memoryview has no pickle of its own.
+        done = {index: _Floats(one) if isinstance(one, memoryview) else one for index, one in self.done.items()}
+        return type(self), self.args, {**self.__dict__, "done": done}
+
+
+class _Floats:
+    """A vector on its way through a pickle."""
+
+    def __init__(self, vector: memoryview[Any]) -> None:
+        self._vector = vector
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _floats, (self._vector.tobytes(),)
+
+
+def _floats(data: bytes) -> memoryview[float]:
+    return memoryview(data).cast("f")
 
 
 class AnswerError(OllamaError, ValueError):

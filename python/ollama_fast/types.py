@@ -7,7 +7,7 @@ message can be sent back as it is.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
 from typing import IO, Any, Literal, NotRequired, Protocol, Required, TypeAlias
 
@@ -21,15 +21,18 @@ __all__ = [
     "ChatResponse",
     "CloudStatus",
     "DebugInfo",
+    "EmbedOptions",
     "EmbedResponse",
     "EmbeddingsResponse",
     "Format",
+    "GenerateOptions",
     "GenerateResponse",
     "Image",
     "KeepAlive",
     "ListModel",
     "ListResponse",
     "Logprob",
+    "MapChatOptions",
     "Message",
     "ModelDetails",
     "ModelRecommendation",
@@ -622,3 +625,42 @@ class SystemOneResponse(TypedDict):
     model: str
     answers: dict[str, SystemOneAnswer]
     usage: SystemOneUsage
+
+
+class EmbedOptions(TypedDict, total=False):
+    """What `embed_many` passes on to `embed`."""
+
+    truncate: bool | None
+    dimensions: int | None
+    options: Options | None
+    keep_alive: KeepAlive | None
+    extra: Mapping[str, Any] | None
+
+
+class GenerateOptions(TypedDict, total=False):
+    """What `map_generate` passes on to `generate`."""
+
+    suffix: str | None
+    system: str | None
+    template: str | None
+    context: Sequence[int] | None
+    raw: bool | None
+    format: Format | None
+    images: Sequence[Image] | None
+    think: Think | None
+    truncate: bool | None
+    shift: bool | None
+    logprobs: bool | None
+    top_logprobs: int | None
+    options: Options | None
+    keep_alive: KeepAlive | None
+    debug_render_only: bool | None
+    extra: Mapping[str, Any] | None
+
+
+class MapChatOptions(ChatOptions, total=False):
+    """What `map_chat` passes on to `chat`."""
+
+    tools: Sequence[Callable[..., Any] | Tool | Mapping[str, Any]] | Mapping[str, Callable[..., Any]] | None
+    format: Format | None
+    debug_render_only: bool | None

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 use super::connection::{Connection, Trouble, Written};
+use super::leash::{Leash, Slot, slot_of};
 use super::reply::Reply;
 use crate::failure::Failure;
 use crate::http::Response;
@@ -181,7 +182,7 @@ impl Attempt<'_, '_> {
     /// Send the request and wait for the head of its response.
     ///
     /// `None` says that the connection was dead before the server can have seen the whole request.
-    fn run(&self, py: Python<'_>, mut lease: Lease, reused: bool) -> Result<Option<Reply>, Trouble> {
+    fn run(&self, py: Python<'_>, mut lease: Lease, slot: Slot, reused: bool) -> Result<Option<Reply>, Trouble> {
         let replayable = self.content.cast::<PyBytes>().is_ok();
         let written = self.write(py, &mut lease.connection);
         let (complete, failure) = match written {
@@ -192,6 +193,7 @@ impl Attempt<'_, '_> {
         };
         let reply = Reply::new(
             lease,
+            slot,
             Response::new(self.outgoing.is_head),
             self.timeout,
             complete && self.outgoing.keep_alive,
@@ -271,7 +273,7 @@ impl Pool {
     /// Send a request and wait for the head of its response.
     ///
     /// Raises one of httpx's exceptions.
-    #[pyo3(signature = (host, port, resolve, method, target, headers, content, timeout, /))]
+    #[pyo3(signature = (host, port, resolve, method, target, headers, content, timeout, leash=None, /))]
     #[allow(clippy::too_many_arguments, reason = "they are what an httpx.Request holds")]
     fn send(
         &self,
@@ -284,6 +286,7 @@ impl Pool {
         headers: &Bound<'_, PyList>,
         content: &Bound<'_, PyAny>,
         timeout: &Bound<'_, PyDict>,
+        leash: Option<&Bound<'_, Leash>>,
     ) -> PyResult<Reply> {
         let outgoing = Outgoing::new(method, target, headers)?;
         let attempt = Attempt {
@@ -306,7 +309,11 @@ impl Pool {
                     .collect::<PyResult<Vec<SocketAddr>>>()?;
                 Connection::open(py, &addresses, limit(timeout, intern!(py, "connect"))?)?
             };
-            if let Some(reply) = attempt.run(py, Lease { connection, permit }, reused)? {
+            let slot = slot_of(&connection);
+            if leash.is_some_and(|leash| !leash.get().hold(&slot)) {
+                return Err(Failure::Closed.into());
+            }
+            if let Some(reply) = attempt.run(py, Lease { connection, permit }, slot, reused)? {
                 return Ok(reply);
             }
         }

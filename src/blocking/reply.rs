@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 use super::connection::{Handle, Trouble};
+use super::leash::Slot;
 use super::pool::Lease;
 use crate::failure::{self, Failure};
 use crate::http::{Head, Response};
@@ -25,7 +26,7 @@ pub struct Reply {
     /// Beside the lock, so that it can be looked at while another thread reads.
     head: OnceLock<Arc<Head>>,
     /// What `close` needs while another thread reads; `None` once the connection is given back or closed.
-    handle: Mutex<Option<Handle>>,
+    handle: Slot,
     timeout: Py<PyDict>,
 }
 
@@ -40,9 +41,9 @@ struct Reading {
 }
 
 impl Reply {
-    pub fn new(lease: Lease, response: Response, timeout: &Bound<'_, PyDict>, reusable: bool) -> Self {
+    pub fn new(lease: Lease, handle: Slot, response: Response, timeout: &Bound<'_, PyDict>, reusable: bool) -> Self {
         Self {
-            handle: Mutex::new(Some(lease.connection.handle())),
+            handle,
             reading: Mutex::new(Reading {
                 lease: Some(lease),
                 response,

@@ -18,7 +18,7 @@ import numpy as np
 import PIL.Image
 
 import ollama_fast
-from ollama_fast import Conversation, Host, Limits, Parsed, Partial, Stats, Stream, Timeout, ToolResult, aio
+from ollama_fast import Answers, Conversation, Host, Limits, Parsed, Partial, Stats, Stream, Timeout, ToolResult, aio
 from ollama_fast.errors import AuthenticationError, ConnectError, OllamaError, ResponseError
 from ollama_fast.types import (
     ChatResponse,
@@ -82,6 +82,9 @@ def blocking(host: Host, client: httpx.Client) -> None:
     assert_type(ollama_fast.ps(host), ProcessResponse)
     assert_type(ollama_fast.show(host, "m", verbose=True), ShowResponse)
     assert_type(ollama_fast.pull(host, "m", insecure=True), ProgressResponse)
+    assert_type(ollama_fast.embed_many([host, "b", None], "m", iter("ab"), dimensions=8), Answers[memoryview[float]])
+    assert_type(ollama_fast.map_generate("h", "m", ["a"], concurrency=2, think="low"), Answers[GenerateResponse])
+    assert_type(ollama_fast.map_chat(client, "m", [[Message(role="user", content="a")]]), Answers[ChatResponse])
     assert_type(ollama_fast.pull_stream(host, "m"), Stream[ProgressResponse])
     assert_type(ollama_fast.push(host, "m"), ProgressResponse)
     assert_type(ollama_fast.push_stream(host, "m"), Stream[ProgressResponse])
@@ -122,6 +125,9 @@ async def asynchronous(host: Host, client: httpx.AsyncClient) -> None:
     assert_type(await aio.ps(host), ProcessResponse)
     assert_type(await aio.show(host, "m", verbose=True), ShowResponse)
     assert_type(await aio.pull(host, "m", insecure=True), ProgressResponse)
+    assert_type(aio.embed_many([host, "b", None], "m", iter("ab"), batch_size=2), aio.Answers[memoryview[float]])
+    assert_type(aio.map_generate("h", "m", ["a"], on_dead="raise"), aio.Answers[GenerateResponse])
+    assert_type(aio.map_chat((client,), "m", [[Message(role="user", content="a")]]), aio.Answers[ChatResponse])
     assert_type(aio.pull_stream(host, "m"), aio.Stream[ProgressResponse])
     assert_type(await aio.push(host, "m"), ProgressResponse)
     assert_type(aio.push_stream(host, "m"), aio.Stream[ProgressResponse])
@@ -311,6 +317,9 @@ def give_wrong_arguments(host: Host, client: httpx.Client, other_client: httpx.A
     ollama_fast.generate(host=host, model="m")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     ollama_fast.generate(host, "m", "p", "suffix")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     ollama_fast.generate(host, "m", stream=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    ollama_fast.embed_many(host, "m", ["a"], dimension=8)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    ollama_fast.map_generate(host, "m", [5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    aio.map_chat(host, "m", [], on_dead="ignore")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate_stream(host, "m", stream=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     ollama_fast.generate(host, 5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(host, "m", think="hard")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
