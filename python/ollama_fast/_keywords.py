@@ -109,7 +109,10 @@ def _merged(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[s
     for given in (*schema["allOf"], {key: value for key, value in schema.items() if key != "allOf"}):
         member = given
         while "$ref" in member and len(schema["allOf"]) > 1:  # alone, it stays to be checked for a circle
-            member = {**definitions[member["$ref"].rpartition("/")[2]], **{k: v for k, v in member.items() if k != "$ref"}}
+            member = {
+                **definitions[member["$ref"].rpartition("/")[2]],
+                **{k: v for k, v in member.items() if k != "$ref"},
+            }
         properties = {**merged.get("properties", {}), **member.get("properties", {})}
         required = [*merged.get("required", []), *member.get("required", [])]
         merged |= member
@@ -205,16 +208,7 @@ def _json(value: Any) -> str:
 
 def _words(schema: Mapping[str, Any], text: str) -> list[str]:
     """Say what the server drops."""
-    words: list[str] = []
-    if "x-names" in schema:
-        words.append(", ".join(f"{_json(value)} is {name}" for name, value in schema["x-names"].items()))
-    if "format" in schema:
-        words.append(_FORMATS.get(schema["format"], f"format {schema['format']}"))
-    if schema.get("contentEncoding") == "base64":
-        words.append(_FORMATS["base64"])
-    if schema.get("contentMediaType") == "application/json":
-        words.append("text that is JSON")
-    words += _bounds(schema)
+    words = [*_words_of_kind(schema), *_bounds(schema)]
     if "multipleOf" in schema:
         words.append(f"a multiple of {schema['multipleOf']}")
     if "pattern" in schema:
@@ -231,6 +225,19 @@ def _words(schema: Mapping[str, Any], text: str) -> list[str]:
         words.append("deprecated")
     if schema.get("default") not in (None, "", [], {}) and "default" not in text.lower():
         words.append(f"default {_json(schema['default'])}")
+    return words
+
+
+def _words_of_kind(schema: Mapping[str, Any]) -> list[str]:
+    words: list[str] = []
+    if "x-names" in schema:
+        words.append(", ".join(f"{_json(value)} is {name}" for name, value in schema["x-names"].items()))
+    if "format" in schema:
+        words.append(_FORMATS.get(schema["format"], f"format {schema['format']}"))
+    if schema.get("contentEncoding") == "base64":
+        words.append(_FORMATS["base64"])
+    if schema.get("contentMediaType") == "application/json":
+        words.append("text that is JSON")
     return words
 
 

@@ -278,7 +278,7 @@ def give_wrong_arguments(host: Host, client: httpx.Client, other_client: httpx.A
     ollama_fast.generate(host, "m", options={"temprature": 0})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(host, "m", options={"seed": "1"})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.chat(host, "m", "hi")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    ollama_fast.chat(host, "m", tools={})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ollama_fast.chat(host, "m", tools="add")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(5, "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(b"localhost", "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(other_client, "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
