@@ -263,7 +263,8 @@ class _JsonSchema(GenerateJsonSchema):
     def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> JsonSchemaValue:
         found = super().typed_dict_schema(schema)
         class_ = schema.get("cls")
-        return found if class_ is None else _described(found, class_)
+        # That of arguments is made above, and has no source to look for.
+        return found if class_ is None or class_.__module__ == __name__ else _described(found, class_)
 
 
 def _described(found: JsonSchemaValue, class_: type) -> JsonSchemaValue:

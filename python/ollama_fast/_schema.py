@@ -60,10 +60,10 @@ def _made(type_: Any, _shown: str = "") -> Shape[Any]:
 
 
 def _without_patterns(schema: Any) -> Any:
-    """
+    r"""
     Leave out regular expressions, which are for :meth:`Shape.decode` to check.
 
-    Ollama makes grammars of them, and most do not get through: `\\d` stops the model's runner, `(?!a)` the whole
+    Ollama makes grammars of them, and most do not get through: `\d` stops the model's runner, `(?!a)` the whole
     server, `[]a]` keeps it busy for ever, and a quotation mark or an umlaut gives what is no JSON.
     """
     if isinstance(schema, list):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 import ollama_fast
 import test_schema
 import tool_table
+from ollama_fast._schema import Shape
 from ollama_fast.tools import prepare, result_message, tool
 from real.target import Genuine
+from tool_table import Address, Customer
 
 pytestmark = pytest.mark.real
 
@@ -103,7 +106,13 @@ def test_a_model_answers_in_the_shape_of_a_type(type_: Any, real: Genuine) -> No
     )
     text = answer["message"]["content"]
     assert text != ""
-    if answer.get("done_reason") == "stop":
-        assert test_schema.Shape.of(type_).decode(text) == test_schema.Shape.of(type_).decode(text.strip())
-    else:  # a small model may go on within a text until it is cut off; so far it is right
+    if answer.get("done_reason") != "stop":  # a small model goes on within a text until it is cut off
         assert text.lstrip()[0] in '{["-0123456789tfn'
+        return
+    try:
+        Shape.of(type_).decode(text)
+    except ValueError as exc:
+        if type_ not in {Address, Customer}:  # whose patterns are not sent
+            raise
+        if set(re.findall(r"\[type=(\w+)", str(exc))) != {"string_pattern_mismatch"}:
+            raise
