@@ -107,9 +107,9 @@ def main() -> None:
         function()
         print(f"  {name:40} {cpu_of(function, count):8.1f}")
     print("styles of docstrings whose texts are found")
-    for function in callables.STYLES:
-        found = len(docstring_parser.parse(inspect.cleandoc(function.__doc__ or "")).params)
-        print(f"  {function.__name__:40} {found} of 3")
+    for style in callables.STYLES:
+        found = len(docstring_parser.parse(inspect.cleandoc(style.__doc__ or "")).params)
+        print(f"  {style.__name__:40} {found} of 3")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -24,7 +24,7 @@ from pydantic.errors import (
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic.warnings import ArbitraryTypeWarning
-from pydantic_core import SchemaValidator, core_schema, to_jsonable_python
+from pydantic_core import SchemaValidator, core_schema
 from typing_extensions import TypedDict
 
 from . import _docstrings
@@ -247,11 +247,19 @@ class _JsonSchema(GenerateJsonSchema):
         self.update_with_validations(found, cast("core_schema.CoreSchema", schema), self.ValidationsMapping.numeric)
         return found
 
+    def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
+        if not _are_plain([value.value if isinstance(value, Enum) else value for value in schema["expected"]]):
+            return self.handle_invalid_for_json_schema(schema, "a Literal whose values are not all texts or numbers")
+        return super().literal_schema(schema)
+
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
-        found = super().enum_schema(schema)
         members = cast("list[Enum]", schema["members"])
+        if not _are_plain([member.value for member in members]):
+            name = schema["cls"].__name__
+            return self.handle_invalid_for_json_schema(schema, f"{name}, whose values are not all texts or numbers")
+        found = super().enum_schema(schema)
         if not all(isinstance(member.value, str) for member in members):
-            found["x-names"] = {member.name: to_jsonable_python(member.value) for member in members}
+            found["x-names"] = {member.name: member.value for member in members}
         return found
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
@@ -265,6 +273,11 @@ class _JsonSchema(GenerateJsonSchema):
         class_ = schema.get("cls")
         # That of arguments is made above, and has no source to look for.
         return found if class_ is None or class_.__module__ == __name__ else _described(found, class_)
+
+
+def _are_plain(values: Sequence[object]) -> bool:
+    # pydantic shows a tuple as a list, and then takes no list for it.
+    return len(values) > 0 and all(isinstance(value, str | int | float | None) for value in values)
 
 
 def _described(found: JsonSchemaValue, class_: type) -> JsonSchemaValue:

@@ -158,7 +158,7 @@ def _or_null(only: _Plain) -> _Plain:
 
 
 def _types_of(values: Sequence[Any]) -> str | list[str]:
-    types = list(dict.fromkeys(_TYPES[type(value)] for value in values))
+    types = list(dict.fromkeys(_TYPES.get(type(value), "string") for value in values))
     return types[0] if len(types) == 1 else types
 
 

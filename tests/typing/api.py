@@ -247,6 +247,9 @@ def catch_errors(host: Host) -> None:
 def give_arguments(host: Host, options: Options, schema: dict[str, Any], texts: Sequence[str]) -> None:
     """Give each parameter what it takes."""
     ollama_fast.generate(host, "m", "p", think="max", format="json", keep_alive="5m", options=options)
+    ollama_fast.generate(host, "m", "p", format=list[int])
+    ollama_fast.chat(host, "m", tools=[talk, ollama_fast.tool(talk)], format=Host)
+    ollama_fast.chat(host, "m", tools={"name": talk}, format=int | None)
     ollama_fast.generate(host, "m", "p", think=True, format=schema, keep_alive=-1, options={"temperature": 0})
     ollama_fast.generate(host, "m", images=[b"...", bytearray(), memoryview(b""), Path("a.png")], extra={"new": 1})
     ollama_fast.generate(host, model="m", prompt="p")
