@@ -636,9 +636,10 @@ def _tools(tools: Any) -> list[Any] | None:
     if isinstance(tools, Mapping) and tools and all(map(callable, tools.values())):
         found: Any = tools
     else:
-        found = _several(tools, "tools")
-        if found is None or all(isinstance(given, Mapping) for given in found):
-            return found
+        several = _several(tools, "tools")
+        if several is None or all(isinstance(given, Mapping) for given in several):
+            return several
+        found = several
     # Functions need more than dicts: pydantic is imported, at the first of them.
     from .tools import describe
 

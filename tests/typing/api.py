@@ -288,6 +288,9 @@ def catch_errors(host: Host) -> None:
 def give_arguments(host: Host, options: Options, schema: dict[str, Any], texts: Sequence[str]) -> None:
     """Give each parameter what it takes."""
     ollama_fast.generate(host, "m", "p", think="max", format="json", keep_alive="5m", options=options)
+    ollama_fast.generate(host, "m", "p", format=list[int])
+    ollama_fast.chat(host, "m", tools=[talk, ollama_fast.tool(talk)], format=Host)
+    ollama_fast.chat(host, "m", tools={"name": talk}, format=int | None)
     ollama_fast.generate(host, "m", "p", think=True, format=schema, keep_alive=-1, options={"temperature": 0})
     ollama_fast.generate(host, "m", images=[b"...", bytearray(), memoryview(b""), Path("a.png")], extra={"new": 1})
     ollama_fast.generate(host, "m", images=[io.BytesIO(), array.array("B"), mmap.mmap(-1, 1)])
@@ -330,7 +333,7 @@ def give_wrong_arguments(host: Host, client: httpx.Client, other_client: httpx.A
     ollama_fast.generate(host, "m", options={"temprature": 0})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(host, "m", options={"seed": "1"})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.chat(host, "m", "hi")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    ollama_fast.chat(host, "m", tools={})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ollama_fast.chat(host, "m", tools="add")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(5, "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(b"localhost", "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(other_client, "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
