@@ -23,7 +23,6 @@ from pydantic.errors import (
     PydanticUserError,
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic.warnings import ArbitraryTypeWarning
 from pydantic_core import SchemaValidator, core_schema
 from typing_extensions import TypedDict
 
@@ -108,7 +107,7 @@ def _adapted(core_of: Callable[[bool], dict[str, Any]]) -> Adapted:
             raise
         # A Struct may be in it, which is unknown to pydantic. What is no type at all only gets a warning then.
         with warnings.catch_warnings():
-            warnings.simplefilter("error", ArbitraryTypeWarning)
+            warnings.simplefilter("error", UserWarning)
             core = core_of(True)
     validator = SchemaValidator(cast("core_schema.CoreSchema", _reworked(core)))
     return Adapted(_json_schema(cast("core_schema.CoreSchema", core)), validator)
@@ -120,7 +119,7 @@ def shown(type_: Any) -> str:
 
 
 _FAILURES = (
-    *(PydanticUserError, ArbitraryTypeWarning),
+    *(PydanticUserError, UserWarning),
     *(NameError, TypeError, ValueError, AttributeError, RecursionError),
 )
 """What pydantic, typing and annotations raise."""

@@ -63,8 +63,8 @@ def _without_patterns(schema: Any) -> Any:
     r"""
     Leave out regular expressions, which are for :meth:`Shape.decode` to check.
 
-    Ollama makes grammars of them, and most do not get through: `\d` stops the model's runner, `(?!a)` the whole
-    server, `[]a]` keeps it busy for ever, and a quotation mark or an umlaut gives what is no JSON.
+    Ollama makes grammars of them, and many do not get through: `\d` stops the model's runner, `(?!x)` the whole
+    server, `[]a]` had no answer in ten minutes, a quotation mark gives what is no JSON, and an umlaut broken text.
     """
     if isinstance(schema, list):
         return [_without_patterns(item) for item in schema]
