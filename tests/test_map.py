@@ -401,6 +401,15 @@ def test_an_input_of_a_wrong_type_is_an_error_in_its_place(both: Colour) -> None
             assert len(found) == error.inputs.start
 
 
+@pytest.mark.parametrize("wrong", [{"role": "user", "content": "0"}, iter([{"role": "user", "content": "0"}]), "0"])
+def test_a_conversation_is_a_sequence_of_messages(both: Colour, wrong: Any) -> None:
+    with replay(respond=echo) as server:
+        found, error = gather(both, "map_chat", server.url, "m", [[{"role": "user", "content": "0"}], wrong])
+    assert numbers_of(found) == [0]
+    assert isinstance(error, InputsError)
+    assert isinstance(error.__cause__, TypeError)
+
+
 # --- wrong calls -----------------------------------------------------------------------------------------------------
 
 
@@ -570,6 +579,25 @@ def test_a_cancelled_wait_loses_nothing() -> None:
     with replay(respond=slow) as server:
         assert numbers_of(asyncio.run(run(server.url))) == list(range(6))
         assert len(server.requests) == 6
+
+
+def test_inputs_that_cancel_themselves_leave_nobody_waiting() -> None:
+    async def inputs() -> AsyncIterator[str]:
+        yield "0"
+        raise asyncio.CancelledError
+
+    async def run(url: str) -> None:
+        answers = aio.map_generate(url, "m", inputs())
+
+        async def take_all() -> list[Any]:
+            return [one async for one in answers]
+
+        with pytest.raises(StreamClosedError):
+            await asyncio.wait_for(take_all(), 5)
+        await answers.aclose()
+
+    with replay(respond=slow) as server:
+        asyncio.run(run(server.url))
 
 
 def test_a_thread_at_a_client_of_the_callers_own_is_not_waited_for() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar
 from weakref import finalize
@@ -52,42 +52,46 @@ class _Crew(Generic[R]):
         if self._loop is None:
             self._loop = loop
             places = list(range(len(self._hosts))) * self._many.concurrency
-            self._tasks = [loop.create_task(work) for work in (self._read(), *map(self._work, places))]
+            self._tasks = [loop.create_task(self._do(work)) for work in (self._read(), *map(self._work, places))]
         elif loop is not self._loop:
             raise RuntimeError("these answers are another event loop's: call the function in this one")
 
-    async def _read(self) -> None:
-        inputs = aiter(_each(self._many.inputs))
-        is_batch, error, more = False, None, True
-        while more:
-            while not self.schedule.has_room:
-                self.room.clear()
-                await self.room.wait()
-            try:
-                is_batch = self.schedule.add(await anext(inputs))
-            except StopAsyncIteration:
-                more = False
-            except Exception as exc:  # noqa: BLE001 - it is raised in its place
-                error, more = exc, False
-            if not more:
-                self.schedule.end(error)
-            if is_batch or not more:
-                self.change()
-
-    async def _work(self, place: int) -> None:
+    async def _do(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            while True:
-                batch = await self._wait(lambda: self.schedule.take(place))
-                results, error = await self._attempt(place, batch)
-                rest = self.schedule.settle(place, batch, results, error)
-                self.change()
-                if rest is not None:
-                    await asyncio.sleep(rest)
-                    self.schedule.rested(place)
-                    self.change()
-        finally:  # on cancellation, by whomever
+            await work
+        except BaseException:  # a cancellation, by whomever: nobody shall wait for this task
             self.closed = True
             self.change()
+            raise
+
+    async def _read(self) -> None:
+        async with aclosing(_each(self._many.inputs)) as inputs:
+            is_batch, error, more = False, None, True
+            while more:
+                while not self.schedule.has_room:
+                    self.room.clear()
+                    await self.room.wait()
+                try:
+                    is_batch = self.schedule.add(await anext(inputs))
+                except StopAsyncIteration:
+                    more = False
+                except Exception as exc:  # noqa: BLE001 - it is raised in its place
+                    error, more = exc, False
+                if not more:
+                    self.schedule.end(error)
+                if is_batch or not more:
+                    self.change()
+
+    async def _work(self, place: int) -> None:
+        while True:
+            batch = await self._wait(lambda: self.schedule.take(place))
+            results, error = await self._attempt(place, batch)
+            rest = self.schedule.settle(place, batch, results, error)
+            self.change()
+            if rest is not None:
+                await asyncio.sleep(rest)
+                self.schedule.rested(place)
+                self.change()
 
     async def _wait(self, ask: Callable[[], F | None]) -> F:
         """Ask after every change until there is something."""
@@ -122,6 +126,9 @@ class _Crew(Generic[R]):
         """End the tasks, and the requests that they wait for."""
         self.closed = True
         self.change()
+        if self._loop is not asyncio.get_running_loop():
+            self.cancel()
+            return
         _cancel(self._tasks)
         if others := [task for task in self._tasks if task is not asyncio.current_task()]:
             await asyncio.wait(others)
@@ -132,7 +139,7 @@ def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
         task.cancel()
 
 
-async def _each(inputs: Any) -> AsyncIterator[Any]:
+async def _each(inputs: Any) -> AsyncGenerator[Any]:
     if hasattr(inputs, "__aiter__"):
         async for one in inputs:
             yield one

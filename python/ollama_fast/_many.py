@@ -194,7 +194,10 @@ def map_chat(
     """
 
     def build(batch: Sequence[Sequence[Message | Mapping[str, Any]]]) -> Request[ChatResponse]:
-        return _endpoints.chat(model, batch[0] if batch else (), **chat)
+        conversation = batch[0] if batch else ()
+        if not isinstance(conversation, Sequence):  # an iterator would be empty when it is sent to another host
+            raise TypeError(f"a conversation must be a sequence of messages, not {type(conversation).__name__}")
+        return _endpoints.chat(model, conversation, **chat)
 
     return _many(map_chat, conversations, build, _whole, 1, concurrency, on_dead)
 
