@@ -152,7 +152,7 @@ def test_no_exception_is_out_of_date(shapes: Any, exceptions: dict[tuple[str, st
 @pytest.mark.parametrize("name", [name for name, endpoint in ENDPOINTS.items() if endpoint["response"]])
 def test_an_endpoint_answers_with_its_keys(name: str) -> None:
     gives = str(inspect.signature(builder_of(name)).return_annotation)  # such as "Request[ChatResponse]"
-    shape = getattr(types, gives.partition("[")[2].removesuffix("]"))
+    shape = getattr(types, gives.partition("[")[2].removesuffix("]").rpartition(", ")[2])
     facts = ENDPOINTS[name]
     expected = {
         field: OUTPUT_EXCEPTIONS.get((facts.get("response_type", ""), field), (fact["always_present"], ""))[0]
