@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from . import decode, imports, machine, results, streams
+from . import decode, images, imports, machine, results, streams
 from .report import report
 
 
 def main() -> None:
-    """Run all benches; some two minutes."""
+    """Run all benches; some three minutes."""
     machine.refuse_debug_build()
     print("bytes into objects ...", flush=True)
     decoded = decode.measure()
@@ -15,7 +15,9 @@ def main() -> None:
     streamed = streams.measure()
     print("import ...", flush=True)
     imported = imports.measure()
-    text = report(decoded, streamed, imported)
+    print("bodies with an image ...", flush=True)
+    bodies = images.measure()
+    text = report(decoded, streamed, imported, bodies)
     results.write("bench", text)
     print(text)
 

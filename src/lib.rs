@@ -1,9 +1,11 @@
 //! The Rust core of `ollama_fast`: it turns bytes into Python objects and decides nothing.
 
+pub mod base64_text;
 pub mod http;
 pub mod ndjson;
 pub mod places;
 pub mod scan;
+pub mod template;
 
 #[cfg(all(feature = "python", unix))]
 mod asyncio;
@@ -33,7 +35,7 @@ mod _core {
     #[pymodule_export]
     use super::asyncio::{Arrived, AsyncPool, AsyncReply, ReadinessSet, Wait};
     #[pymodule_export]
-    use super::base64::encode_base64;
+    use super::base64::{base64_fault, encode_base64, fill_in};
     #[cfg(unix)]
     #[pymodule_export]
     use super::blocking::{Leash, Pool, Reply};

@@ -1,8 +1,7 @@
-"""Arguments that are files or bytes, and arguments that are refused before any I/O. No sockets."""
+"""Arguments that are refused before any I/O. No sockets. Those that are images are in test_images.py."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from pathlib import Path
@@ -21,48 +20,6 @@ HI = {"role": "user", "content": "hi"}
 
 def sent(request: Request[Any]) -> Any:
     return json.loads(request.encode(stream=False))
-
-
-# --- images ----------------------------------------------------------------------------------------------------------
-
-IMAGE = bytes(range(256))
-BASE64 = base64.b64encode(IMAGE).decode()
-
-
-@pytest.mark.parametrize(
-    "image",
-    [IMAGE, bytearray(IMAGE), memoryview(IMAGE), memoryview(bytes(2 * len(IMAGE)))[::2], BASE64, "any text"],
-    ids=["bytes", "bytearray", "memoryview", "strided", "base64", "text"],
-)
-def test_an_image_is_sent_in_base64(image: Any) -> None:
-    expected = image if isinstance(image, str) else base64.b64encode(bytes(image)).decode()
-    ways: list[Any] = [[image], (image,), iter([image])]
-    for images in ways:
-        assert sent(to.generate("m", "p", images=images))["images"] == [expected]
-    message = {"role": "user", "content": "c", "images": [image]}
-    for request in (to.chat("m", [message]), to.create_from("m", {"messages": [message]}, None)):
-        assert sent(request)["messages"] == [{**message, "images": [expected]}]
-
-
-def test_an_image_file_is_read_when_the_request_is_encoded(tmp_path: Path) -> None:
-    file = tmp_path / "image.png"
-    requests: list[Request[Any]] = [to.generate("m", images=[file]), to.chat("m", [{"role": "user", "images": [file]}])]
-    file.write_bytes(IMAGE)
-    assert sent(requests[0])["images"] == [BASE64]
-    assert sent(requests[1])["messages"][0]["images"] == [BASE64]
-
-
-def test_an_image_file_that_is_not_there_is_the_systems_own_error(tmp_path: Path) -> None:
-    missing = tmp_path / "missing.png"
-    for request in (to.generate("m", images=[missing]), to.chat("m", [{"role": "user", "images": [missing]}])):
-        with pytest.raises(FileNotFoundError, match=r"missing\.png"):
-            request.encode(stream=False)
-    with pytest.raises(OSError, match="directory"):
-        to.generate("m", images=[tmp_path]).encode(stream=False)
-
-
-def test_messages_without_images_keep_images_none() -> None:
-    assert sent(to.chat("m", [{"role": "user", "images": None}]))["messages"] == [{"role": "user", "images": None}]
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
@@ -107,21 +64,11 @@ def test_both_names_of_a_copy_are_checked() -> None:
         ({"messages": 5}, "messages must be a sequence"),
         ({"tools": TOOL}, "tools must be a sequence, not one dict"),
         ({"tools": "f"}, "tools must be a sequence, not one str"),
-        ({"messages": [{"role": "user", "images": IMAGE}]}, r"images is a sequence of images, not one bytes"),
-        ({"messages": [{"role": "user", "images": [5]}]}, "an image is bytes, base64 text or a path, not int"),
     ],
 )
 def test_arguments_of_chat_that_cannot_be_meant_are_type_errors(arguments: dict[str, Any], text: str) -> None:
     with pytest.raises(TypeError, match=text):
         to.chat("m", **arguments)
-
-
-@pytest.mark.parametrize(
-    "images", [IMAGE, bytearray(IMAGE), memoryview(IMAGE), "AAAA", Path("x")], ids=lambda x: type(x).__name__
-)
-def test_one_image_is_no_sequence_of_images(images: Any) -> None:
-    with pytest.raises(TypeError, match=r"write images=\[image\]"):
-        to.generate("m", images=images)
 
 
 @pytest.mark.parametrize("input", [b"text", {"a": "b"}, 5, None], ids=repr)

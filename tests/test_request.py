@@ -193,6 +193,13 @@ OWN_FACTS: dict[str, dict[str, Any]] = {
     "AnswerError": {"text": "said", "response": {"model": "m", "message": {"content": "said"}}},
     "TruncatedAnswerError": {"text": "said", "response": {"model": "m", "message": {"content": "said"}}},
     "ToolRoundsError": {"messages": ({"role": "user", "content": "Hi!"},), "model": "m"},
+    "InputsError": {
+        "inputs": range(2, 4),
+        "done": {4: {"response": "a"}},
+        "method": "POST",
+        "url": "http://h",
+        "model": "m",
+    },
     "ToolSchemaError": {"function": "add", "parameter": "a"},
     "ToolCallError": {"kind": "unknown", "tool": "add", "call": CALL},
 }

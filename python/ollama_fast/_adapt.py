@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Collection, Mapping
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Any, NotRequired, Required, cast
+from typing import Annotated, Any, NotRequired, Required, cast
 
 from pydantic import ConfigDict, TypeAdapter
-from pydantic.errors import PydanticErrorMixin, PydanticUndefinedAnnotation, PydanticUserError
+from pydantic.errors import (
+    PydanticErrorMixin,
+    PydanticSchemaGenerationError,
+    PydanticUndefinedAnnotation,
+    PydanticUserError,
+)
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import SchemaValidator, core_schema, to_jsonable_python
+from pydantic_core import SchemaValidator, core_schema
 from typing_extensions import TypedDict
 
 from . import _docstrings
@@ -36,17 +42,21 @@ class Adapted:
 
 def adapt(type_: Any) -> Adapted:
     """Convert any type. Raises TypeError, which names it, if it has no schema."""
-    try:
+
+    def core(any_class: bool) -> dict[str, Any]:
         # Within a list, because a class with a configuration of its own takes no other.
-        adapter = TypeAdapter(list[type_], config=ConfigDict(arbitrary_types_allowed=True))
+        several: Any = list.__class_getitem__(type_)
+        adapter: TypeAdapter[Any] = TypeAdapter(several, config=ConfigDict(arbitrary_types_allowed=any_class))
         if not adapter.pydantic_complete:
             adapter.rebuild(force=True, raise_errors=True)
-        core = cast("dict[str, Any]", adapter.core_schema)
-        if core["type"] == "definitions":
-            core = {**core, "schema": core["schema"]["items_schema"]}
-        else:
-            core = core["items_schema"]
-        return Adapted(_json_schema(core), SchemaValidator(cast("core_schema.CoreSchema", _reworked(core))))
+        found = cast("dict[str, Any]", adapter.core_schema)
+        if found["type"] == "definitions":
+            return {**found, "schema": found["schema"]["items_schema"]}
+        items: dict[str, Any] = found["items_schema"]
+        return items
+
+    try:
+        return _adapted(core)
     except _FAILURES as exc:
         raise TypeError(f"{shown(type_)} has no JSON schema: {_reason(exc)}") from exc
 
@@ -66,20 +76,41 @@ def adapt_fields(
 
     Raises TypeError for types that have no schema.
     """
-    hints: dict[str, Any] = {
-        name: NotRequired[type_] if name in optional else Required[type_] for name, type_ in fields.items()
-    }
-    try:
+    hints: dict[str, Any] = {}
+
+    def core(any_class: bool) -> dict[str, Any]:
         # mypy knows TypedDicts that are written out only.
         made: Any = cast("Any", TypedDict)("Arguments", hints)
-        made.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=True, coerce_numbers_to_str=True)
+        made.__pydantic_config__ = ConfigDict(
+            extra="forbid", coerce_numbers_to_str=True, arbitrary_types_allowed=any_class
+        )
         adapter: TypeAdapter[Any] = TypeAdapter(made)
         if not adapter.pydantic_complete:
             adapter.rebuild(force=True, raise_errors=True, _types_namespace=namespace)
-        core = cast("dict[str, Any]", adapter.core_schema)
-        return Adapted(_json_schema(core), SchemaValidator(cast("core_schema.CoreSchema", _reworked(core))))
+        return cast("dict[str, Any]", adapter.core_schema)
+
+    try:
+        for name, type_ in fields.items():
+            # typing remembers what it made of an equal type, and `int | str` equals `str | int`: nothing equals this.
+            own: Any = Annotated[type_, object()]
+            hints[name] = NotRequired[own] if name in optional else Required[own]
+        return _adapted(core)
     except _FAILURES as exc:
         raise TypeError(_reason(exc)) from exc
+
+
+def _adapted(core_of: Callable[[bool], dict[str, Any]]) -> Adapted:
+    try:
+        core = core_of(False)
+    except PydanticSchemaGenerationError:
+        if "msgspec" not in sys.modules:
+            raise
+        # A Struct may be in it, which is unknown to pydantic. What is no type at all only gets a warning then.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            core = core_of(True)
+    validator = SchemaValidator(cast("core_schema.CoreSchema", _reworked(core)))
+    return Adapted(_json_schema(cast("core_schema.CoreSchema", core)), validator)
 
 
 def shown(type_: Any) -> str:
@@ -88,14 +119,10 @@ def shown(type_: Any) -> str:
 
 
 _FAILURES = (
-    PydanticUserError,
-    PydanticUndefinedAnnotation,
-    NameError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    RecursionError,
+    *(PydanticUserError, UserWarning),
+    *(NameError, TypeError, ValueError, AttributeError, RecursionError),
 )
+"""What pydantic, typing and annotations raise."""
 
 
 def _reason(exc: BaseException) -> str:
@@ -169,15 +196,15 @@ def _refuse_structs(part: Any, class_: type) -> None:
 # --- JSON schemas ----------------------------------------------------------------------------------------------------
 
 
-def _json_schema(core: Mapping[str, Any]) -> dict[str, Any]:
+def _json_schema(core: core_schema.CoreSchema) -> dict[str, Any]:
     maker = _JsonSchema()
-    made = maker.generate(cast("core_schema.CoreSchema", core))
+    made = maker.generate(core)
     if not maker.structs:
         return made
     import msgspec
 
     names, definitions = msgspec.json.schema_components(maker.structs, ref_template="#/$defs/msgspec.{name}")
-    made = _filled(made, names)
+    made = cast("dict[str, Any]", _filled(made, names))
     made["$defs"] = {**made.get("$defs", {}), **{f"msgspec.{name}": below for name, below in definitions.items()}}
     return made
 
@@ -197,6 +224,7 @@ class _JsonSchema(GenerateJsonSchema):
         self.structs: list[type] = []
 
     def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
+        del parent_key  # the order of the source says more than that of the alphabet
         return value
 
     def get_title_from_name(self, name: str) -> str:
@@ -209,17 +237,28 @@ class _JsonSchema(GenerateJsonSchema):
             self.structs.append(schema["cls"])
         return {_STRUCT: self.structs.index(schema["cls"])}
 
+    def is_subclass_schema(self, schema: core_schema.IsSubclassSchema) -> JsonSchemaValue:
+        return self.handle_invalid_for_json_schema(schema, f"a class below {schema['cls'].__name__}")  # not "anything"
+
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
-        # Not "a number, or a string of a pattern": no grammar can be made of pydantic's pattern, and models write numbers.
+        # Not "a number, or a string of a pattern": no grammar can be made of that pattern, and models write numbers.
         found: JsonSchemaValue = {"type": "number"}
         self.update_with_validations(found, cast("core_schema.CoreSchema", schema), self.ValidationsMapping.numeric)
         return found
 
+    def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
+        if not _are_plain([value.value if isinstance(value, Enum) else value for value in schema["expected"]]):
+            return self.handle_invalid_for_json_schema(schema, "a Literal whose values are not all texts or numbers")
+        return super().literal_schema(schema)
+
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
-        found = super().enum_schema(schema)
         members = cast("list[Enum]", schema["members"])
+        if not _are_plain([member.value for member in members]):
+            name = schema["cls"].__name__
+            return self.handle_invalid_for_json_schema(schema, f"{name}, whose values are not all texts or numbers")
+        found = super().enum_schema(schema)
         if not all(isinstance(member.value, str) for member in members):
-            found["x-names"] = {member.name: to_jsonable_python(member.value) for member in members}
+            found["x-names"] = {member.name: member.value for member in members}
         return found
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
@@ -231,7 +270,13 @@ class _JsonSchema(GenerateJsonSchema):
     def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> JsonSchemaValue:
         found = super().typed_dict_schema(schema)
         class_ = schema.get("cls")
-        return found if class_ is None else _described(found, class_)
+        # That of arguments is made above, and has no source to look for.
+        return found if class_ is None or class_.__module__ == __name__ else _described(found, class_)
+
+
+def _are_plain(values: Sequence[object]) -> bool:
+    # pydantic shows a tuple as a list, and then takes no list for it.
+    return len(values) > 0 and all(isinstance(value, str | int | float | None) for value in values)
 
 
 def _described(found: JsonSchemaValue, class_: type) -> JsonSchemaValue:

@@ -129,7 +129,7 @@ def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R
     from ._exchange import Exchange
 
     _check(host)
-    return Exchange(host, request, stream=stream)
+    return Exchange(host, request, stream=stream, at_once=False)
 
 
 def check_call(host: AnyHost, request: Request[Any]) -> None:
@@ -139,6 +139,8 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
 
 async def _open(exchange: Exchange[Any]) -> httpx.Response:
     exchange.began_at = perf_counter()
+    if exchange.draft is not None:
+        exchange.body, exchange.draft = await _off_the_loop(exchange.draft.encode), None
     while True:
         upload = exchange.request.upload
         outgoing = exchange.outgoing(exchange.body if upload is None else _Pieces(upload))
@@ -161,6 +163,17 @@ async def _answer(exchange: Exchange[Any], outgoing: httpx.Request) -> httpx.Res
 
     # Whoever has replaced something of httpx's clients expects to see one. It holds nothing, so nobody closes it.
     return await httpx.AsyncClient(transport=pool, trust_env=False).send(outgoing, stream=True)
+
+
+async def _off_the_loop(job: Callable[[], R]) -> R:
+    """Do *job* in a thread: on asyncio, or on trio, where a caller's own client may run."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        import anyio  # which httpx brings
+
+        return await anyio.to_thread.run_sync(job)
+    return await asyncio.to_thread(job)
 
 
 class _Pieces:

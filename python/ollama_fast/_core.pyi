@@ -5,7 +5,16 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Self, final
 
-__all__ = ["DEBUG", "LineDecoder", "__version__", "decode", "decode_beginning", "encode_base64"]
+__all__ = [
+    "DEBUG",
+    "LineDecoder",
+    "__version__",
+    "base64_fault",
+    "decode",
+    "decode_beginning",
+    "encode_base64",
+    "fill_in",
+]
 
 __version__: Final[str]
 DEBUG: Final[bool]
@@ -25,6 +34,19 @@ def decode_beginning(data: bytes, /) -> Any:
 
 def encode_base64(data: bytes, /) -> str:
     """Encode *data* in standard base64 with padding."""
+
+def base64_fault(text: str, start: int, /) -> int | None:
+    """Give the position of the first character that makes *text*, from *start* on, no base64; or None.
+
+    It is the length of the text if more characters must follow. Line breaks are allowed, as Ollama does.
+    """
+
+def fill_in(text: bytes, images: list[bytes | memoryview | tuple[str, int]], /) -> bytes:
+    """Give the JSON *text* with *images* in base64 in its gaps, which are raw NUL bytes.
+
+    An image is bytes, a memoryview of format "B" in one dimension, or base64 text and where in it to begin, of which
+    the line breaks are left out. Raises ValueError if there are more or fewer gaps than images.
+    """
 
 @final
 class LineDecoder:

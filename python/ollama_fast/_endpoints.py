@@ -95,7 +95,8 @@ def generate(
         format: "json", or a JSON schema, or a type that has one, such as a dataclass or `list[int]`, that the answer's
             text follows.
 
-        images: For a model that sees: bytes are the image itself, a str is base64, a path is read.
+        images: For a model that sees: bytes are the image itself, a str is base64 or a data URL, a path or an open
+            binary file is read, a PIL image is encoded.
 
         think: Whether, or how hard, a thinking model thinks first. Thinking models do unless told not to.
 
@@ -172,7 +173,7 @@ def chat(
         model: Name of the model.
 
         messages: The conversation so far, oldest first; an answer's `message` can be put into it as it is. Without
-            messages the model is only loaded, or with `keep_alive=0` unloaded.
+            messages the model is only loaded, or with `keep_alive=0` unloaded. Images in them are as in `generate`.
 
         tools: Functions that the model may call (see :func:`ollama_fast.tool`), or their dicts, which are sent as they
             are. A function that cannot be told to a model is a ToolSchemaError.
@@ -635,9 +636,10 @@ def _tools(tools: Any) -> list[Any] | None:
     if isinstance(tools, Mapping) and tools and all(map(callable, tools.values())):
         found: Any = tools
     else:
-        found = _several(tools, "tools")
-        if found is None or all(isinstance(given, Mapping) for given in found):
-            return found
+        several = _several(tools, "tools")
+        if several is None or all(isinstance(given, Mapping) for given in several):
+            return several
+        found = several
     # Functions need more than dicts: pydantic is imported, at the first of them.
     from .tools import describe
 
@@ -667,7 +669,7 @@ def _messages(messages: Any) -> list[Mapping[str, Any]]:
             raise TypeError(f"a message must be a mapping with role and content, not {type(message).__name__}")
         if "role" not in message:
             raise ValueError(f"a message must have a role: {list(message)} has none")
-    return [seal_message(message) for message in found]
+    return [seal_message(message, index) for index, message in enumerate(found)]
 
 
 def check_digest(digest: str) -> str:

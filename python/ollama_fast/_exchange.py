@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from ._images import Draft
+
 R = TypeVar("R")
 
 AnyHost: TypeAlias = "Host | str | httpx.Client | httpx.AsyncClient | None"
@@ -49,6 +51,8 @@ class Exchange(Generic[R]):
 
         stream: Whether the answer shall come in parts.
 
+        at_once: Whether the body is made here and now, even if files are read for it, or many bytes encoded.
+
     Raises TypeError or ValueError for arguments that cannot be sent, before any I/O.
     """
 
@@ -64,13 +68,14 @@ class Exchange(Generic[R]):
         "client",
         "closed",
         "context",
+        "draft",
         "leash",
         "request",
         "response",
         "url",
     )
 
-    def __init__(self, host: AnyHost, request: Request[R], *, stream: bool) -> None:
+    def __init__(self, host: AnyHost, request: Request[R], *, stream: bool, at_once: bool = True) -> None:
         self.request = request
         self.client: Any = None
         """The caller's own client, or None."""
@@ -82,7 +87,16 @@ class Exchange(Generic[R]):
         """Whether its stream was closed, perhaps while somebody else reads it."""
         self.leash: _core.Leash | None = None
         """By which another thread can end it; but not where a client, or httpx's transport, sends it."""
-        self.body = request.encode(stream=stream)
+        self.draft: Draft | None = None
+        """The body, if it is still to be encoded."""
+        self.body = b""
+        draft = request.draft(stream=stream)
+        if isinstance(draft, bytes):
+            self.body = draft
+        elif at_once or draft.is_short:
+            self.body = draft.encode()
+        else:
+            self.draft = draft
         self._stream = stream
         self._redirects = 0
         self._timeout: dict[str, float | None] = {}

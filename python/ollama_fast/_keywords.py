@@ -158,7 +158,7 @@ def _or_null(only: _Plain) -> _Plain:
 
 
 def _types_of(values: Sequence[Any]) -> str | list[str]:
-    types = list(dict.fromkeys(_TYPES[type(value)] for value in values))
+    types = list(dict.fromkeys(_TYPES.get(type(value), "string") for value in values))
     return types[0] if len(types) == 1 else types
 
 
@@ -208,16 +208,7 @@ def _json(value: Any) -> str:
 
 def _words(schema: Mapping[str, Any], text: str) -> list[str]:
     """Say what the server drops."""
-    words: list[str] = []
-    if "x-names" in schema:
-        words.append(", ".join(f"{_json(value)} is {name}" for name, value in schema["x-names"].items()))
-    if "format" in schema:
-        words.append(_FORMATS.get(schema["format"], f"format {schema['format']}"))
-    if schema.get("contentEncoding") == "base64":
-        words.append(_FORMATS["base64"])
-    if schema.get("contentMediaType") == "application/json":
-        words.append("text that is JSON")
-    words += _bounds(schema)
+    words = [*_words_of_kind(schema), *_bounds(schema)]
     if "multipleOf" in schema:
         words.append(f"a multiple of {schema['multipleOf']}")
     if "pattern" in schema:
@@ -234,6 +225,19 @@ def _words(schema: Mapping[str, Any], text: str) -> list[str]:
         words.append("deprecated")
     if schema.get("default") not in (None, "", [], {}) and "default" not in text.lower():
         words.append(f"default {_json(schema['default'])}")
+    return words
+
+
+def _words_of_kind(schema: Mapping[str, Any]) -> list[str]:
+    words: list[str] = []
+    if "x-names" in schema:
+        words.append(", ".join(f"{_json(value)} is {name}" for name, value in schema["x-names"].items()))
+    if "format" in schema:
+        words.append(_FORMATS.get(schema["format"], f"format {schema['format']}"))
+    if schema.get("contentEncoding") == "base64":
+        words.append(_FORMATS["base64"])
+    if schema.get("contentMediaType") == "application/json":
+        words.append("text that is JSON")
     return words
 
 

@@ -12,9 +12,9 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, NotRequired, Required, get_args, get_origin, get_type_hints
 
-from typing_extensions import Unpack, is_typeddict
+from typing_extensions import ReadOnly, Unpack, is_typeddict
 
 from . import _docstrings
 from .errors import ToolSchemaError
@@ -63,7 +63,8 @@ def target(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give what is called, so that :func:`inspect.iscoroutinefunction` sees what it is: an object's `__call__`."""
     if isinstance(function, functools.partial):
         return functools.partial(target(function.func), *function.args, **function.keywords)
-    return function.__call__ if _is_object(function) else function
+    bound: Callable[..., Any] = getattr(function, "__call__", function)  # noqa: B004 - to have it, not to ask
+    return bound if _is_object(function) else function
 
 
 def read(function: Callable[..., Any]) -> Read:
@@ -75,7 +76,7 @@ def read(function: Callable[..., Any]) -> Read:
             f"{label(function)} gives its results one by one: return a list", function=label(function)
         )
     try:
-        signature = _signature(function)
+        signature = _signature(target(function))
     except (ValueError, TypeError, NameError) as exc:
         raise ToolSchemaError(
             f"the parameters of {label(function)} are not known, wrap it in a function: {exc}", function=label(function)
@@ -152,7 +153,8 @@ def _texts(plain: Any, described: Any) -> _docstrings.Texts:
             _docstrings.of_docstring(vars(plain).get("__init__", None).__doc__) if "__init__" in vars(plain) else None
         )
         return _docstrings.Texts(texts.description, {**texts.parts, **(below.parts if below else {})})
-    texts = _docstrings.of_docstring(inspect.getdoc(described))
+    # The class of an object is no place to look further: all of them can be called "as a function".
+    texts = _docstrings.of_docstring(inspect.getdoc(described) if described is plain else described.__doc__)
     if described is not plain:
         whole = _docstrings.of_class(type(plain))
         return _docstrings.Texts(texts.description or whole.description, {**whole.parts, **texts.parts})
@@ -185,11 +187,12 @@ class _Scope:
             self.of_class |= {class_.__name__: class_, **vars(class_)}
 
     def _owner(self, qualname: str) -> type | None:
-        found: Any = None
+        found: type | None = None
         for name in qualname.split(".")[:-1]:
-            found = self.globals.get(name) if found is None else vars(found).get(name)
-            if not isinstance(found, type):
+            below = self.globals.get(name) if found is None else vars(found).get(name)
+            if not isinstance(below, type):
                 return None
+            found = below
         return found
 
     def resolve(self, annotation: Any) -> Any:
@@ -223,8 +226,8 @@ def _parameters(raw: inspect.Parameter, scope: _Scope, function: str) -> list[Pa
         except NameError as exc:
             raise ToolSchemaError(
                 f"the annotation {raw.annotation!r} of {function}'s parameter {raw.name!r} names "
-                f"{exc.name or str(exc)!r}, which cannot be found: define or import it in the function's module, not in "
-                "another function nor below `if TYPE_CHECKING`",
+                f"{exc.name or str(exc)!r}, which cannot be found: define or import it in the function's module, not "
+                "in another function nor below `if TYPE_CHECKING`",
                 function=function,
                 parameter=raw.name,
             ) from exc
@@ -244,13 +247,11 @@ def _parameters(raw: inspect.Parameter, scope: _Scope, function: str) -> list[Pa
 
 
 def _unpacked(keywords: Any) -> Iterator[Parameter]:
-    from typing import NotRequired, Required
-
-    from typing_extensions import ReadOnly
-
     for name, hint in get_type_hints(keywords, include_extras=True).items():
         type_ = hint
-        while get_origin(type_) in {NotRequired, Required, ReadOnly}:
+        needed = name in keywords.__required_keys__
+        while get_origin(type_) in {NotRequired, Required, ReadOnly}:  # the keys know nothing of string annotations
+            needed = get_origin(type_) is Required or (needed and get_origin(type_) is not NotRequired)
             (type_,) = get_args(type_)
-        default: Any = EMPTY if name in keywords.__required_keys__ else None
+        default: Any = EMPTY if needed else None
         yield Parameter(name, inspect.Parameter.KEYWORD_ONLY, type_, default)

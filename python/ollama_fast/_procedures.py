@@ -147,7 +147,7 @@ def create(
     named = {field: _upload.named(given) for field, given in sets.items() if given is not None}
     for digest in (file for files_of_set in named.values() for file in files_of_set.values() if isinstance(file, str)):
         _endpoints.check_digest(digest)
-    _endpoints.create_from(model, body, extra).encode(stream=False)  # better refused before an upload than after it
+    _endpoints.create_from(model, body, extra).draft(stream=False)  # better refused before an upload than after it
     return _create(model, body, named, extra)
 
 

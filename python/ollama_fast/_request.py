@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypedDict, TypeVar, cast
 
 from . import _core, errors
-from ._images import Unencoded
+from ._images import Draft, Sealed
 from ._stream import Batches, Memory, Part, Within, is_last
 
 if TYPE_CHECKING:
@@ -74,7 +74,16 @@ class Request(Generic[R]):
         return model
 
     def encode(self, *, stream: bool) -> bytes:
-        """Give the JSON body; b"" if there is none. Raises TypeError for a value that has no JSON form."""
+        """Give the JSON body; b"" if there is none. Raises TypeError for a value that has no JSON form, and OSError."""
+        draft = self.draft(stream=stream)
+        return draft if isinstance(draft, bytes) else draft.encode()
+
+    def draft(self, *, stream: bool) -> bytes | Draft:
+        """
+        Give the JSON body, or if it has images a draft of it, to be encoded where that may take its time.
+
+        Raises TypeError or ValueError for a value that has no JSON form.
+        """
         if self.body is None:
             return b""
         fields = {name: value for name, value in self.body.items() if value is not None}
@@ -88,22 +97,27 @@ class Request(Generic[R]):
             fields |= self.extra
         import orjson
 
+        images: list[Sealed] = []
         try:
-            body = orjson.dumps(fields, default=_json_form)
+            body = orjson.dumps(fields, default=partial(_json_form, images))
         except orjson.JSONEncodeError as exc:
-            cause = exc.__cause__ if isinstance(exc.__cause__, OSError | TypeError) else None
-            if cause is not None:
-                raise cause from None
+            if isinstance(exc.__cause__, TypeError):
+                raise exc.__cause__ from None
             raise TypeError(f"the arguments for {self.path} cannot be sent as JSON: {exc}") from exc
         if b"null" in body:
             _refuse_infinite(fields)
+        if images:
+            return Draft(body, images)
         # A copy of the right size: orjson's own occupies 4 KiB at least, which counts where a thousand streams wait.
         return bytes(memoryview(body)) if len(body) < 4096 else body
 
 
-def _json_form(value: object) -> object:
-    if isinstance(value, Unencoded):
-        return value.encode()
+def _json_form(images: list[Sealed], value: object) -> object:
+    if isinstance(value, Sealed):
+        import orjson
+
+        images.append(value)
+        return orjson.Fragment(b'"\0"')  # a gap for the core: orjson writes no raw NUL into anything else
     if isinstance(value, Mapping):
         return dict(value)
     hint = "; a class can give its own schema as a dict" if isinstance(value, type) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -36,7 +37,7 @@ class Shape(Generic[T]):
         Raises TypeError, which names the type, for one that has none.
         """
         try:
-            return cast("Shape[T]", _remembered(type_))
+            return cast("Shape[T]", _remembered(cast("Hashable", type_), repr(type_)))
         except TypeError:
             try:
                 hash(type_)
@@ -50,11 +51,34 @@ class Shape(Generic[T]):
         return value
 
 
-def _made(type_: Any) -> Shape[Any]:
+def _made(type_: Any, _shown: str = "") -> Shape[Any]:
+    # How it is written tells `int | str` from `str | int`, which are equal.
     from ._adapt import adapt
 
     adapted = adapt(type_)
-    return Shape(adapted.schema, adapted.validator)
+    return Shape(_without_patterns(adapted.schema), adapted.validator)
 
 
-_remembered = lru_cache(_REMEMBERED, typed=True)(_made)
+def _without_patterns(schema: Any) -> Any:
+    r"""
+    Leave out regular expressions, which are for :meth:`Shape.decode` to check.
+
+    Ollama makes grammars of them, and many do not get through: `\d` stops the model's runner, `(?!x)` the whole
+    server, `[]a]` had no answer in ten minutes, a quotation mark gives what is no JSON, and an umlaut broken text.
+    """
+    if isinstance(schema, list):
+        return [_without_patterns(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: {name: _without_patterns(below) for name, below in value.items()}
+        if key in {"properties", "$defs"}
+        else value
+        if key in {"default", "const", "enum", "examples"}
+        else _without_patterns(value)
+        for key, value in schema.items()
+        if key not in {"pattern", "patternProperties"}
+    }
+
+
+_remembered = lru_cache(_REMEMBERED)(_made)

@@ -207,8 +207,8 @@ class HostError(OllamaError, ValueError):
 class ToolSchemaError(OllamaError, TypeError):
     """A function cannot be a tool: a parameter or its type cannot be told to a model."""
 
-    def __init__(self, text: str, *, function: str = "", parameter: str | None = None) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, *, function: str = "", parameter: str | None = None, **facts: Any) -> None:
+        super().__init__(text, **facts)
         self.function = function
         """The function's name."""
         self.parameter = parameter
@@ -229,8 +229,9 @@ class ToolCallError(OllamaError):
         kind: Literal["unknown", "arguments", "uncallable", "failed"] = "failed",
         tool: str = "",
         call: Mapping[str, Any] | None = None,
+        **facts: Any,
     ) -> None:
-        super().__init__(text)
+        super().__init__(text, **facts)
         self.kind = kind
         """
         What went wrong: there is no such tool, its arguments are wrong, it is only a schema or a method without its

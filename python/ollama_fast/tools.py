@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
@@ -90,18 +90,7 @@ def prepare(tools: Tools, call: ToolCall | Mapping[str, Any]) -> functools.parti
     tools that cannot be told.
     """
     name, arguments = _parts_of(call)
-    functions: Mapping[str, Callable[..., Any] | None]
-    if isinstance(tools, Mapping):
-        functions = _by_name(tools)
-    else:
-        pairs = [
-            (_known(given).name or _refuse_nameless(given), given)
-            if callable(given)
-            else (_name_of(_checked(given)), None)
-            for given in tools
-        ]
-        _refuse_twins([known for known, _ in pairs])
-        functions = dict(pairs)
+    functions = _by_name(tools) if isinstance(tools, Mapping) else _by_own_names(tools)
     if name not in functions:
         names = ", ".join(functions)
         said = f"the tools are: {names}" if names else "there are no tools"
@@ -194,57 +183,76 @@ def _known(function: Callable[..., Any]) -> _Known:
 
 
 def _convert(read: Read, label: str) -> _Known:
-    from pydantic.fields import FieldInfo
     from pydantic_core import to_json
 
-    from . import _keywords
-    from ._adapt import adapt_fields, shown
+    from ._adapt import adapt_fields
 
-    types: dict[str, Any] = {}
-    optional: set[str] = set()
-    for parameter in read.parameters:
-        default = parameter.default
-        types[parameter.name] = parameter.type
-        if isinstance(default, FieldInfo):  # x: int = Field(5, ge=1)
-            types[parameter.name] = Annotated[parameter.type, default]
-        if not (default is _parameters.EMPTY or (isinstance(default, FieldInfo) and default.is_required())):
-            optional.add(parameter.name)
+    types, optional = _types_of(read.parameters)
     try:
         adapted = adapt_fields(types, optional, read.namespace)
     except TypeError as exc:
-        for name, type_ in types.items():
-            try:
-                adapt_fields({name: type_}, (), read.namespace)
-            except TypeError as cause:
-                raise ToolSchemaError(
-                    f"{label}'s parameter {name!r}, of type {shown(type_)}, cannot be told to a model: {cause}; give it"
-                    " another type, or bind it by functools.partial",
-                    function=label,
-                    parameter=name,
-                ) from cause
+        _refuse_types(types, read.namespace, label)
         raise ToolSchemaError(f"{label} cannot be told to a model: {exc}", function=label) from exc
-    properties: dict[str, Any] = {}
-    for parameter in read.parameters:
-        schema = dict(adapted.schema.get("properties", {}).get(parameter.name, {}))
-        if parameter.name in optional and parameter.kind not in _SEVERAL:
-            schema |= _default_of(parameter.default)
-        if parameter.text:
-            schema["description"] = parameter.text
-        try:
-            properties[parameter.name] = _keywords.plain(schema, adapted.schema.get("$defs", {}), parameter.name)
-        except TypeError as exc:
-            raise ToolSchemaError(
-                f"{label}'s parameter {parameter.name!r} cannot be told to a model: {exc}",
-                function=label,
-                parameter=parameter.name,
-            ) from exc
     about: dict[str, Any] = {"name": read.name}
     if read.description:
         about["description"] = read.description
     required = [name for name in types if name not in optional]
-    about["parameters"] = {"type": "object", "required": required, "properties": properties}
+    about["parameters"] = {
+        "type": "object",
+        **({"required": required} if required else {}),
+        "properties": {p.name: _property(p, p.name in optional, adapted.schema, label) for p in read.parameters},
+    }
     encoded = to_json({"type": "function", "function": about})
     return _Known(read.name, encoded, adapted.validator, read.parameters, read.unbound)
+
+
+def _types_of(parameters: Sequence[Parameter]) -> tuple[dict[str, Any], set[str]]:
+    """Give the parameters' types, and the names of those that may be left out."""
+    from pydantic.fields import FieldInfo
+
+    types: dict[str, Any] = {}
+    optional: set[str] = set()
+    for parameter in parameters:
+        default = parameter.default
+        field = isinstance(default, FieldInfo)  # as in x: int = Field(5, ge=1)
+        types[parameter.name] = Annotated[parameter.type, default] if field else parameter.type
+        if not (default is _parameters.EMPTY or (field and default.is_required())):
+            optional.add(parameter.name)
+    return types, optional
+
+
+def _refuse_types(types: Mapping[str, Any], namespace: Mapping[str, Any], label: str) -> None:
+    """Raise an error that names the first parameter whose type has no schema."""
+    from ._adapt import adapt_fields, shown
+
+    for name, type_ in types.items():
+        try:
+            adapt_fields({name: type_}, (), namespace)
+        except TypeError as exc:
+            raise ToolSchemaError(
+                f"{label}'s parameter {name!r}, of type {shown(type_)}, cannot be told to a model: {exc}; give it"
+                " another type, or bind it by functools.partial",
+                function=label,
+                parameter=name,
+            ) from exc
+
+
+def _property(parameter: Parameter, optional: bool, whole: Mapping[str, Any], label: str) -> dict[str, Any]:
+    from . import _keywords
+
+    schema = dict(whole.get("properties", {}).get(parameter.name, {}))
+    if optional and parameter.kind not in _SEVERAL:
+        schema |= _default_of(parameter.default)
+    if parameter.text:
+        schema["description"] = parameter.text
+    try:
+        return _keywords.plain(schema, whole.get("$defs", {}), parameter.name)
+    except TypeError as exc:
+        raise ToolSchemaError(
+            f"{label}'s parameter {parameter.name!r} cannot be told to a model: {exc}",
+            function=label,
+            parameter=parameter.name,
+        ) from exc
 
 
 _SEVERAL = frozenset({inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD})
@@ -273,6 +281,20 @@ def _by_name(tools: Mapping[str, Callable[..., Any]]) -> Mapping[str, Callable[.
                 f"tools must be a sequence, or functions by name: {name!r} is a {type(function).__name__}, no function"
             )
     return tools
+
+
+def _by_own_names(tools: Iterable[Any]) -> dict[str, Callable[..., Any] | None]:
+    """Give the functions by their names; None for a tool that is only a dict."""
+    found: dict[str, Callable[..., Any] | None] = {}
+    names: list[str | None] = []
+    for given in tools:
+        function = given if callable(given) else None
+        name = _name_of(_checked(given)) if function is None else _known(given).name or _refuse_nameless(given)
+        names.append(name)
+        if name is not None:
+            found[name] = function
+    _refuse_twins(names)
+    return found
 
 
 def _checked(given: Any) -> Tool | Mapping[str, Any]:
@@ -323,13 +345,14 @@ def _validated(known: _Known, arguments: Any) -> dict[str, Any]:
 
     if arguments is None or arguments == "":
         arguments = {}
-    # As JSON even if it is a dict: pydantic takes a list for a tuple or a str for a date there without a second thought.
+    # As JSON even if it is a dict: there, to pydantic, a list is as good for a tuple as for a list, a str for a date.
     text = arguments if isinstance(arguments, str | bytes) else to_json(arguments)
     try:
         return cast("dict[str, Any]", known.validator.validate_json(text))
     except ValidationError as exc:
         given = from_json(text) if not any(error["type"] == "json_invalid" for error in exc.errors()) else None
-        if not isinstance(given, dict) or not (changed := _mended(known, given, exc)):
+        changed = _mended(known, given, exc) if isinstance(given, dict) else None
+        if changed is None:
             raise
     try:
         return cast("dict[str, Any]", known.validator.validate_json(to_json(changed)))
@@ -343,13 +366,13 @@ def _mended(known: _Known, given: dict[str, Any], exc: ValidationError) -> dict[
 
     optional = {p.name for p in known.parameters if p.default is not _parameters.EMPTY}
     changed = dict(given)
-    for name in {error["loc"][0] for error in exc.errors(include_url=False) if error["loc"]}:
-        value = given.get(cast("str", name))
+    for name in {str(error["loc"][0]) for error in exc.errors(include_url=False) if error["loc"]}:
+        value = given.get(name)
         if value is None and name in optional and name in given:
-            del changed[cast("str", name)]
+            del changed[name]
         elif isinstance(value, str) and value.lstrip()[:1] in {"[", "{"}:
             try:
-                changed[cast("str", name)] = from_json(value)
+                changed[name] = from_json(value)
             except ValueError:
                 continue
     return changed if changed != given else None
@@ -377,9 +400,9 @@ def _problem(error: ErrorDetails) -> str:
         case _ if not where:
             return "the arguments must be an object"
         case _:
-            value = repr(error["input"])
+            value = _json(error["input"])
             shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
-            return f"the argument {where!r} is {shown}: {error['msg']}"
+            return f"the argument {where!r} is {shown}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _arranged(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -411,10 +434,9 @@ def _arranged(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> tup
 
 def _message(call: Any, content: str) -> Message:
     name, _ = _parts_of(call)
-    message: Message = {"role": "tool", "content": content, "tool_name": name}
     if call.get("id"):
-        message["tool_call_id"] = call["id"]
-    return message
+        return {"role": "tool", "content": content, "tool_name": name, "tool_call_id": call["id"]}
+    return {"role": "tool", "content": content, "tool_name": name}
 
 
 def _text(result: object) -> str:

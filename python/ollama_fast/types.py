@@ -9,12 +9,14 @@ message can be sent back as it is.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
-from typing import Any, Literal, NotRequired, Required, TypeAlias
+from typing import IO, Any, Literal, NotRequired, Protocol, Required, TypeAlias
 
 # Not those of typing: they forget, or do not know, what is required and read-only before Python 3.13.
-from typing_extensions import ReadOnly, TypedDict
+from typing_extensions import Buffer, ReadOnly, TypedDict
 
 __all__ = [
+    "BinaryFile",
+    "ByteArray",
     "ChatOptions",
     "ChatResponse",
     "CloudStatus",
@@ -36,6 +38,7 @@ __all__ = [
     "ModelRecommendation",
     "ModelRecommendationsResponse",
     "Options",
+    "Picture",
     "ProcessModel",
     "ProcessResponse",
     "ProgressResponse",
@@ -74,8 +77,52 @@ __all__ = [
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
-Image: TypeAlias = str | bytes | bytearray | memoryview | os.PathLike[str]
-"""An image by type, never by guess: bytes are the image itself, a str is base64, a path is read."""
+
+class BinaryFile(Protocol):
+    """A file that is open for reading bytes, as `open(path, "rb")` and `io.BytesIO` are."""
+
+    def read(self) -> bytes:
+        """Give all bytes from here to the end."""
+        ...
+
+
+class ByteArray(Protocol):
+    """An array of bytes, such as numpy's, whose stubs tell type checkers of its buffer only from Python 3.12 on."""
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        """Where its items are, and of which type."""
+        ...
+
+
+class Picture(Protocol):
+    """What is used of a PIL.Image.Image."""
+
+    format: str | None
+
+    @property
+    def mode(self) -> str:
+        """How its pixels are stored."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        ...
+
+    def save(self, fp: IO[bytes], /, format: str | None = ..., **params: Any) -> None:
+        """Write it to a file."""
+        ...
+
+
+Image: TypeAlias = str | Buffer | ByteArray | os.PathLike[str] | BinaryFile | Picture
+"""
+An image by type, never by guess.
+
+Bytes are the encoded image itself (PNG, JPEG), as in bytes, bytearray, memoryview, mmap or an array of uint8 in one
+dimension. A str is base64 or a data URL with some, and never opened as a file. A path is read, and so is an open binary
+file. A PIL image is encoded.
+"""
 
 Format: TypeAlias = Literal["", "json"] | Mapping[str, Any] | type[Any] | UnionType
 """What the text of an answer must be: "json", a JSON schema, or a type that has one; "" is free text."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import json
 import math
+import random
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 
 from colours import Colour
-from ollama_fast import _stream, aio
+from ollama_fast import _core, _stream, aio
 from ollama_fast.errors import ModelNotFoundError, ResponseError
 from real import safetensors
 from real.target import Genuine
@@ -99,6 +103,57 @@ def test_tools_are_called(both: Colour, real: Genuine) -> None:
         result = {"role": "tool", "content": "7", "tool_name": "add", "tool_call_id": call["id"]}
         answer = both.whole("chat", real.url, real.model_with_tools, [*QUESTION, message, result], options=OPTIONS)
         assert answer["done"] is True
+
+
+def test_images_are_base64_to_the_server(both: Colour, real: Genuine, tmp_path: Path) -> None:
+    # Without a model that sees: the server reads the body, and with it every image, before it looks at the model.
+    out = io.BytesIO()
+    PIL.Image.new("RGB", (32, 32), (200, 10, 10)).save(out, "PNG")
+    data = out.getvalue()
+    path = tmp_path / "image.png"
+    path.write_bytes(data)
+    lines = base64.encodebytes(data).decode()
+    for size in (0, 1, 2):  # which end with every padding
+        longer = data + bytes(size)
+        for image in (longer, bytearray(longer), base64.b64encode(longer).decode()):
+            assert "illegal base64" not in said_of(both, real, image)
+    others: list[Any] = [path, io.BytesIO(data), PIL.Image.open(path), lines, lines.replace("\n", "\r\n")]
+    for image in others:
+        assert "illegal base64" not in said_of(both, real, image)
+    for text in ("AA-_", "AAA", "AA=A", "data:image/png;base64,AAAA", "cat.png"):
+        seen = both.attempt("generate", real.url, real.model, "What is this?", extra={"images": [text]})
+        assert isinstance(seen.error, ResponseError)
+        assert seen.error.status == 400
+        assert "illegal base64 data at input byte" in str(seen.error)
+
+
+def test_what_is_base64_here_is_base64_to_the_server(real: Genuine) -> None:
+    blocking = Colour(asynchronous=False)
+    chance = random.Random(11)
+    texts = sorted({"".join(chance.choices("AB/=\n\r- ", [9, 9, 9, 5, 3, 1, 1, 1], k=n % 10)) for n in range(300)})
+    seen = {True: 0, False: 0}
+    for text in texts:
+        if not text.strip("\r\n"):
+            continue  # no image at all, which is refused here
+        options = {"num_predict": 1}
+        found = blocking.attempt("generate", real.url, real.model, "?", extra={"images": [text]}, options=options)
+        accepted = found.error is None
+        assert accepted or "illegal base64 data" in str(found.error), text
+        assert (_core.base64_fault(text, 0) is None) is accepted, text
+        seen[accepted] += 1
+    print(f"accepted: {seen[True]}, refused: {seen[False]}")
+    assert min(seen.values()) > 10
+
+
+def said_of(both: Colour, real: Genuine, image: Any) -> str:
+    """Give what the server says of a generate and of a chat with *image*; nothing if it answers."""
+    message = {"role": "user", "content": "What is this?", "images": [image]}
+    options = {**OPTIONS, "num_predict": 1}
+    asked = both.attempt("generate", real.url, real.model, "What is this?", images=[image], options=options)
+    talked = both.attempt("chat", real.url, real.model, [message], options=options)
+    said = " / ".join("" if seen.error is None else str(seen.error) for seen in (asked, talked))
+    print(f"of {type(image).__name__}: {said}")
+    return said
 
 
 def test_thinking_comes_apart_from_the_answer(both: Colour, real: Genuine) -> None:

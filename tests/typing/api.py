@@ -5,12 +5,17 @@ What users may write and what they may not, for type checkers; never executed.
 checkers must find: an ignore that ignores nothing is itself an error.
 """
 
+import array
+import io
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_type
 
 import httpx
+import numpy as np
+import PIL.Image
 
 import ollama_fast
 from ollama_fast import Answers, Conversation, Host, Limits, Parsed, Partial, Stats, Stream, Timeout, ToolResult, aio
@@ -20,6 +25,7 @@ from ollama_fast.types import (
     EmbeddingsResponse,
     EmbedResponse,
     GenerateResponse,
+    Image,
     ListResponse,
     Logprob,
     Message,
@@ -226,7 +232,7 @@ def ask_system_one(host: Host) -> None:
 def talk(host: Host, tool: Tool) -> None:
     """Put an answer's message into the conversation as it is, and answer its tool calls."""
     messages: list[Message] = [{"role": "system", "content": "Be brief."}]
-    messages.append({"role": "user", "content": "hi", "images": [b"...", Path("a.png"), "AAAA"]})
+    messages.append({"role": "user", "content": "hi", "images": [b"...", Path("a.png"), "AAAA", io.BytesIO()]})
     answer = ollama_fast.chat(host, "m", messages, tools=[tool])
     messages.append(answer["message"])
     for call in answer["message"].get("tool_calls", []):
@@ -282,8 +288,17 @@ def catch_errors(host: Host) -> None:
 def give_arguments(host: Host, options: Options, schema: dict[str, Any], texts: Sequence[str]) -> None:
     """Give each parameter what it takes."""
     ollama_fast.generate(host, "m", "p", think="max", format="json", keep_alive="5m", options=options)
+    ollama_fast.generate(host, "m", "p", format=list[int])
+    ollama_fast.chat(host, "m", tools=[talk, ollama_fast.tool(talk)], format=Host)
+    ollama_fast.chat(host, "m", tools={"name": talk}, format=int | None)
     ollama_fast.generate(host, "m", "p", think=True, format=schema, keep_alive=-1, options={"temperature": 0})
     ollama_fast.generate(host, "m", images=[b"...", bytearray(), memoryview(b""), Path("a.png")], extra={"new": 1})
+    ollama_fast.generate(host, "m", images=[io.BytesIO(), array.array("B"), mmap.mmap(-1, 1)])
+    with Path("a.png").open("rb") as file, Path("a.png").open("rb", buffering=0) as raw:
+        ollama_fast.generate(host, "m", images=[file, raw])
+    ollama_fast.generate(host, "m", images=(np.zeros(1, np.uint8), PIL.Image.new("L", (1, 1)), PIL.Image.open("a.png")))
+    images: list[Image] = ["AAAA", b"...", Path("a.png")]
+    ollama_fast.generate(host, "m", images=images)
     ollama_fast.generate(host, model="m", prompt="p")
     ollama_fast.embed(host, "m", texts)
     ollama_fast.chat(host, "m", tools=[{"type": "function", "function": {"name": "f"}}], options={"stop": ["a"]})
@@ -312,11 +327,13 @@ def give_wrong_arguments(host: Host, client: httpx.Client, other_client: httpx.A
     ollama_fast.generate(host, 5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(host, "m", think="hard")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(host, "m", format="jsn")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ollama_fast.generate(host, "m", images=[5])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    ollama_fast.generate(host, "m", images=[io.StringIO()])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(host, "m", images=b"...")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(host, "m", options={"temprature": 0})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(host, "m", options={"seed": "1"})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.chat(host, "m", "hi")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    ollama_fast.chat(host, "m", tools={})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ollama_fast.chat(host, "m", tools="add")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(5, "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(b"localhost", "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(other_client, "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

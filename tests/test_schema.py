@@ -1,0 +1,194 @@
+"""Types as the shapes of answers: schemas for `format=`, and JSON to values."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import orjson
+import pytest
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
+
+from ollama_fast import _endpoints
+from ollama_fast._schema import Shape
+from tool_table import Address, Cart, Cat, Colour, Customer, Dog, Order, Pair, Person, Pet, Point
+
+SHAPES: dict[str, tuple[Any, str, Any]] = {
+    "model": (Address, '{"street":"S","zip_code":"12345"}', Address(street="S", zip_code="12345")),
+    "models": (Customer, '{"name":"N","addresses":[]}', Customer(name="N", addresses=[])),
+    "dataclass": (Point, '{"x":1,"y":2}', Point(1.0, 2.0)),
+    "typed dict": (Person, '{"name":"N"}', {"name": "N"}),
+    "named tuple": (Pair, '[1,"b"]', Pair(1, "b")),
+    "struct": (Order, '{"number":1}', Order(1)),
+    "structs": (Cart, '{"orders":[{"number":1,"items":["a"]}]}', Cart([Order(1, ["a"])])),
+    "list of structs": (list[Order], '[{"number":1}]', [Order(1)]),
+    "list": (list[int], "[1,2]", [1, 2]),
+    "list of dataclasses": (list[Point], '[{"x":1}]', [Point(1.0)]),
+    "dict": (dict[str, float], '{"a":1}', {"a": 1.0}),
+    "int": (int, "3", 3),
+    "str": (str, '"a"', "a"),
+    "bool": (bool, "true", True),
+    "literal": (Literal["a", "b"], '"b"', "b"),
+    "enum": (Colour, '"red"', Colour.RED),
+    "optional": (Point | None, "null", None),
+    "union": (Cat | Dog, '{"kind":"dog","name":"R"}', Dog(kind="dog", name="R")),
+    "discriminated": (Pet, '{"kind":"cat","lives":9}', Cat(kind="cat", lives=9)),
+    "annotated": (Annotated[int, Field(ge=0)], "0", 0),
+    "unhashable": (Annotated[int, ["a list"]], "0", 0),
+    "decimal": (Decimal, "0.10", Decimal("0.10")),
+    "date": (dt.date, '"2024-01-31"', dt.date(2024, 1, 31)),
+    "tuple": (tuple[int, str], '[1,"b"]', (1, "b")),
+}
+
+
+@pytest.mark.parametrize(("type_", "text", "value"), SHAPES.values(), ids=SHAPES)
+def test_a_type_is_the_shape_of_an_answer(type_: Any, text: str, value: Any) -> None:
+    shape: Shape[Any] = Shape.of(type_)
+    for given in (text, text.encode()):
+        decoded = shape.decode(given)
+        assert decoded == value
+        assert type(decoded) is type(value)
+    assert isinstance(shape.schema, dict)
+    assert orjson.loads(orjson.dumps(shape.schema)) == shape.schema
+
+
+@pytest.mark.parametrize(("type_", "text", "value"), SHAPES.values(), ids=SHAPES)
+def test_another_text_is_a_value_error(type_: Any, text: str, value: Any) -> None:
+    shape: Shape[Any] = Shape.of(type_)
+    for wrong in (text + "]", "no JSON", '{"x":{}}', ""):
+        with pytest.raises(ValueError, match="validation error"):
+            shape.decode(wrong)
+
+
+def test_a_shape_is_remembered() -> None:
+    assert Shape.of(Point) is Shape.of(Point)
+    assert Shape.of(list[int]) is Shape.of(list[int])
+    assert Shape.of(list[int]).schema != Shape.of(list[str]).schema
+
+
+def test_the_order_of_a_union_is_kept() -> None:
+    types: list[Any] = [int | str, str | int]
+    orders = [[member["type"] for member in Shape.of(type_).schema["anyOf"]] for type_ in types]
+    assert orders == [["integer", "string"], ["string", "integer"]]
+
+
+def test_schemas_are_as_a_grammar_needs_them() -> None:
+    assert Shape.of(int).schema == {"type": "integer"}
+    assert Shape.of(list[int]).schema == {"type": "array", "items": {"type": "integer"}}
+    assert Shape.of(Decimal).schema == {"type": "number"}  # pydantic's pattern makes no grammar
+    assert Shape.of(Point).schema["required"] == ["x"]
+    assert list(Shape.of(Address).schema["properties"]) == ["street", "zip_code", "country"]
+
+
+class Odd(TypedDict):
+    pattern: Annotated[str, Field(pattern="^a$")]
+    many: list[Annotated[str, Field(pattern="^a$")]]
+
+
+def test_patterns_are_not_sent_but_checked() -> None:
+    # They crash the server: see tests/real/test_tools.py for what is sent.
+    schema = Shape.of(Odd).schema
+    assert schema["properties"]["pattern"] == {"title": "pattern", "type": "string"}
+    assert schema["properties"]["many"]["items"] == {"type": "string"}
+    assert Shape.of(Odd).decode('{"pattern":"a","many":[]}') == {"pattern": "a", "many": []}
+    with pytest.raises(ValueError, match="pattern"):
+        Shape.of(Odd).decode('{"pattern":"b","many":[]}')
+
+
+class Tree(BaseModel):
+    value: int
+    children: list[Tree] = []
+
+
+@dataclasses.dataclass
+class Chain:
+    value: int
+    after: Chain | None = None
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "value"),
+    [
+        (Tree, '{"value":1,"children":[{"value":2}]}', Tree(value=1, children=[Tree(value=2)])),
+        (Chain, '{"value":1,"after":{"value":2}}', Chain(1, Chain(2))),
+        (list[Chain], '[{"value":1,"after":{"value":2}}]', [Chain(1, Chain(2))]),
+    ],
+)
+def test_a_type_may_contain_itself(type_: Any, text: str, value: Any) -> None:
+    shape: Shape[Any] = Shape.of(type_)
+    assert shape.decode(text) == value
+    assert "$defs" in shape.schema
+
+
+class Unknown:
+    pass
+
+
+class Vague(TypedDict):
+    x: NoSuchName  # type: ignore[name-defined]  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
+
+
+@pytest.mark.parametrize(
+    ("type_", "says"),
+    [
+        (Unknown, r"test_schema\.Unknown has no JSON schema"),
+        (list[Unknown], r"list\[.*Unknown\] has no JSON schema"),
+        (Callable[[int], int], r"Callable\[\[int\], int\] has no JSON schema"),
+        (type[int], r"type\[int\] has no JSON schema"),
+        (threading.Thread, r"threading\.Thread has no JSON schema"),
+        (Vague, r"Vague has no JSON schema: the name 'NoSuchName'"),
+        (5, r"5 has no JSON schema"),
+        ([int], r"\[.*int.*\] has no JSON schema"),
+        (Point(1.0), r"Point\(.*\) has no JSON schema"),
+    ],
+)
+def test_a_type_without_a_schema_is_a_type_error_at_the_call(type_: Any, says: str) -> None:
+    for function in (
+        lambda: Shape.of(type_),
+        lambda: _endpoints.chat("m", format=type_),
+        lambda: _endpoints.generate("m", "p", format=type_),
+    ):
+        with pytest.raises(TypeError, match=says):
+            function()
+
+
+# --- in a request ----------------------------------------------------------------------------------------------------
+
+
+def sent(format: Any) -> Any:
+    chat, generate = (
+        orjson.loads(request.encode(stream=False)).get("format")
+        for request in (_endpoints.chat("m", format=format), _endpoints.generate("m", "p", format=format))
+    )
+    assert chat == generate
+    return chat
+
+
+@pytest.mark.parametrize("given", [None, "", "json", {}, {"type": "object", "x-own": [1]}])
+def test_text_and_dicts_are_sent_as_they_are(given: Any) -> None:
+    assert sent(given) == given
+    request = _endpoints.chat("m", format=given)
+    assert request.body is not None
+    assert request.body["format"] is given
+
+
+@pytest.mark.parametrize("type_", [Point, Address, Order, Person, list[int], int, int | None, Literal["a"], Pet])
+def test_a_type_is_sent_as_its_schema(type_: Any) -> None:
+    assert sent(type_) == Shape.of(type_).schema
+
+
+def test_pydantic_is_imported_with_the_first_type() -> None:
+    program = (
+        "import sys\nfrom ollama_fast import _endpoints, _schema\n"
+        "_endpoints.chat('m', format={}); _endpoints.chat('m', format='json'); print('pydantic' in sys.modules)\n"
+        "_endpoints.chat('m', format=list[int]); print('pydantic' in sys.modules, 'docstring_parser' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.stdout) == ("", "False\nTrue False\n")

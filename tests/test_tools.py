@@ -1,0 +1,557 @@
+"""Functions to tools: schemas, callables, docstrings, what is refused, what is remembered."""
+
+from __future__ import annotations
+import __future__
+
+import enum
+import functools
+import gc
+import importlib.util
+import inspect
+import math
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+import orjson
+import pytest
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
+
+import callables
+import ollama_fast
+import tool_table
+from callables import SHAPES, STYLES
+from ollama_fast import _endpoints
+from ollama_fast.errors import OllamaError, ToolSchemaError
+from ollama_fast.tools import describe, tool
+
+
+def parameters_of(function: Callable[..., Any]) -> Any:
+    return tool(function)["function"].get("parameters")
+
+
+def property_of(function: Callable[..., Any], name: str = "x") -> Any:
+    return parameters_of(function)["properties"][name]
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+def postponed() -> ModuleType:
+    """Give the table's module with all annotations as strings."""
+    path = Path(inspect.getfile(tool_table))
+    spec = importlib.util.spec_from_loader("postponed_tool_table", loader=None)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where names in annotations of its classes are looked up
+    flags = __future__.annotations.compiler_flag
+    exec(compile(path.read_text("utf-8"), str(path), "exec", flags, dont_inherit=True), vars(module))
+    return module
+
+
+TABLES = {"table": tool_table.TABLE, "postponed": postponed().TABLE}
+
+
+@pytest.mark.parametrize(
+    ("function", "schema"),
+    [
+        pytest.param(f, schema, id=f"{name}-{f.__name__}")
+        for name, table in TABLES.items()
+        for f, schema in table.items()
+    ],
+)
+def test_a_function_has_the_schema_of_the_table(function: Callable[..., Any], schema: dict[str, Any]) -> None:
+    made = tool(function)
+    assert made == {"type": "function", "function": {"name": function.__name__, "parameters": schema}}
+    assert list(parameters_of(function)["properties"]) == list(schema["properties"])
+
+
+def test_the_table_is_large_and_its_second_reading_has_string_annotations() -> None:
+    assert len(tool_table.TABLE) == len(TABLES["postponed"]) >= 80
+    function = next(f for f in TABLES["postponed"] if f.__name__ == "a_list")
+    assert function.__annotations__["x"] == "list[str]"
+
+
+KEPT = {"anyOf", "type", "items", "description", "enum", "properties", "required"}
+"""What the server passes on."""
+
+
+def keywords_in(schema: Any) -> Generator[str]:
+    yield from schema
+    items = [schema["items"]] if "items" in schema else []
+    for below in (*schema.get("properties", {}).values(), *schema.get("anyOf", []), *items):
+        assert isinstance(below, dict)  # a boolean schema is an error of the server
+        yield from keywords_in(below)
+
+
+@pytest.mark.parametrize("function", tool_table.TABLE, ids=lambda f: f.__name__)
+def test_no_keyword_is_one_that_the_server_drops(function: Callable[..., Any]) -> None:
+    assert set(keywords_in(parameters_of(function))) <= KEPT
+
+
+# --- callables -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("function", "name", "parameters"), SHAPES.values(), ids=SHAPES)
+def test_a_callable_of_any_shape_is_a_tool(function: Callable[..., Any], name: str, parameters: dict[str, Any]) -> None:
+    about = {"name": name, "description": "Add.", "parameters": parameters}
+    for _ in range(2):
+        assert tool(function) == {"type": "function", "function": about}
+
+
+def test_a_method_is_described_the_same_with_and_without_its_object() -> None:
+    assert tool(callables.Adder.method) == tool(callables.Adder().method)
+
+
+def test_a_method_hides_no_name_of_the_module() -> None:
+    assert property_of(callables.Adder().list, "a") == {"type": "array", "items": {"type": "integer"}}
+
+
+def test_a_name_and_a_description_can_be_given() -> None:
+    made = tool(callables.add, name="plus", description="Sum.")["function"]
+    assert (made["name"], made.get("description")) == ("plus", "Sum.")
+    assert tool(callables.add)["function"]["name"] == "add"
+    assert tool(lambda: 1, name="one")["function"]["name"] == "one"
+
+
+def test_a_builtin_is_a_tool() -> None:
+    assert parameters_of(math.sqrt) == {"type": "object", "required": ["x"], "properties": {"x": {}}}
+
+
+def test_a_return_annotation_does_not_matter() -> None:
+    def function(x: int) -> None: ...
+
+    function.__annotations__["return"] = "NoSuchName"
+
+    assert property_of(function) == {"type": "integer"}
+
+
+def test_annotations_that_name_locals_are_found_in_the_closure() -> None:
+    class Local(TypedDict):
+        n: int
+
+    class Outer(TypedDict):
+        inside: Local
+
+    def function(x: Local, y: Outer) -> Any:
+        return Local, Outer, x, y
+
+    found = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    assert property_of(function) == found
+    assert property_of(function, "y")["properties"] == {"inside": found}
+
+
+class Outside:
+    class Inside(TypedDict):
+        n: int
+
+    def method(self, x: Inside) -> None: ...
+
+
+def test_annotations_that_name_what_is_in_the_class_are_found() -> None:
+    for method in (Outside().method, Outside.method):
+        assert property_of(method)["properties"] == {"n": {"type": "integer"}}
+
+
+# --- docstrings ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", STYLES, ids=lambda f: f.__name__)
+def test_a_docstring_of_any_style_describes_function_and_parameters(function: Callable[..., Any]) -> None:
+    about = tool(function)["function"]
+    assert about.get("description") == "Weigh two things.\n\nIt takes its time: a second or so."
+    properties = parameters_of(function)["properties"]
+    assert {name: below.get("description") for name, below in properties.items()} == {
+        "a": "The first thing: in kg,\nor so: roughly.",
+        "b": "The second thing.",
+        "c": "A note.",
+    }
+
+
+def test_numpy_parameters_may_share_a_line() -> None:
+    def function(x: int, y: int) -> None:
+        """
+        Do it.
+
+        Parameters
+        ----------
+        x, y : int
+            A side.
+        """
+
+    assert property_of(function)["description"] == property_of(function, "y")["description"] == "A side."
+
+
+def test_an_annotation_wins_over_the_docstring() -> None:
+    def function(
+        x: Annotated[int, "By annotation."], y: Annotated[int, Field(description="By Field.")], z: int
+    ) -> None:
+        """
+        Do it.
+
+        Args:
+            x: By docstring.
+            y: By docstring.
+            z: By docstring.
+        """
+
+    said = [property_of(function, name)["description"] for name in "xyz"]
+    assert said == ["By annotation.", "By Field.", "By docstring."]
+
+
+def test_a_default_that_the_docstring_says_is_not_said_twice() -> None:
+    def function(x: int = 3) -> None:
+        """
+        Do it.
+
+        Args:
+            x: How many, defaults to 3.
+        """
+
+    assert property_of(function)["description"] == "How many, defaults to 3."
+
+
+@pytest.mark.parametrize("doc", [None, "", "  \n ", "One: two", "Args:", ":param", "Parameters\n-----", "\n:x:\n"])
+def test_no_docstring_is_an_error(doc: str | None) -> None:
+    def function(x: int) -> None: ...
+
+    function.__doc__ = doc
+    made = tool(function)["function"]
+    assert made["name"] == "function"
+    assert ("description" in made) <= bool(doc and doc.strip())
+
+
+def test_stars_in_a_docstring_are_not_part_of_a_name() -> None:
+    def function(*args: int, **kwargs: str) -> None:
+        """
+        Do it.
+
+        Args:
+            *args: Numbers.
+            **kwargs: Texts.
+        """
+
+    assert property_of(function, "args")["description"] == "Numbers."
+    assert property_of(function, "kwargs")["description"] == "Texts. (each value: string)"
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Node:
+    value: int
+    children: list[Node]
+
+
+class Tree(msgspec.Struct):
+    left: Tree | None = None
+
+
+class Linked(BaseModel):
+    after: Linked | None = None
+
+
+class Context:
+    pass
+
+
+class Missing(TypedDict):
+    x: NoSuchName  # type: ignore[name-defined]  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
+
+
+class Holder(msgspec.Struct):
+    context: Context
+
+
+class Mixture(BaseModel, arbitrary_types_allowed=True):
+    order: tool_table.Order
+
+
+class Tuples(enum.Enum):
+    ONE = (1, 2)
+
+
+class Several(NamedTuple):
+    node: Node
+
+
+def local_names() -> Callable[..., Any]:
+    class Hidden(TypedDict):
+        n: int
+
+    def function(x: Hidden) -> None: ...
+
+    return function
+
+
+def of_type(annotation: Any) -> Callable[..., Any]:
+    def function(fine: int, x: Any) -> None: ...
+
+    function.__annotations__["x"] = annotation
+    return function
+
+
+@pytest.mark.parametrize(
+    ("annotation", "says"),
+    [
+        (Node, r"x\.children\[\] refers back to Node"),
+        (list[Node], r"x\[\]\.children\[\] refers back to Node"),
+        (Several, r"x\[0\]\.children\[\] refers back to Node"),
+        (Linked, r"x\.after refers back to Linked"),
+        (Tree, r"x\.left refers back to Tree"),
+        (dict[str, Tree], r"x\.\*\.left refers back to Tree"),
+        (Context, r"of type .*Context, cannot be told .* bind it by functools.partial"),
+        (Context | None, r"of type .*Context \| None, cannot be told"),
+        (list[Context], r"of type list\[.*Context\], cannot be told"),
+        (Holder, r"of type .*Holder, cannot be told"),
+        (Mixture, r"Mixture cannot hold Order, a Struct of msgspec"),
+        (Callable[[int], int], r"of type .*Callable.*, cannot be told"),
+        (Tuples, r"Tuples, whose values are not all texts or numbers"),
+        (enum.Enum, r"Enum, whose values are not all texts or numbers"),
+        (Literal[b"a"], r"a Literal whose values are not all texts or numbers"),
+        (range, r"of type range, cannot be told"),
+        (type[int], r"of type type\[int\], cannot be told"),
+        (Missing, r"the name 'NoSuchName' in an annotation cannot be found"),
+        ("NoSuchName", r"the annotation 'NoSuchName' .* 'NoSuchName', which cannot be found: define or import it"),
+        ("list[NoSuchName]", r"'NoSuchName', which cannot be found"),
+        ("1 +", r"the annotation '1 \+' .* is no type"),
+        (5, r"of type 5, cannot be told"),
+    ],
+)
+def test_a_type_that_cannot_be_told_is_an_error_that_names_function_and_parameter(annotation: Any, says: str) -> None:
+    function = of_type(annotation)
+    with pytest.raises(ToolSchemaError, match=says) as caught:
+        tool(function)
+    error = caught.value
+    assert "function" in str(error)
+    assert "'x'" in str(error)
+    assert (error.function, error.parameter) == (function.__qualname__, "x")
+    assert isinstance(error, OllamaError)
+    assert isinstance(error, TypeError)
+    assert error.__cause__ is not None
+
+
+def test_a_local_name_out_of_reach_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(
+        ToolSchemaError, match=r"'Hidden', which cannot be found: define or import it in the function's"
+    ):
+        tool(local_names())
+
+
+def hidden(*args: Any, **kwargs: Any) -> None: ...
+
+
+hidden.__annotations__.clear()
+
+
+def one_by_one(x: int) -> Generator[int]:
+    yield x
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (hidden, r"hidden\(\*args, \*\*kwargs\) hides its parameters: .* functools\.wraps"),
+        (one_by_one, r"one_by_one gives its results one by one: return a list"),
+        (lambda x: x, r"a lambda has no name"),
+        (math.hypot, r"the parameters of hypot are not known, wrap it in a function"),
+    ],
+)
+def test_a_callable_that_cannot_be_a_tool_is_an_error(function: Callable[..., Any], says: str) -> None:
+    with pytest.raises(ToolSchemaError, match=says):
+        tool(function)
+
+
+@pytest.mark.parametrize("wrong", [5, None, "add", property(lambda it: it)])
+def test_what_is_no_function_is_a_type_error(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=f"a tool must be a function or its dict, not {type(wrong).__name__}"):
+        tool(wrong)
+
+
+# --- what is remembered ----------------------------------------------------------------------------------------------
+
+
+def test_what_a_caller_changes_changes_nothing_else() -> None:
+    first: Any = tool(callables.google)
+    kept = tool(callables.google)
+    first["function"]["name"] = "other"
+    first["function"]["parameters"]["properties"]["a"]["type"] = "string"
+    assert tool(callables.google) == kept
+
+
+def count_conversions(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    from ollama_fast import _parameters
+
+    seen: list[Any] = []
+    read = _parameters.read
+
+    def spy(function: Any) -> Any:
+        seen.append(function)
+        return read(function)
+
+    monkeypatch.setattr(_parameters, "read", spy)
+    return seen
+
+
+def test_a_function_is_converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def function(x: int) -> None: ...
+
+    adder, unhashable = callables.Adder(), callables.Unhashable(1)
+    seen = count_conversions(monkeypatch)
+    for _ in range(3):
+        for one in (function, functools.partial(function), unhashable):
+            tool(one)
+    assert len([one for one in seen if one is function or one is unhashable]) == 2
+    before = len(seen)
+    tool(adder.method_later)
+    tool(callables.Adder().method_later)
+    assert len(seen) <= before + 1
+
+
+def test_equal_callables_are_not_taken_for_each_other() -> None:
+    class Same:
+        def __init__(self, name: str) -> None:
+            self.__name__ = name
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        def __hash__(self) -> int:
+            return 1
+
+        def __call__(self) -> None: ...
+
+    one, two = Same("one"), Same("two")
+    assert [tool(same)["function"]["name"] for same in (one, two, one)] == ["one", "two", "one"]
+
+
+@pytest.mark.parametrize("kind", ["function", "object", "partial"])
+def test_a_function_is_freed_with_what_is_remembered_of_it(kind: str) -> None:
+    from ollama_fast import tools
+
+    def make() -> Any:
+        def function(x: int = 1, y: tool_table.Point | None = None) -> None: ...
+
+        return {"function": function, "object": callables.Called(), "partial": functools.partial(function, y=None)}[
+            kind
+        ]
+
+    made = make()
+    key = (id(made), type(made))
+    tool(made)
+    assert key in tools._remembered
+    gone = weakref.ref(made)
+    del made
+    gc.collect()
+    assert gone() is None
+    assert key not in tools._remembered
+
+
+def test_threads_may_convert_together() -> None:
+    def function(x: tool_table.Customer, y: int = 3) -> None: ...
+
+    made: list[Any] = []
+    threads = [threading.Thread(target=lambda: made.append(tool(function))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 8
+    assert all(one == made[0] for one in made)
+
+
+# --- in a chat -------------------------------------------------------------------------------------------------------
+
+RAW: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "raw",
+        "strict": True,
+        "parameters": {
+            "type": "object",
+            "$defs": {"a": {"type": "string", "pattern": "^a$"}},
+            "properties": {"q": {"type": "object", "properties": {"r": {"$ref": "#/$defs/a"}}}, "s": {"anyOf": [{}]}},
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+def sent(tools: Any) -> Any:
+    return orjson.loads(_endpoints.chat("m", tools=tools).encode(stream=False)).get("tools")
+
+
+def test_functions_and_dicts_are_sent_mixed_and_dicts_as_they_are() -> None:
+    before = orjson.dumps(RAW)
+    assert sent([callables.add, RAW]) == [tool(callables.add), RAW]
+    assert orjson.dumps(RAW) == before
+    both: list[Any] = [callables.add, RAW]
+    for tools in (both, [RAW]):
+        request = _endpoints.chat("m", tools=tools)
+        assert request.body is not None
+        assert request.body["tools"][-1] is RAW
+
+
+def test_functions_are_sent_by_the_names_of_a_mapping() -> None:
+    made = sent({"plus": callables.add, "one": lambda: 1})
+    assert [one["function"]["name"] for one in made] == ["plus", "one"]
+
+
+@pytest.mark.parametrize("given", [None, [], (), [RAW], (RAW,)])
+def test_tools_without_functions_are_sent_as_before(given: Any) -> None:
+    assert sent(given) == (None if given is None else list(given))
+
+
+def test_two_tools_of_one_name_are_an_error() -> None:
+    def raw() -> None: ...
+
+    pairs: list[list[Any]] = [[callables.add, functools.partial(callables.add, 1)], [raw, RAW]]
+    for twins in pairs:
+        with pytest.raises(ToolSchemaError, match=r"two tools are called '(add|raw)': give them names of their own"):
+            _endpoints.chat("m", tools=twins)
+        with pytest.raises(ToolSchemaError, match="two tools are called"):
+            describe(twins)
+
+
+@pytest.mark.parametrize("wrong", [RAW, callables.add, "add", [callables.add, 5], [callables.add, "add"], {"a": 5}])
+def test_what_is_no_sequence_of_tools_is_a_type_error(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="must be a"):
+        _endpoints.chat("m", tools=wrong)
+
+
+def test_a_function_that_cannot_be_told_fails_before_anything_is_sent() -> None:
+    with pytest.raises(ToolSchemaError, match="'x'"):
+        ollama_fast.chat("http://127.0.0.1:1", "m", [{"role": "user", "content": "hi"}], tools=[of_type(Context)])
+
+
+# --- importing -------------------------------------------------------------------------------------------------------
+
+PROGRAM = """
+import sys
+import ollama_fast
+from ollama_fast import _endpoints, aio, tools
+def loaded():
+    return sorted({"pydantic", "docstring_parser", "msgspec", "numpy"} & set(sys.modules))
+ollama_fast.tool, aio.tool
+_endpoints.chat("m", tools=[{"type": "function", "function": {"name": "a"}}], format={"type": "object"})
+tools.prepare, tools.Tools
+print(loaded())
+def add(a: int): "Add."
+_endpoints.chat("m", tools=[add])
+print(loaded())
+"""
+
+
+def test_nothing_heavy_is_imported_before_a_function_is_converted() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.stdout) == ("", "[]\n['docstring_parser', 'pydantic']\n")
