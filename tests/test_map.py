@@ -581,6 +581,29 @@ def test_a_cancelled_wait_loses_nothing() -> None:
         assert len(server.requests) == 6
 
 
+def test_who_takes_what_is_ready_lets_the_others_work() -> None:
+    async def run(url: str) -> None:
+        passes = 0
+
+        async def count() -> None:
+            nonlocal passes
+            while True:
+                passes += 1
+                await asyncio.sleep(0)
+
+        async with aio.map_generate(url, "m", texts(100)) as answers:
+            await anext(answers)
+            await asyncio.sleep(0.3)  # now all of the window is done
+            counting = asyncio.ensure_future(count())
+            for _ in range(8):
+                await anext(answers)
+            assert passes >= 7
+            counting.cancel()
+
+    with replay(respond=echo) as server:
+        asyncio.run(run(server.url))
+
+
 def test_inputs_that_cancel_themselves_leave_nobody_waiting() -> None:
     async def inputs() -> AsyncIterator[str]:
         yield "0"
@@ -660,7 +683,16 @@ def test_a_child_of_fork_begins_its_own_and_leaves_the_parents_alone() -> None:
 import ollama_fast
 answers = ollama_fast.map_generate(url, "m", ["7"] * 9)
 next(answers)
+held, forked = threading.Event(), threading.Event()
+def hold():
+    with answers._crew.changed:  # as a worker may at that moment
+        held.set()
+        forked.wait()
+threading.Thread(target=hold).start()
+held.wait()
 child = os.fork()
+if child == 0: del hold
+else: forked.set()
 if child == 0:
     try:
         next(answers)
