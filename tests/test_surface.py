@@ -21,7 +21,18 @@ import pytest
 import ollama_fast
 from ollama_fast import _endpoints, _procedures, aio, errors, types
 
-ONLY_BLOCKING = {"AsyncTransport", "Host", "Limits", "Timeout", "Transport", "__version__", "aio", "errors", "types"}
+ONLY_BLOCKING = {
+    "AsyncTransport",
+    "EmbedArray",
+    "Host",
+    "Limits",
+    "Timeout",
+    "Transport",
+    "__version__",
+    "aio",
+    "errors",
+    "types",
+}
 FUNCTIONS = [name for name in aio.__all__ if name not in {"Stream", "close"}]
 MODULES = [ollama_fast, aio]
 BOTH = [(module, name) for module in MODULES for name in FUNCTIONS]
@@ -30,8 +41,8 @@ PARTS_OF = {"generate", "chat", "pull", "push", "create"}
 """What streams: each of these has a twin."""
 
 VOCABULARY = """
-    generate chat embed embeddings create create_blob has_blob pull push show copy delete list ps version is_running
-    status whoami signout web_search web_fetch model_recommendations systemone
+    generate chat embed embed_array embeddings create create_blob has_blob pull push show copy delete list ps version
+    is_running status whoami signout web_search web_fetch model_recommendations systemone
 """
 
 

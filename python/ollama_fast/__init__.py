@@ -12,6 +12,7 @@ from . import _endpoints, _procedures
 from . import errors as errors
 from ._core import DEBUG
 from ._core import __version__ as __version__
+from ._embeddings import EmbedArray as EmbedArray
 from ._host import Host as Host
 from ._host import Limits as Limits
 from ._host import Timeout as Timeout
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncTransport",
+    "EmbedArray",
     "Host",
     "Limits",
     "Stream",
@@ -43,6 +45,7 @@ __all__ = [
     "create_stream",
     "delete",
     "embed",
+    "embed_array",
     "embeddings",
     "errors",
     "generate",
@@ -106,6 +109,8 @@ chat_stream = stream(_endpoints.chat)
 """Answer a conversation with a model, part by part."""
 embed = call(_endpoints.embed)
 """Turn texts into vectors of length 1."""
+embed_array = call(_endpoints.embed_array)
+"""Turn texts into vectors of length 1, as float32 in one buffer that numpy takes without a copy."""
 embeddings = call(_endpoints.embeddings)
 """Turn one text into a vector; superseded by `embed`."""
 systemone = call(_endpoints.systemone)

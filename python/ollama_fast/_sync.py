@@ -128,6 +128,11 @@ def send(host: AnyHost, request: Request[R], /) -> R:
     """Do *request* and give its whole answer."""
     exchange = _exchange(host, request, stream=False)
     with exchange.telling(), closing(_open(exchange)) as response:
+        arrival = exchange.arrival(response)
+        if arrival is not None:
+            for chunk in _chunks(exchange, response):
+                arrival.feed(chunk)
+            return arrival.close()
         body = _read(exchange, response)
     return exchange.answer(response, body)
 
@@ -161,13 +166,16 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
     if reply is not None:
         yield reply
     else:
-        # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
-        chunks = cast("Iterable[bytes]", response.stream) if exchange.is_raw(response) else response.iter_bytes()
         decoder = LineDecoder()
-        for chunk in chunks:
+        for chunk in _chunks(exchange, response):
             yield decoder.feed(chunk)
         yield decoder.close()
     parts.finish()
+
+
+def _chunks(exchange: Exchange[Any], response: httpx.Response) -> Iterable[bytes]:
+    # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
+    return cast("Iterable[bytes]", response.stream) if exchange.is_raw(response) else response.iter_bytes()
 
 
 class Stream(Reading, Generic[R]):

@@ -18,6 +18,7 @@ __all__ = [
     "create_stream",
     "delete",
     "embed",
+    "embed_array",
     "embeddings",
     "generate",
     "generate_stream",
@@ -55,6 +56,8 @@ chat_stream = stream(_endpoints.chat)
 """Answer a conversation with a model, part by part."""
 embed = call(_endpoints.embed)
 """Turn texts into vectors of length 1."""
+embed_array = call(_endpoints.embed_array)
+"""Turn texts into vectors of length 1, as float32 in one buffer that numpy takes without a copy."""
 embeddings = call(_endpoints.embeddings)
 """Turn one text into a vector; superseded by `embed`."""
 systemone = call(_endpoints.systemone)
