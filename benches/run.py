@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from . import decode, imports, machine, results, streams
+from . import decode, imports, machine, results, streams, vectors
 from .report import report
 
 
 def main() -> None:
-    """Run all benches; some two minutes."""
+    """Run all benches; some three minutes."""
     machine.refuse_debug_build()
     print("bytes into objects ...", flush=True)
     decoded = decode.measure()
     print("a chat's stream ...", flush=True)
     streamed = streams.measure()
+    print("vectors ...", flush=True)
+    embedded = vectors.measure()
     print("import ...", flush=True)
     imported = imports.measure()
-    text = report(decoded, streamed, imported)
+    text = report(decoded, streamed, embedded, imported)
     results.write("bench", text)
     print(text)
 
