@@ -22,7 +22,9 @@ def reply(lines: list[bytes]) -> bytes:
     return _HEAD + chunks + b"0\r\n\r\n"
 
 
-class _Connection(socketserver.StreamRequestHandler):
+class Connection(socketserver.StreamRequestHandler):
+    """Answers with bytes that are there."""
+
     disable_nagle_algorithm = True
     burst = b""
     short = reply(chat_lines(2))
@@ -43,8 +45,8 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 def main() -> None:
-    _Connection.burst = reply(chat_lines(int(sys.argv[1])))
-    with _Server(("127.0.0.1", 0), _Connection) as server:
+    Connection.burst = reply(chat_lines(int(sys.argv[1])))
+    with _Server(("127.0.0.1", 0), Connection) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(server.server_address[1], flush=True)
         sys.stdin.read()

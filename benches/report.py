@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from . import decode, images, imports, machine, streams
+from . import decode, images, imports, machine, streams, vector_rows, vectors
 from .stream_rows import OFFICIAL, OURS, RAW
 from .table import Figure, minus, over, short, table
 
@@ -19,15 +19,17 @@ _DECODE_TITLES = {
 def report(
     decoded: decode.Groups,
     streamed: streams.Colours,
+    embedded: vectors.Found,
     imported: dict[str, imports.Row],
     bodies: dict[str, images.Row],
 ) -> str:
     """Give the whole text."""
     sections = [
         _head(),
-        _targets(decoded, streamed, imported),
+        _targets(decoded, streamed, embedded, imported),
         _decode(decoded),
         _streams(streamed),
+        _vectors(embedded),
         _imports(imported),
         _images(bodies),
     ]
@@ -46,7 +48,11 @@ another machine, or the same one on another day, has other figures. Every row ch
 * Versions: {machine.versions()}"""
 
 
-def _targets(decoded: decode.Groups, streamed: streams.Colours, imported: dict[str, imports.Row]) -> str:
+def _targets(
+    decoded: decode.Groups, streamed: streams.Colours, embedded: vectors.Found, imported: dict[str, imports.Row]
+) -> str:
+    official, array = embedded.rows[vector_rows.OFFICIAL], embedded.rows[vector_rows.OURS]
+    whole = embedded.body + embedded.numbers
     chat, bare, ours = decoded[decode.CHAT], imported[imports.BARE], imported[imports.OURS]
     official_line, our_line = chat[decode.OFFICIAL_CHAT], chat[decode.OURS_CHAT]
     rows: list[tuple[object, ...]] = [
@@ -64,6 +70,18 @@ def _targets(decoded: decode.Groups, streamed: streams.Colours, imported: dict[s
                 short(min(reads[OURS].cpu) - min(reads[RAW].cpu)),
             )
             for colour, reads in streamed.items()
+        ),
+        (
+            "embed_array, times as fast as the official client's embed",
+            "at least 10",
+            over(official.cpu, array.cpu),
+            short(min(official.cpu) / min(array.cpu)),
+        ),
+        (
+            "embed_array, peak of memory over body and numbers",
+            "at most 1.2",
+            Figure.of(peak / whole for peak in array.peak),
+            short(min(array.peak) / whole),
         ),
         (
             "import, ms more than a bare interpreter",
@@ -132,6 +150,31 @@ open. CPU and wall are the client's, in {streams.ROUNDS} rounds after one to war
 raw one takes the text out of each part. The first part is that of a stream of two lines, counted from the call: the
 median of {streams.SHORT_STREAMS} per round. The raw row decodes nothing: it is the floor of httpx."""
     return "\n\n".join([text, *tables()])
+
+
+def _vectors(embedded: vectors.Found) -> str:
+    ours, whole = embedded.rows[vector_rows.OURS], embedded.body + embedded.numbers
+    lines = [
+        (
+            name,
+            Figure.of(row.cpu),
+            short(min(row.cpu)),
+            over(row.cpu, ours.cpu),
+            Figure.of(row.wall),
+            Figure.of(row.peak),
+            Figure.of(peak / whole for peak in row.peak),
+        )
+        for name, row in embedded.rows.items()
+    ]
+    head = ("row", "CPU ms", "least", "times embed_array", "wall ms", "memory MB", "over body and numbers")
+    text = f"""## Many vectors
+
+A server in another process sends an answer of embed with {vectors.VECTORS} vectors of {vectors.LENGTH} numbers, the
+shortest texts of float32, as one HTTP chunk of {short(embedded.body)} MB; as float32 they are
+{short(embedded.numbers)} MB. CPU and wall are the client's, in {vectors.ROUNDS} rounds after one to warm up, collector
+off. Memory is how much the peak of a process grows in one such call, after one for a single vector; in
+{vectors.PEAKS} processes for each row, in turn."""
+    return f"{text}\n\n{table(head, lines)}"
 
 
 def _imports(imported: dict[str, imports.Row]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import decode, images, imports, machine, results, streams
+from . import decode, images, imports, machine, results, streams, vectors
 from .report import report
 
 
@@ -13,11 +13,13 @@ def main() -> None:
     decoded = decode.measure()
     print("a chat's stream ...", flush=True)
     streamed = streams.measure()
+    print("vectors ...", flush=True)
+    embedded = vectors.measure()
     print("import ...", flush=True)
     imported = imports.measure()
     print("bodies with an image ...", flush=True)
     bodies = images.measure()
-    text = report(decoded, streamed, imported, bodies)
+    text = report(decoded, streamed, embedded, imported, bodies)
     results.write("bench", text)
     print(text)
 

@@ -6,6 +6,8 @@ import json
 import random
 from typing import Any, Final
 
+import orjson
+
 MODEL: Final = "smollm2"
 
 CHAT_LINE: Final = (
@@ -64,6 +66,16 @@ def embed_answer(rows: int, columns: int) -> bytes:
         "prompt_eval_count": 512,
     }
     return json.dumps(answer, separators=(",", ":")).encode()
+
+
+def float32_answer(rows: int, columns: int) -> bytes:
+    """Give an answer of embed whose numbers are the shortest texts of float32, as a server writes them."""
+    import numpy as np
+
+    source = random.Random(7)  # the same numbers every time
+    vectors = np.array([[source.gauss(0, columns**-0.5) for _ in range(columns)] for _ in range(rows)], np.float32)
+    answer = {"model": MODEL, "embeddings": vectors, "total_duration": 14143917, "prompt_eval_count": 512}
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def image(size: int) -> bytes:

@@ -7,13 +7,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::failure::Failure;
-use crate::http::Head;
+use crate::http::{Head, MAX_BODY};
 use crate::ndjson::Lines;
 
 /// The most bytes that a line of a body may have.
 pub const MAX_LINE: usize = 64 * 1024 * 1024;
-/// The most bytes that a body may have which is read as a whole.
-pub const MAX_BODY: usize = 1024 * 1024 * 1024;
 
 /// Names and values of the headers.
 pub fn headers<'py>(py: Python<'py>, head: Option<&Arc<Head>>) -> PyResult<Bound<'py, PyList>> {

@@ -1,11 +1,14 @@
 //! The Rust core of `ollama_fast`: it turns bytes into Python objects and decides nothing.
 
 pub mod base64_text;
+pub mod envelope;
+pub mod float32;
 pub mod http;
 pub mod ndjson;
 pub mod places;
 pub mod scan;
 pub mod template;
+pub mod vectors;
 
 #[cfg(all(feature = "python", unix))]
 mod asyncio;
@@ -27,6 +30,8 @@ mod outgoing;
 mod parts;
 #[cfg(feature = "python")]
 mod quick;
+#[cfg(feature = "python")]
+mod vector_decoder;
 
 #[cfg(feature = "python")]
 #[pyo3::pymodule(gil_used = false)]
@@ -43,6 +48,8 @@ mod _core {
     use super::json::{decode, decode_beginning};
     #[pymodule_export]
     use super::line_decoder::LineDecoder;
+    #[pymodule_export]
+    use super::vector_decoder::VectorDecoder;
 
     /// Whether this is a build without optimisation, which nobody should measure.
     #[pymodule_export]

@@ -22,7 +22,7 @@ import pytest
 import ollama_fast
 from ollama_fast import _answers, _conversation, _endpoints, _many, _procedures, aio, errors, tools, types
 
-VALUES = {"Conversation", "Host", "Limits", "Parsed", "Partial", "Stats", "Timeout", "ToolResult"}
+VALUES = {"Conversation", "EmbedArray", "Host", "Limits", "Parsed", "Partial", "Stats", "Timeout", "ToolResult"}
 """What both colours take and give."""
 ONLY_BLOCKING = {*VALUES, "AsyncTransport", "Transport", "__version__", "aio", "errors", "tools", "types"}
 NO_HOST = {"tool"}
@@ -46,8 +46,8 @@ PARTS_OF = {"generate", "chat", "parse", "run_tools", "pull", "push", "create"}
 """What streams: each of these has a twin."""
 
 VOCABULARY = """
-    generate chat embed embeddings create create_blob has_blob pull push show copy delete list ps version is_running
-    status whoami signout web_search web_fetch model_recommendations systemone parse run_tools call_tool
+    generate chat embed embed_array embeddings create create_blob has_blob pull push show copy delete list ps version
+    is_running status whoami signout web_search web_fetch model_recommendations systemone parse run_tools call_tool
     embed_many map_generate map_chat
 """
 

@@ -16,6 +16,7 @@ from ._conversation import Conversation as Conversation
 from ._conversation import ToolResult as ToolResult
 from ._core import DEBUG
 from ._core import __version__ as __version__
+from ._embeddings import EmbedArray as EmbedArray
 from ._host import Host as Host
 from ._host import Limits as Limits
 from ._host import Timeout as Timeout
@@ -39,6 +40,7 @@ __all__ = [
     "Answers",
     "AsyncTransport",
     "Conversation",
+    "EmbedArray",
     "Host",
     "Limits",
     "Parsed",
@@ -61,6 +63,7 @@ __all__ = [
     "create_stream",
     "delete",
     "embed",
+    "embed_array",
     "embed_many",
     "embeddings",
     "errors",
@@ -142,6 +145,8 @@ call_tool = task(_conversation.call_tool)
 """Call the function that a model's tool call names, and give the message with its result."""
 embed = call(_endpoints.embed)
 """Turn texts into vectors of length 1."""
+embed_array = call(_endpoints.embed_array)
+"""Turn texts into vectors of length 1, as float32 in one buffer that numpy takes without a copy."""
 embed_many = many(_many.embed_many)
 """Turn each of many texts into a vector, in batches, over one host or several."""
 map_generate = many(_many.map_generate)

@@ -194,6 +194,11 @@ async def send(host: AnyHost, request: Request[R], /) -> R:
     exchange = _exchange(host, request, stream=False)
     with exchange.telling():
         async with aclosing(await _open(exchange)) as response:
+            arrival = exchange.arrival(response)
+            if arrival is not None:
+                async for chunk in _chunks(exchange, response):
+                    arrival.feed(chunk)
+                return arrival.close()
             body = await _read(exchange, response)
     return exchange.answer(response, body)
 

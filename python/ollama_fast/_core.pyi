@@ -8,6 +8,7 @@ from typing import Any, Final, Self, final
 __all__ = [
     "DEBUG",
     "LineDecoder",
+    "VectorDecoder",
     "__version__",
     "base64_fault",
     "decode",
@@ -67,6 +68,21 @@ class LineDecoder:
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> Any: ...
+
+@final
+class VectorDecoder:
+    """Turn the chunks of a JSON object into the float32 of the vectors that it has under one key, and the rest."""
+
+    def __new__(cls, key: str, /) -> Self: ...
+    def feed(self, chunk: bytes, /) -> None:
+        """Take *chunk*. Raises a ValueError that says which vector and number is wrong, by their indices."""
+
+    def close(self) -> tuple[bytes, bytes, int, int]:
+        """Say that no more bytes come.
+
+        Gives the rest, which is JSON if all of it was and has `[]` for the vectors; the numbers in the machine's order
+        of bytes; how many vectors there are, and of what length. Raises a ValueError if the bytes end among them.
+        """
 
 if sys.platform != "win32":
     __all__ += ["Arrived", "AsyncPool", "AsyncReply", "Leash", "Pool", "ReadinessSet", "Reply", "Wait"]

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _stream
+from ._embeddings import ArrayDecoder, EmbedArray
 from ._images import seal, seal_message
 from ._request import Request
 
@@ -261,20 +262,62 @@ def embed(
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#generate-embeddings
     """
-    return Request(
-        "POST",
-        "/api/embed",
-        {
-            "model": _name(model),
-            "input": _texts(input),
-            "truncate": truncate,
-            "dimensions": dimensions,
-            "options": options,
-            "keep_alive": keep_alive,
-        },
-        extra,
-        key="embeddings",
+    body = {
+        "model": _name(model),
+        "input": _texts(input),
+        "truncate": truncate,
+        "dimensions": dimensions,
+        "options": options,
+        "keep_alive": keep_alive,
+    }
+    return Request("POST", "/api/embed", body, extra, key="embeddings")
+
+
+def embed_array(
+    model: str,
+    input: str | Sequence[str] = (),
+    *,
+    truncate: bool | None = None,
+    dimensions: int | None = None,
+    options: Options | None = None,
+    keep_alive: KeepAlive | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Request[EmbedArray]:
+    """
+    Turn *input* into vectors with *model*, as float32 in one buffer.
+
+    Args:
+        model: Name of the model.
+
+        input: A text or several. Without any the model is only loaded.
+
+        truncate: Whether a text that is too long is cut; if False it is an error. True by default.
+
+        dimensions: Length of the vectors, if shorter than the model's own.
+
+        options: Parameters of the run.
+
+        keep_alive: How long the model stays loaded: seconds, or a duration such as "5m"; below 0 for ever.
+
+        extra: More fields for the request's body.
+
+    Gives an EmbedArray of shape (texts, length of a vector), in the order of the texts, each vector of length 1; (0, 0)
+    without texts. `numpy.asarray` of it copies nothing. Each number is the float32 nearest to what the server wrote.
+    Raises ModelNotFoundError, ResponseError, TransportError, or DecodeError, also for vectors of different lengths and
+    for what is no number.
+
+    See https://github.com/ollama/ollama/blob/main/docs/api.md#generate-embeddings
+    """
+    request = embed(
+        model,
+        input,
+        truncate=truncate,
+        dimensions=dimensions,
+        options=options,
+        keep_alive=keep_alive,
+        extra=extra,
     )
+    return Request(request.method, request.path, request.body, extra, key=request.key, decoder=ArrayDecoder)
 
 
 def embeddings(

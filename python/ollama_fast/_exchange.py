@@ -19,7 +19,7 @@ from urllib.parse import urljoin
 from . import _core, errors
 from ._host import Host, api_key
 from ._pool import Connection
-from ._request import Context, Parts, Request, answer, response_error
+from ._request import Arrival, Context, Parts, Request, answer, response_error
 from ._url import origin
 
 if TYPE_CHECKING:
@@ -226,6 +226,13 @@ class Exchange(Generic[R]):
         """Close a blocking response, if one came."""
         if self.response is not None:
             self.response.close()
+
+    def arrival(self, response: httpx.Response) -> Arrival[R] | None:
+        """Give what decodes the answer while its bytes arrive; None if it has to be there as a whole."""
+        status, decoder = response.status_code, self.request.decoder
+        if decoder is None or status >= 300:
+            return None
+        return Arrival(self.request, self.context, status, decoder())
 
     def answer(self, response: httpx.Response, body: bytes) -> R:
         """Turn the whole response into its answer."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
@@ -15,10 +14,10 @@ from .errors import DecodeError
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from ._embeddings import EmbedArray
     from .types import (
         ChatResponse,
         EmbedOptions,
-        EmbedResponse,
         GenerateOptions,
         GenerateResponse,
         MapChatOptions,
@@ -110,11 +109,11 @@ def embed_many(
     and keeps what else was done. A busy host (429, 503) is asked again after a pause, eight times.
     """
 
-    def build(texts: Sequence[str]) -> Request[EmbedResponse]:
+    def build(texts: Sequence[str]) -> Request[EmbedArray]:
         for text in texts:
             if not isinstance(text, str):
                 raise TypeError(f"an input must be a str, not {type(text).__name__}")
-        return _endpoints.embed(model, texts, **embed)
+        return _endpoints.embed_array(model, texts, **embed)
 
     return _many(embed_many, inputs, build, _vectors, batch_size, concurrency, on_dead)
 
@@ -223,11 +222,10 @@ def _many(
     return many
 
 
-def _vectors(answer: EmbedResponse, count: int) -> Sequence[Vector]:
-    vectors = [memoryview(array("f", vector).tobytes()).cast("f") for vector in answer["embeddings"]]
-    if len(vectors) != count:
-        raise DecodeError(f"the answer has {len(vectors)} vectors for {count} inputs", model=answer.get("model"))
-    return vectors
+def _vectors(answer: EmbedArray, count: int) -> Sequence[Vector]:
+    if len(answer) != count:
+        raise DecodeError(f"the answer has {len(answer)} vectors for {count} inputs", model=answer.model)
+    return tuple(answer)
 
 
 def _whole(answer: R, _count: int) -> Sequence[R]:

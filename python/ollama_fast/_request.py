@@ -7,6 +7,7 @@ Nothing here opens a socket, so everything here is tested with bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypedDict, TypeVar, cast
@@ -23,6 +24,21 @@ R_co = TypeVar("R_co", covariant=True)
 
 _SHOWN = 300
 """How many characters of an answer that is no answer an error shows."""
+
+
+class Decoder(Protocol[R_co]):
+    """Turns a whole answer into an R while its bytes arrive. What is wrong with them is a ValueError."""
+
+    def feed(self, chunk: bytes, /) -> None:
+        """Take *chunk*."""
+
+    def close(self) -> bytes:
+        """Say that no more bytes come, and give what is left of the answer: JSON, to be checked as any other."""
+        ...
+
+    def answer(self, rest: Any, /) -> R_co:
+        """Give the answer, of which *rest* is what was left, decoded."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +59,8 @@ class Request(Generic[R]):
 
         decode: What turns the status and the body of an answer without JSON into an R.
 
+        decoder: Makes what turns the answer into an R while its bytes arrive.
+
         accepts: Statuses from 300 up that are answers, too.
 
         memory: What remembers the parts if the answer may come in parts, else None.
@@ -60,6 +78,7 @@ class Request(Generic[R]):
     extra: Mapping[str, Any] | None = None
     key: str | None = None
     decode: Callable[[int, bytes], R] | None = None
+    decoder: Callable[[], Decoder[R]] | None = None
     accepts: frozenset[int] = frozenset()
     memory: Callable[[], Memory] | None = None
     idle: float | None = None
@@ -170,10 +189,50 @@ def answer(request: Request[R], context: Context, status: int, body: bytes) -> R
     if status >= 300 and status not in request.accepts:
         raise response_error(context, status, body, names_model=request.model is not None)
     if request.decode is not None:
-        try:
+        with _blaming(context):
             return request.decode(status, body)
-        except ValueError as exc:
-            raise errors.DecodeError(context.say(str(exc)), **context.facts()) from exc
+    result: R = _found(request, context, status, body)
+    return result
+
+
+class Arrival(Generic[R]):
+    """
+    The bytes of a whole answer in, as they arrive; the answer out.
+
+    The same is raised as for the whole in one piece, and what is wrong with a number as soon as it is there.
+    """
+
+    __slots__ = ("_context", "_decoder", "_request", "_status")
+
+    def __init__(self, request: Request[R], context: Context, status: int, decoder: Decoder[R]) -> None:
+        self._request = request
+        self._context = context
+        self._status = status
+        self._decoder = decoder
+
+    def feed(self, chunk: bytes) -> None:
+        """Take *chunk*."""
+        with _blaming(self._context):
+            self._decoder.feed(chunk)
+
+    def close(self) -> R:
+        """Say that no more bytes come, and give the answer."""
+        with _blaming(self._context):
+            rest = self._decoder.close()
+        found = _found(self._request, self._context, self._status, rest)
+        with _blaming(self._context):
+            return self._decoder.answer(found)
+
+
+@contextmanager
+def _blaming(context: Context) -> Generator[None]:
+    try:
+        yield
+    except ValueError as exc:
+        raise errors.DecodeError(context.say(str(exc)), **context.facts()) from exc
+
+
+def _found(request: Request[Any], context: Context, status: int, body: bytes) -> Any:
     try:
         found = _core.decode(body)
     except ValueError as exc:
@@ -184,8 +243,7 @@ def answer(request: Request[R], context: Context, status: int, body: bytes) -> R
         raise part_error
     if request.memory is not None:
         _check_whole(found, request.memory(), context)
-    result: R = found
-    return result
+    return found
 
 
 def _check_whole(found: Any, memory: Memory, context: Context) -> None:

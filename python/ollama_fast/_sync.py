@@ -140,6 +140,11 @@ def send(host: AnyHost, request: Request[R], /, leash: Leash | None = None) -> R
     exchange = _exchange(host, request, stream=False)
     exchange.leash = leash
     with exchange.telling(), closing(_open(exchange)) as response:
+        arrival = exchange.arrival(response)
+        if arrival is not None:
+            for chunk in _chunks(exchange, response):
+                arrival.feed(chunk)
+            return arrival.close()
         body = _read(exchange, response)
     return exchange.answer(response, body)
 
@@ -181,15 +186,18 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
             yield (first,)
         yield reply
     else:
-        # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
-        chunks = cast("Iterable[bytes]", response.stream) if exchange.is_raw(response) else response.iter_bytes()
         decoder = LineDecoder()
-        for chunk in chunks:
+        for chunk in _chunks(exchange, response):
             if memory.first_at is None:
                 memory.first_at = perf_counter()
             yield decoder.feed(chunk)
         yield decoder.close()
     parts.finish()
+
+
+def _chunks(exchange: Exchange[Any], response: httpx.Response) -> Iterable[bytes]:
+    # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
+    return cast("Iterable[bytes]", response.stream) if exchange.is_raw(response) else response.iter_bytes()
 
 
 class Stream(Reading, Generic[R]):

@@ -28,6 +28,7 @@ __all__ = [
     "create_stream",
     "delete",
     "embed",
+    "embed_array",
     "embed_many",
     "embeddings",
     "generate",
@@ -93,6 +94,8 @@ call_tool = task(_conversation.call_tool)
 """Call the function that a model's tool call names, and give the message with its result."""
 embed = call(_endpoints.embed)
 """Turn texts into vectors of length 1."""
+embed_array = call(_endpoints.embed_array)
+"""Turn texts into vectors of length 1, as float32 in one buffer that numpy takes without a copy."""
 embed_many = many(_many.embed_many)
 """Turn each of many texts into a vector, in batches, over one host or several."""
 map_generate = many(_many.map_generate)

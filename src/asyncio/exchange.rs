@@ -13,8 +13,9 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::failure::{During, Failure};
+use crate::http::MAX_BODY;
 use crate::http::{ProtocolError, Response};
-use crate::incoming::{MAX_BODY, MAX_LINE};
+use crate::incoming::MAX_LINE;
 use crate::ndjson::Lines;
 
 /// Up to this size a piece of a request is copied, so that it goes out together with what is around it.

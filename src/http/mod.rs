@@ -10,6 +10,9 @@ use std::fmt;
 pub use head::Head;
 pub use response::Response;
 
+/// The most bytes that a body may have which is taken as a whole.
+pub const MAX_BODY: usize = 1024 * 1024 * 1024;
+
 /// What a peer sent that is no HTTP, or more of it than anyone means to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProtocolError {

@@ -11,6 +11,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import PIL.Image
 import pytest
 
@@ -245,6 +246,19 @@ def test_embed(both: Colour, real: Genuine) -> None:
     assert both.whole("embed", real.url, real.model)["embeddings"] == []
 
 
+def test_embed_array_has_the_numbers_of_embed(every: Colour, real: Genuine) -> None:
+    for texts, options in ((["a", "b", "Grüße"], {}), ("sea", {}), (["a", "b"], {"dimensions": 8})):
+        plain = every.whole("embed", real.url, real.model, texts, **options)
+        answer = every.whole("embed_array", real.url, real.model, texts, **options)
+        vectors = np.asarray(answer)
+        assert vectors.shape == answer.shape == np.shape(plain["embeddings"])
+        assert np.array_equal(vectors, np.array(plain["embeddings"], np.float32))
+        assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
+        assert (answer.model, answer.prompt_eval_count) == (plain["model"], plain["prompt_eval_count"])
+        assert answer.response.keys() == plain.keys() - {"embeddings"}
+    assert every.whole("embed_array", real.url, real.model).shape == (0, 0)
+
+
 # --- models ----------------------------------------------------------------------------------------------------------
 
 
@@ -349,9 +363,15 @@ def test_the_server_says_what_it_is(every: Colour, real: Genuine) -> None:
     assert len(every.whole("model_recommendations", real.url)["recommendations"]) > 0
 
 
-@pytest.mark.parametrize("function", ["generate", "chat", "embed", "embeddings", "show", "delete"])
+@pytest.mark.parametrize("function", ["generate", "chat", "embed", "embed_array", "embeddings", "show", "delete"])
 def test_an_unknown_model_is_a_model_not_found_error(every: Colour, real: Genuine, function: str) -> None:
-    arguments = {"generate": ("hi",), "chat": (QUESTION,), "embed": ("x",), "embeddings": ("x",)}.get(function, ())
+    arguments = {
+        "generate": ("hi",),
+        "chat": (QUESTION,),
+        "embed": ("x",),
+        "embed_array": ("x",),
+        "embeddings": ("x",),
+    }.get(function, ())
     seen = every.attempt(function, real.url, "ollama-fast-no-such-model", *arguments)
     assert type(seen.error) is ModelNotFoundError
     assert "'ollama-fast-no-such-model'" in str(seen.error)

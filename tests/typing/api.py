@@ -18,7 +18,20 @@ import numpy as np
 import PIL.Image
 
 import ollama_fast
-from ollama_fast import Answers, Conversation, Host, Limits, Parsed, Partial, Stats, Stream, Timeout, ToolResult, aio
+from ollama_fast import (
+    Answers,
+    Conversation,
+    EmbedArray,
+    Host,
+    Limits,
+    Parsed,
+    Partial,
+    Stats,
+    Stream,
+    Timeout,
+    ToolResult,
+    aio,
+)
 from ollama_fast.errors import AuthenticationError, ConnectError, OllamaError, ResponseError
 from ollama_fast.types import (
     ChatResponse,
@@ -76,6 +89,7 @@ def blocking(host: Host, client: httpx.Client) -> None:
     assert_type(ollama_fast.call_tool([add], {"function": {"name": "add", "arguments": {}}}), Message)
     assert_type(ollama_fast.collect(ollama_fast.chat_stream(host, "m")), ChatResponse)
     assert_type(ollama_fast.embed(host, "m", ["a", "b"]), EmbedResponse)
+    assert_type(ollama_fast.embed_array(host, "m", ["a", "b"]), EmbedArray)
     assert_type(ollama_fast.embeddings(host, "m", "a"), EmbeddingsResponse)
     assert_type(ollama_fast.systemone(host, "m", "state", {}), SystemOneResponse)
     assert_type(ollama_fast.list(host), ListResponse)
@@ -119,6 +133,7 @@ async def asynchronous(host: Host, client: httpx.AsyncClient) -> None:
     assert_type(await aio.call_tool([add], {"function": {"name": "add", "arguments": {}}}), Message)
     assert_type(await aio.collect(aio.chat_stream(host, "m")), ChatResponse)
     assert_type(await aio.embed(host, "m", ["a", "b"]), EmbedResponse)
+    assert_type(await aio.embed_array(client, "m", "a"), EmbedArray)
     assert_type(await aio.embeddings(host, "m", "a"), EmbeddingsResponse)
     assert_type(await aio.systemone(host, "m", "state", {}), SystemOneResponse)
     assert_type(await aio.list(host), ListResponse)
@@ -247,6 +262,22 @@ def talk(host: Host, tool: Tool) -> None:
     messages.append({"role": "usr", "content": "hi"})  # type: ignore[typeddict-item]  # pyright: ignore[reportArgumentType]
     messages.append({"role": "user", "contents": "hi"})  # type: ignore[typeddict-unknown-key]  # pyright: ignore[reportArgumentType]
     messages.append({"content": "hi"})  # type: ignore[typeddict-item]  # pyright: ignore[reportArgumentType]
+
+
+def read_vectors(answer: EmbedArray) -> None:
+    """Take the numbers with numpy and without."""
+    assert_type(answer.shape, tuple[int, int])
+    assert_type(answer.data, memoryview[float])
+    assert_type(answer[0], memoryview[float])
+    assert_type(answer[0][1], float)
+    assert_type(list(answer), list[memoryview[float]])
+    assert_type(answer.tolist(), list[list[float]])
+    assert_type(answer.prompt_eval_count, int | None)
+    assert_type(answer.response, dict[str, Any])
+    assert_type(np.asarray(answer).shape, tuple[Any, ...])
+    np.asarray(answer.data)
+    answer.shape = (1, 1)  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    answer["embeddings"]  # type: ignore[index]  # pyright: ignore[reportArgumentType]
 
 
 # --- hosts and errors ------------------------------------------------------------------------------------------------
