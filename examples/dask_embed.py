@@ -35,14 +35,15 @@ def embed(batch: pa.RecordBatch, hosts: Sequence[str], model: str) -> pa.RecordB
     """
     host, *others = hosts
     try:
-        vectors = ollama_fast.embed(host, model, batch["text"].to_pylist())["embeddings"]
+        vectors = ollama_fast.embed_array(host, model, batch["text"].to_pylist())
     except TransportError as error:
         if not others:
             raise
         print(f"the next host does what {host} has not done: {error}", file=sys.stderr)
         return embed(batch, others, model)
-    numbers = pa.array(chain.from_iterable(vectors), pa.float32())
-    return batch.append_column("embedding", pa.FixedSizeListArray.from_arrays(numbers, len(vectors[0])))
+    count, length = vectors.shape
+    numbers = pa.Array.from_buffers(pa.float32(), count * length, [None, pa.py_buffer(vectors.data)])  # no copy
+    return batch.append_column("embedding", pa.FixedSizeListArray.from_arrays(numbers, length))
 
 
 def read(source: Path, batch_size: int) -> Iterator[pa.RecordBatch]:

@@ -48,14 +48,15 @@ class Embed:
         while True:
             self.hosts.rotate(-1)
             try:
-                vectors = ollama_fast.embed(self.hosts[0], self.model, texts)["embeddings"]
+                vectors = ollama_fast.embed_array(self.hosts[0], self.model, texts)
                 break
             except TransportError as error:
                 if len(self.hosts) == 1:
                     raise
                 print(f"going on without {self.hosts.popleft()}: {error}", file=sys.stderr)
-        numbers = pa.array(chain.from_iterable(vectors), pa.float32())
-        return batch.append_column("embedding", pa.FixedSizeListArray.from_arrays(numbers, len(vectors[0])))
+        count, length = vectors.shape
+        numbers = pa.Array.from_buffers(pa.float32(), count * length, [None, pa.py_buffer(vectors.data)])  # no copy
+        return batch.append_column("embedding", pa.FixedSizeListArray.from_arrays(numbers, length))
 
 
 def embedded(source: Path, hosts: Sequence[str], model: str, batch_size: int, workers: int) -> ray.data.Dataset:

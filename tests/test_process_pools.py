@@ -22,13 +22,16 @@ def main(way, asynchronous):
     known = colour.attempt("embed", host, "smollm2", "sea")
     refusal = colour.attempt("embed", host, "no-such-model", "sea").error
     assert type(refusal) is errors.ModelNotFoundError
+    numbers = colour.attempt("embed_array", host, "smollm2", "sea")
     with ProcessPoolExecutor(2, mp_context=get_context(way)) as pool:
         jobs = [pool.submit(colour.attempt, "embed", host, "smollm2", "sea") for _ in range(40)]
         refused = [pool.submit(colour.attempt, "embed", host, "no-such-model", "sea") for _ in range(40)]
+        arrays = [pool.submit(colour.attempt, "embed_array", host, "smollm2", "sea") for _ in range(4)]
         whole = pool.submit(ollama_fast.embed, host, "no-such-model", "sea")
         longer = pool.submit(Host.with_options, host, timeout=Timeout(idle=1))
         assert os.getpid() not in {pool.submit(os.getpid).result() for _ in range(4)}
         assert [job.result() for job in jobs] == [known] * 40
+        assert [array.result() for array in arrays] == [numbers] * 4
         assert longer.result() == host.with_options(timeout=Timeout(idle=1))
         for error in [whole.exception(), *(job.result().error for job in refused)]:
             assert (type(error), str(error), vars(error)) == (type(refusal), str(refusal), vars(refusal))
@@ -47,6 +50,6 @@ def test_functions_run_in_a_pool_of_processes(way: str, *, asynchronous: bool) -
     ):
         ended = running.end(60)
     assert (ended.code, ended.out, ended.err) == (0, "done\n", "")
-    assert len(server.requests) == 84
+    assert len(server.requests) == 89
     if not asynchronous:  # an event loop's connections end with it, and each of these calls has a loop of its own
         assert server.connections <= 3
