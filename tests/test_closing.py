@@ -28,6 +28,46 @@ def respond(_request: Received) -> Iterator[bytes | float]:
     yield FOR_EVER
 
 
+def be_silent(_request: Received) -> Iterator[bytes | float]:
+    yield FOR_EVER
+
+
+def close_from_another_thread_before_the_head(url: str) -> StreamClosedError:
+    stream = ollama_fast.generate_stream(url, "m", "Hi!")
+
+    def read() -> StreamClosedError:
+        with pytest.raises(StreamClosedError) as caught:
+            next(stream)
+        return caught.value
+
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(read)
+        time.sleep(0.2)
+        stream.close()
+        return reading.result(timeout=FOR_EVER / 2)
+
+
+async def close_from_another_task_before_the_head(url: str) -> StreamClosedError:
+    stream = aio.generate_stream(url, "m", "Hi!")
+    reading = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0.2)
+    await stream.aclose()
+    with pytest.raises(StreamClosedError) as caught:
+        await asyncio.wait_for(reading, FOR_EVER / 2)
+    return caught.value
+
+
+async def enter_while_another_task_closes(url: str) -> StreamClosedError:
+    stream = aio.generate_stream(url, "m", "Hi!")
+    reading = asyncio.ensure_future(stream.__aenter__())
+    await asyncio.sleep(0.2)
+    await stream.aclose()
+    with pytest.raises(StreamClosedError) as caught:
+        await asyncio.wait_for(reading, FOR_EVER / 2)
+    assert not reading.cancelled()
+    return caught.value
+
+
 def close_from_another_thread(url: str) -> StreamClosedError:
     stream = ollama_fast.generate_stream(url, "m", "Hi!")
     assert next(stream)["response"] == "x"
@@ -71,3 +111,35 @@ def test_a_reader_is_freed_and_told(both: Colour) -> None:
     assert "closed while it was read" in str(error)
     assert error.partial is not None
     assert error.partial["response"] == "x"
+
+
+def test_a_reader_that_waits_for_the_head_is_freed_and_told(both: Colour) -> None:
+    with replay(respond=be_silent) as server:
+        if both.asynchronous:
+            found = [
+                asyncio.run(close(server.url))
+                for close in (close_from_another_task_before_the_head, enter_while_another_task_closes)
+            ]
+        else:
+            found = [close_from_another_thread_before_the_head(server.url)]
+        deadline = time.monotonic() + FOR_EVER / 2
+        while len(server.abandoned) < len(found) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(server.abandoned) == len(found)
+    for error in found:
+        assert "closed while it was read" in str(error)
+        assert error.partial is None
+
+
+def test_a_cancellation_before_the_head_stays_one() -> None:
+    async def cancel(url: str) -> None:
+        stream = aio.generate_stream(url, "m", "Hi!")
+        reading = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0.1)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await stream.aclose()
+
+    with replay(respond=be_silent) as server:
+        asyncio.run(cancel(server.url))

@@ -137,6 +137,26 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
     _exchange(host, request, stream=False)
 
 
+async def _open_for_reading(exchange: Exchange[Any]) -> httpx.Response:
+    """Open it so that another task can close it meanwhile."""
+    opener = exchange.opener = _current_task()
+    try:
+        return await _open(exchange)
+    except asyncio.CancelledError:
+        if opener is None or not exchange.closed or opener.uncancel():
+            raise  # somebody else's cancellation
+        raise exchange.was_closed(None) from None
+    finally:
+        exchange.opener = None
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # on trio, with a client of the caller's own
+        return None
+
+
 async def _open(exchange: Exchange[Any]) -> httpx.Response:
     exchange.began_at = perf_counter()
     if exchange.draft is not None:
@@ -216,7 +236,7 @@ def _begin(host: AnyHost, request: Request[R]) -> tuple[Stream[R], Memory]:
 
 async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
     with exchange.telling(parts):
-        async with aclosing(exchange.response or await _open(exchange)) as response:
+        async with aclosing(exchange.response or await _open_for_reading(exchange)) as response:
             if response.status_code >= 300:
                 raise exchange.error(response, await _read(exchange, response))
             reply, take, memory = exchange.decoded(response), parts.take, parts.memory
@@ -285,6 +305,8 @@ class Stream(Reading, Generic[R]):
         self._closed = True
         if self._exchange is not None:
             self._exchange.closed = True
+            if self._exchange.opener is not None:
+                self._exchange.opener.cancel()
             if self._exchange.response is not None:
                 await self._exchange.response.aclose()
         elif isinstance(self._memory, Latest):
@@ -301,7 +323,7 @@ class Stream(Reading, Generic[R]):
         self._check_open()
         if self._exchange is not None and self._exchange.began_at is None:
             with self._exchange.telling():
-                await _open(self._exchange)
+                await _open_for_reading(self._exchange)
         return self
 
     async def __aexit__(

@@ -23,6 +23,7 @@ from ._request import Arrival, Context, Parts, Request, answer, response_error
 from ._url import origin
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterable, Iterable
 
     import httpx
@@ -70,6 +71,7 @@ class Exchange(Generic[R]):
         "context",
         "draft",
         "leash",
+        "opener",
         "request",
         "response",
         "url",
@@ -87,6 +89,8 @@ class Exchange(Generic[R]):
         """Whether its stream was closed, perhaps while somebody else reads it."""
         self.leash: _core.Leash | None = None
         """By which another thread can end it; but not where a client, or httpx's transport, sends it."""
+        self.opener: asyncio.Task[Any] | None = None
+        """The task that waits for the head of a stream."""
         self.draft: Draft | None = None
         """The body, if it is still to be encoded."""
         self.body = b""

@@ -13,6 +13,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
+from . import _core
 from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
@@ -25,7 +26,6 @@ from ._stream import Latest, Memory, Reading
 if TYPE_CHECKING:
     import httpx
 
-    from ._core import Leash
     from ._exchange import Exchange
     from ._pool import Connection
     from ._transport import Transport
@@ -39,6 +39,7 @@ AnyHost: TypeAlias = "Host | str | httpx.Client | None"
 """Where Ollama is: a Host, its URL, a client of the caller's own, or None for what the environment says."""
 
 _MODULE = "ollama_fast"
+_HAS_LEASH = hasattr(_core, "Leash")
 
 
 # --- pools -----------------------------------------------------------------------------------------------------------
@@ -105,6 +106,11 @@ def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R
     return Exchange(host, request, stream=stream)
 
 
+def new_leash() -> _core.Leash | None:
+    """Give what another thread can end a request by; None where the core has no sockets."""
+    return _core.Leash() if _HAS_LEASH else None
+
+
 def check_call(host: AnyHost, request: Request[Any]) -> None:
     """Raise what is wrong with these, before any I/O."""
     _exchange(host, request, stream=False)
@@ -135,7 +141,7 @@ def _answer(exchange: Exchange[Any], outgoing: httpx.Request) -> httpx.Response:
     return httpx.Client(transport=pool, trust_env=False).send(outgoing, stream=True)
 
 
-def send(host: AnyHost, request: Request[R], /, leash: Leash | None = None) -> R:
+def send(host: AnyHost, request: Request[R], /, leash: _core.Leash | None = None) -> R:
     """Do *request* and give its whole answer; *leash* can end it from another thread."""
     exchange = _exchange(host, request, stream=False)
     exchange.leash = leash
@@ -156,6 +162,7 @@ def receive(host: AnyHost, request: Request[R], /) -> Stream[R]:
 
 def _begin(host: AnyHost, request: Request[R]) -> tuple[Stream[R], Memory]:
     exchange = _exchange(host, request, stream=True)
+    exchange.leash = new_leash()
     parts = exchange.parts
     return Stream(_receive(exchange, parts), parts.memory, exchange), parts.memory
 
@@ -232,6 +239,8 @@ class Stream(Reading, Generic[R]):
         self._closed = True
         if self._exchange is not None:
             self._exchange.closed = True
+            if self._exchange.leash is not None:
+                self._exchange.leash.pull()  # for who waits for the head
             self._exchange.close()
         elif isinstance(self._memory, Latest):
             self._memory.closed = True

@@ -20,7 +20,7 @@ from ._lift import build_for, face_of_many
 from ._lift import hint as hint
 from ._many import Many, several
 from ._map import Schedule
-from ._sync import check_call, send
+from ._sync import check_call, new_leash, send
 from .errors import StreamClosedError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class _Crew(Generic[R]):
         return None
 
     def _attempt(self, place: int, batch: Batch[Any]) -> tuple[Sequence[R], BaseException | None]:
-        leash = self._requests[threading.current_thread()] = _core.Leash() if hasattr(_core, "Leash") else None
+        leash = self._requests[threading.current_thread()] = new_leash()
         try:
             if self.closing.is_set():  # since nobody pulls any more
                 return (), StreamClosedError("closed")
