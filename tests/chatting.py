@@ -34,7 +34,8 @@ def chatting(*script: Mapping[str, Any], end: Mapping[str, Any] = END, pause: fl
     Serve a chat whose model says *script*, one message after the other, and the last again and again.
 
     Args:
-        script: Messages; in parts each letter of the content is one, and the calls are the one before the last.
+        script: Messages; in parts each letter of the content is one, and the calls are the one before the last. One
+            with "error" is an error of the server.
 
         end: What the last part has beside.
 
@@ -45,6 +46,10 @@ def chatting(*script: Mapping[str, Any], end: Mapping[str, Any] = END, pause: fl
         body = request.json
         spoken = sum(message["role"] == "assistant" for message in body["messages"])
         message = script[min(spoken, len(script) - 1)]
+        if "error" in message:
+            refusal = orjson.dumps(message)
+            yield b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: %d\r\n\r\n%s" % (len(refusal), refusal)
+            return
         parts = list(_parts(message, end)) if body["stream"] else [{**PIECE, "message": message, **end}]
         yield b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
         for part in parts:

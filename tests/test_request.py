@@ -192,7 +192,6 @@ CALL = {"function": {"name": "add", "arguments": {"a": 1}}}
 OWN_FACTS: dict[str, dict[str, Any]] = {
     "AnswerError": {"text": "said", "response": {"model": "m", "message": {"content": "said"}}},
     "TruncatedAnswerError": {"text": "said", "response": {"model": "m", "message": {"content": "said"}}},
-    "ToolRoundsError": {"messages": ({"role": "user", "content": "Hi!"},), "model": "m"},
     "InputsError": {
         "inputs": range(2, 4),
         "done": {4: {"response": "a"}},
@@ -213,6 +212,7 @@ def test_an_error_survives_a_pickle_and_a_copy_with_all_it_knows(name: str) -> N
         facts |= {"status": 418, "message": "said"}
     facts = OWN_FACTS.get(name, facts)
     error = kind("the text", **{fact: known for fact, known in facts.items() if fact != "text"})
+    error.messages = facts["messages"] = ({"role": "user", "content": "Hi!"},)
     if isinstance(error, errors.AuthenticationError):
         error.signin_url = facts["signin_url"] = SIGNIN
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,6 +176,8 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"tools": [5]}, TypeError, "tool"),
     ({"tools": [add, add]}, ToolSchemaError, "'add'"),
     ({"messages": [5]}, TypeError, "message"),
+    ({"messages": 5}, TypeError, "messages"),
+    ({"messages": {"role": "user"}}, TypeError, "messages"),
     ({"messages": [{"content": "x"}]}, ValueError, "role"),
     ({"options": {"temperature": float("nan")}}, ValueError, "nan"),
     ({"model": ""}, ValueError, "model"),
@@ -189,6 +193,30 @@ def test_what_is_wrong_is_refused_at_the_call(
     arguments: dict[str, Any] = {"model": "m", "messages": QUESTION, "tools": [add], **given}
     with pytest.raises(kind, match=said):
         both.whole(name, "http://127.0.0.1:1", **arguments)
+
+
+def test_an_error_in_the_middle_has_the_conversation_so_far(both: Colour) -> None:
+    with chatting(calls(("add", {"a": 1, "b": 2})), {"error": "out of memory"}) as server:
+        error = both.attempt("run_tools", server.url, "m", QUESTION, [add]).error
+    assert type(error) is errors.ResponseError
+    assert [message["role"] for message in error.messages] == ["user", "assistant", "tool"]
+    assert error.messages[2]["content"] == "3"
+
+
+def test_what_can_be_read_once_only_is_sent_in_every_round(both: Colour, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    writing = os.open(pipe, os.O_WRONLY)
+    os.write(writing, b"image")
+    os.close(writing)
+    with os.fdopen(reading, "rb") as image, chatting(calls(("add", {"a": 1, "b": 2})), says("3")) as server:
+        messages = ({**message, "images": [image]} for message in QUESTION)
+        done = both.whole("run_tools", server.url, "m", messages, iter([add]))
+        sent = [request.json["messages"][0]["images"] for request in server.requests]
+    assert sent == [["aW1hZ2U="]] * 2
+    assert done.messages[0] == {**QUESTION[0], "images": [image]}
+    assert done.rounds == 1
 
 
 async def wait_and_add(a: int, b: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -78,9 +78,13 @@ def parse(
     return _parse(_endpoints.chat(model, conversation(messages), format=shape.schema, **chat), shape)
 
 
-def conversation(messages: str | Sequence[Message | Mapping[str, Any]]) -> Sequence[Message | Mapping[str, Any]]:
+def conversation(messages: str | Iterable[Message | Mapping[str, Any]]) -> tuple[Message | Mapping[str, Any], ...]:
     """Give *messages*, or the one that a str is."""
-    return [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+    if isinstance(messages, str):
+        return ({"role": "user", "content": messages},)
+    if isinstance(messages, bytes | Mapping) or not isinstance(messages, Iterable):
+        raise TypeError(f"messages must be a sequence, or a str, not one {type(messages).__name__}")
+    return tuple(messages)
 
 
 def _parse(request: Request[ChatResponse], shape: Shape[T]) -> Telling[Partial | Parsed[T], Parsed[T]]:

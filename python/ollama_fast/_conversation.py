@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from . import _endpoints
 from ._answers import conversation
+from ._images import seal_message
 from ._steps import Outcome, Steps, Telling, ask, need, tell, try_all
-from .errors import ToolCallError, ToolRoundsError
+from .errors import OllamaError, ToolCallError, ToolRoundsError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -120,54 +121,62 @@ def run_tools(
 
         chat: More arguments of `chat`.
 
-    Gives the last answer and the whole conversation. Raises ToolRoundsError with the conversation if there is no answer
-    by then, ToolCallError if *on_error* says so, and what `chat` raises.
+    Gives the last answer and the whole conversation. Raises ToolRoundsError if there is no answer by then,
+    ToolCallError if *on_error* says so, and what `chat` raises; each has the conversation so far in `messages`.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#chat-request-with-tools
     """
     _check_on_error(on_error)
     if max_rounds < 1:
         raise ValueError(f"max_rounds must be at least 1, not {max_rounds}")
-    given = tuple(conversation(messages))
+    given = conversation(messages)
+    if isinstance(tools, Iterable) and not isinstance(tools, str | bytes | Mapping):
+        tools = tuple(tools)  # every round asks for them
+    # Once, since what is no file but a pipe can be read once only.
+    sealed = tuple(seal_message(message, place) for place, message in enumerate(given) if isinstance(message, Mapping))
 
-    def asking(history: tuple[AnyMessage, ...]) -> Request[ChatResponse]:
-        return _endpoints.chat(model, history, tools=tools, format=format, **chat)
+    def asking(said: Sequence[AnyMessage]) -> Request[ChatResponse]:
+        return _endpoints.chat(model, [*sealed, *said], tools=tools, format=format, **chat)
 
-    asking(given).encode(stream=False)  # better refused now than after a round
+    _endpoints.chat(model, given, tools=tools, format=format, **chat).draft(stream=False)  # refused now, not in a round
     return _run_tools(asking, given, tools, max_rounds, on_error)
 
 
 def _run_tools(
-    asking: Callable[[tuple[AnyMessage, ...]], Request[ChatResponse]],
-    history: tuple[AnyMessage, ...],
+    asking: Callable[[Sequence[AnyMessage]], Request[ChatResponse]],
+    given: tuple[AnyMessage, ...],
     tools: Tools,
     max_rounds: int,
     on_error: OnError,
 ) -> Telling[ChatResponse | ToolResult | Conversation, Conversation]:
     from ._parameters import target
 
-    given = tools.values() if isinstance(tools, Mapping) else tools
-    yield from need(*(target(tool) for tool in given if callable(tool)))
+    functions = tools.values() if isinstance(tools, Mapping) else tools
+    yield from need(*(target(tool) for tool in functions if callable(tool)))
+    said: list[AnyMessage] = []
     rounds = 0
-    while True:
-        answer = yield from ask(asking(history))
-        history = (*history, answer["message"])
-        calls = answer["message"].get("tool_calls")
-        if not calls:
-            done = Conversation(answer, history, rounds)
-            yield from tell(done)
-            return done
-        if rounds == max_rounds:
-            text = (
-                f"model {answer.get('model')!r} called tools in {rounds} rounds, and again: max_rounds lets it no more"
-            )
-            raise ToolRoundsError(text, messages=history, model=answer.get("model"))
-        rounds += 1
-        results = yield from _call_all(tools, calls)
-        failed = next((result.error for result in results if result.error is not None), None)
-        if failed is not None and on_error == "raise":
-            raise failed
-        history = (*history, *(result.message for result in results))
+    try:
+        while True:
+            answer = yield from ask(asking(said))
+            said.append(answer["message"])
+            calls = answer["message"].get("tool_calls")
+            if not calls:
+                break
+            if rounds == max_rounds:
+                text = f"after {rounds} rounds of calls the model called tools again, and max_rounds lets it no more"
+                raise ToolRoundsError(text, model=answer.get("model"))
+            rounds += 1
+            results = yield from _call_all(tools, calls)
+            failed = next((result.error for result in results if result.error is not None), None)
+            if failed is not None and on_error == "raise":
+                raise failed
+            said += [result.message for result in results]
+    except OllamaError as exc:
+        exc.messages = (*given, *said)
+        raise
+    done = Conversation(answer, (*given, *said), rounds)
+    yield from tell(done)
+    return done
 
 
 def _call_tool(tools: Any, call: Any, on_error: OnError) -> Steps[Message]:

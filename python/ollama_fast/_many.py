@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from . import _endpoints
+from ._images import seal
 from ._map import OnDead
 from ._request import Request
 from .errors import DecodeError
@@ -149,6 +150,9 @@ def map_generate(
     Raises InputsError where an answer would come whose request failed, when all before it were given; it says which,
     and keeps what else was done. A busy host (429, 503) is asked again after a pause, eight times.
     """
+    if "images" in generate:  # once, since what is no file but a pipe can be read once only
+        sealed: Any = seal(generate["images"])
+        generate = {**generate, "images": sealed}
 
     def build(batch: Sequence[str]) -> Request[GenerateResponse]:
         prompt = batch[0] if batch else ""

@@ -71,6 +71,8 @@ class OllamaError(Exception):
         """The model that the request named, if it named one."""
         self.partial = partial
         """The answer so far, merged from the parts that arrived; None if none did."""
+        self.messages: tuple[Mapping[str, Any], ...] = ()
+        """The conversation so far, if `run_tools` was under way: what was given, said, and done."""
 
 
 class TransportError(OllamaError):
@@ -192,12 +194,7 @@ class TruncatedAnswerError(AnswerError):
 
 
 class ToolRoundsError(OllamaError):
-    """A model called tools as often as it might, and had not answered by then."""
-
-    def __init__(self, text: str, *, messages: tuple[Mapping[str, Any], ...] = (), model: str | None = None) -> None:
-        super().__init__(text, model=model)
-        self.messages = messages
-        """The conversation so far, the last calls with their results among it."""
+    """A model called tools as often as it might, and had not answered by then; `messages` is what was said."""
 
 
 class HostError(OllamaError, ValueError):
