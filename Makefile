@@ -120,6 +120,10 @@ full: test test-over-httpx test-mocked test-httpx-suite check demo test-real tes
 bench: build
 	$(BIN)/python -m benches.run
 
+.PHONY: bench-schemas  ## Measure what decision 0013 says of libraries for schemas, and print it
+bench-schemas: build
+	$(BIN)/python -m benches.schemas
+
 .PHONY: bench-streams  ## Measure streams beside other clients, and write that part; ARGS="--rounds 2" for a glance
 bench-streams: build
 	$(BIN)/python -m benches.peers.run $(ARGS)

@@ -1,4 +1,4 @@
-"""What a stream pays to know its answer so far, `partial`: time and memory per part."""
+"""What it costs to remember: the answer so far of a stream, per part; and what a function is as a tool."""
 
 from __future__ import annotations
 
@@ -7,22 +7,40 @@ import time
 import tracemalloc
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ollama_fast._core import LineDecoder
 from ollama_fast._stream import Chatted
+from ollama_fast.tools import tool
 
 PARTS: Final = 20_000
 ROUNDS: Final = 25
+TOOLS: Final = 1_000
 _LINE: Final = b'{"model":"m","created_at":"","message":{"role":"assistant","content":" word%d"},"done":false}\n'
+
+
+def _book(
+    city: str, nights: int = 1, room: Literal["single", "double"] = "single", tags: list[str] | None = None
+) -> str:
+    """
+    Book a room.
+
+    Args:
+        city: Where.
+        nights: How many.
+        room: Which kind.
+        tags: What else matters.
+    """
+    return f"{city} {nights} {room} {tags}"
 
 
 @dataclass(frozen=True)
 class Remembered:
-    """What remembering a part costs, a figure per round: microseconds of CPU, bytes."""
+    """A figure per round: microseconds of CPU and bytes that a part costs, microseconds of a tool's dict."""
 
     microseconds: list[float] = field(default_factory=list[float])
     bytes: list[float] = field(default_factory=list[float])
+    tool: list[float] = field(default_factory=list[float])
 
 
 def measure() -> Remembered:
@@ -37,6 +55,7 @@ def measure() -> Remembered:
         if number:
             found.microseconds.append((kept - without) / PARTS * 1e6)
             found.bytes.append(_bytes(body))
+            found.tool.append(_seconds(tool(_book) for _ in range(TOOLS)) / TOOLS * 1e6)
         answer = memory.merged()
         if answer is None or len(answer["message"]["content"]) != sum(len(f" word{n}") for n in range(PARTS)):
             raise SystemExit("the answer is not what was sent")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from . import decode, images, imports, machine, streams, vector_rows, vectors
+from .remembering import Remembered
 from .stream_rows import OFFICIAL, OURS, RAW
 from .table import Figure, minus, over, short, table
 
@@ -22,11 +23,12 @@ def report(
     embedded: vectors.Found,
     imported: dict[str, imports.Row],
     bodies: dict[str, images.Row],
+    remembered: Remembered,
 ) -> str:
     """Give the whole text."""
     sections = [
         _head(),
-        _targets(decoded, streamed, embedded, imported),
+        _targets(decoded, streamed, embedded, imported, remembered),
         _decode(decoded),
         _streams(streamed),
         _vectors(embedded),
@@ -49,7 +51,11 @@ another machine, or the same one on another day, has other figures. Every row ch
 
 
 def _targets(
-    decoded: decode.Groups, streamed: streams.Colours, embedded: vectors.Found, imported: dict[str, imports.Row]
+    decoded: decode.Groups,
+    streamed: streams.Colours,
+    embedded: vectors.Found,
+    imported: dict[str, imports.Row],
+    remembered: Remembered,
 ) -> str:
     official, array = embedded.rows[vector_rows.OFFICIAL], embedded.rows[vector_rows.OURS]
     whole = embedded.body + embedded.numbers
@@ -70,6 +76,24 @@ def _targets(
                 short(min(reads[OURS].cpu) - min(reads[RAW].cpu)),
             )
             for colour, reads in streamed.items()
+        ),
+        (
+            "What a stream remembers of a part, CPU us more than with nothing remembered",
+            "at most 0.1",
+            Figure.of(remembered.microseconds),
+            short(min(remembered.microseconds)),
+        ),
+        (
+            "What a stream remembers of a part, bytes",
+            "at most 100",
+            Figure.of(remembered.bytes),
+            short(min(remembered.bytes)),
+        ),
+        (
+            "A function as a tool, again, CPU us",
+            "at most 20",
+            Figure.of(remembered.tool),
+            short(min(remembered.tool)),
         ),
         (
             "embed_array, times as fast as the official client's embed",

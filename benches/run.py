@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import decode, images, imports, machine, results, streams, vectors
+from . import decode, images, imports, machine, remembering, results, streams, vectors
 from .report import report
 
 
@@ -19,7 +19,9 @@ def main() -> None:
     imported = imports.measure()
     print("bodies with an image ...", flush=True)
     bodies = images.measure()
-    text = report(decoded, streamed, embedded, imported, bodies)
+    print("what is remembered ...", flush=True)
+    remembered = remembering.measure()
+    text = report(decoded, streamed, embedded, imported, bodies, remembered)
     results.write("bench", text)
     print(text)
 

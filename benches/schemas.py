@@ -1,7 +1,7 @@
 """
 What functions cost as tools, and what the libraries that could convert them know; for decision 0013.
 
-`python -m benches.schemas` prints it. griffe is looked at if it can be imported.
+`make bench-schemas` prints it. griffe is looked at if it can be imported.
 """
 
 from __future__ import annotations
