@@ -256,6 +256,9 @@ def test_a_loop_that_ends_leaves_nothing_open(server: ReplayServer) -> None:
         before = count()
         for _ in range(5):
             asyncio.run(aio.version(server.url))
-        assert count() == before
+        deadline = time.monotonic() + 10  # the server's ends are in this process, too, and it closes them a little later
+        while count() > before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert count() <= before
     finally:
         gc.enable()

@@ -137,11 +137,22 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
     _exchange(host, request, stream=False)
 
 
-async def _open_for_reading(exchange: Exchange[Any]) -> httpx.Response:
-    """Open it so that another task can close it meanwhile."""
+async def _open(exchange: Exchange[Any]) -> httpx.Response:
+    """Send the request and wait for the head of its response; meanwhile another task may close the exchange."""
+    exchange.began_at = perf_counter()
     opener = exchange.opener = _current_task()
     try:
-        return await _open(exchange)
+        if exchange.draft is not None:
+            exchange.body, exchange.draft = await _off_the_loop(exchange.draft.encode), None
+        while True:
+            upload = exchange.request.upload
+            outgoing = exchange.outgoing(exchange.body if upload is None else _Pieces(upload))
+            pool = None if exchange.client is not None else await _pool(exchange.connection)
+            response = await _answer(exchange, pool, outgoing)
+            if not exchange.goes_on(response):
+                exchange.has_head(response)
+                return response
+            await response.aclose()
     except asyncio.CancelledError:
         if opener is None or not exchange.closed or opener.uncancel():
             raise  # somebody else's cancellation
@@ -157,32 +168,19 @@ def _current_task() -> asyncio.Task[Any] | None:
         return None
 
 
-async def _open(exchange: Exchange[Any]) -> httpx.Response:
-    exchange.began_at = perf_counter()
-    if exchange.draft is not None:
-        exchange.body, exchange.draft = await _off_the_loop(exchange.draft.encode), None
-    while True:
-        upload = exchange.request.upload
-        outgoing = exchange.outgoing(exchange.body if upload is None else _Pieces(upload))
-        response = await _answer(exchange, outgoing)
-        if not exchange.goes_on(response):
-            exchange.has_head(response)
-            return response
-        await response.aclose()
-
-
-async def _answer(exchange: Exchange[Any], outgoing: httpx.Request) -> httpx.Response:
-    """Send the request and wait for the head of its response."""
-    if exchange.client is not None:
-        response: httpx.Response = await exchange.client.send(outgoing, stream=True)
-        return response
-    pool = await _pool(exchange.connection)
+def _answer(
+    exchange: Exchange[Any], pool: AsyncTransport | None, outgoing: httpx.Request
+) -> Coroutine[Any, Any, httpx.Response]:
+    """Give what to await for the head; no coroutine around it, since many may wait at once."""
+    if pool is None:
+        waits: Coroutine[Any, Any, httpx.Response] = exchange.client.send(outgoing, stream=True)
+        return waits
     if not patched():
-        return await pool.handle_async_request(outgoing)
+        return pool.handle_async_request(outgoing)
     import httpx
 
     # Whoever has replaced something of httpx's clients expects to see one. It holds nothing, so nobody closes it.
-    return await httpx.AsyncClient(transport=pool, trust_env=False).send(outgoing, stream=True)
+    return httpx.AsyncClient(transport=pool, trust_env=False).send(outgoing, stream=True)
 
 
 async def _off_the_loop(job: Callable[[], R]) -> R:
@@ -236,7 +234,7 @@ def _begin(host: AnyHost, request: Request[R]) -> tuple[Stream[R], Memory]:
 
 async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
     with exchange.telling(parts):
-        async with aclosing(exchange.response or await _open_for_reading(exchange)) as response:
+        async with aclosing(exchange.response or await _open(exchange)) as response:
             if response.status_code >= 300:
                 raise exchange.error(response, await _read(exchange, response))
             reply, take, memory = exchange.decoded(response), parts.take, parts.memory
@@ -323,7 +321,7 @@ class Stream(Reading, Generic[R]):
         self._check_open()
         if self._exchange is not None and self._exchange.began_at is None:
             with self._exchange.telling():
-                await _open_for_reading(self._exchange)
+                await _open(self._exchange)
         return self
 
     async def __aexit__(

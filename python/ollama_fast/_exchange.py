@@ -37,6 +37,7 @@ Content: TypeAlias = "bytes | Iterable[bytes] | AsyncIterable[bytes]"
 
 _REPLIES: Final = tuple(getattr(_core, name) for name in ("Reply", "AsyncReply") if hasattr(_core, name))
 _MAX_REDIRECTS: Final = 5
+_SENT: Final[Request[Any]] = Request("", "")
 _KEEP_METHOD: Final = frozenset({307, 308})
 _BECOME_GET: Final = frozenset({301, 302, 303})
 
@@ -60,6 +61,7 @@ class Exchange(Generic[R]):
     __slots__ = (
         "_hint",
         "_host",
+        "_idle",
         "_redirects",
         "_sent_along",
         "_stream",
@@ -104,6 +106,8 @@ class Exchange(Generic[R]):
         self._stream = stream
         self._redirects = 0
         self._timeout: dict[str, float | None] = {}
+        self._idle: float | None = None
+        """Seconds to wait between two parts."""
         self._host: Host
         self._sent_along: tuple[str | None, tuple[tuple[str, str], ...]]
         """Credentials and the host's own headers; neither goes to another origin."""
@@ -207,8 +211,11 @@ class Exchange(Generic[R]):
         """Remember that the head of the answer is in: from now on the limit between parts counts."""
         self.response = response
         self.body = b""  # it is not sent again
-        if self._timeout:
-            self._timeout["read"] = self._idle
+        if self.client is None:
+            idle = self._host.timeout.idle
+            self._idle = self._timeout["read"] = self.request.idle if idle is ... else idle
+        if self._stream:  # of a stream that has begun the rest is not needed, and it is as large as all of this
+            self.request = _SENT
 
     @staticmethod
     def decoded(response: httpx.Response) -> Any:
@@ -220,11 +227,6 @@ class Exchange(Generic[R]):
     def is_raw(response: httpx.Response) -> bool:
         """Whether the body can be taken as it comes: no proxy compressed it, no hook of the caller read it before."""
         return not response.is_stream_consumed and "content-encoding" not in response.headers
-
-    @property
-    def _idle(self) -> float | None:
-        idle = self._host.timeout.idle
-        return self.request.idle if idle is ... else idle
 
     def close(self) -> None:
         """Close a blocking response, if one came."""
@@ -245,7 +247,7 @@ class Exchange(Generic[R]):
     def error(self, response: httpx.Response, body: bytes) -> errors.ResponseError:
         """Say what a response with an error status says went wrong."""
         explained = self._explained(response, body)
-        return response_error(self.context, response.status_code, explained, names_model=self.request.model is not None)
+        return response_error(self.context, response.status_code, explained, names_model=self.context.model is not None)
 
     def _explained(self, response: httpx.Response, body: bytes) -> bytes:
         location = response.headers.get("location") if response.is_redirect else None
