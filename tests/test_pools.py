@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -256,7 +257,7 @@ def test_a_loop_that_ends_leaves_nothing_open(server: ReplayServer) -> None:
         before = count()
         for _ in range(5):
             asyncio.run(aio.version(server.url))
-        deadline = time.monotonic() + 10  # the server's ends are in this process, too, and it closes them a little later
+        deadline = time.monotonic() + 10  # the server closes its ends, which are in this process, too, later
         while count() > before and time.monotonic() < deadline:
             time.sleep(0.01)
         assert count() <= before
