@@ -37,7 +37,6 @@ Content: TypeAlias = "bytes | Iterable[bytes] | AsyncIterable[bytes]"
 
 _REPLIES: Final = tuple(getattr(_core, name) for name in ("Reply", "AsyncReply") if hasattr(_core, name))
 _MAX_REDIRECTS: Final = 5
-_SENT: Final[Request[Any]] = Request("", "")
 _KEEP_METHOD: Final = frozenset({307, 308})
 _BECOME_GET: Final = frozenset({301, 302, 303})
 
@@ -111,13 +110,7 @@ class Exchange(Generic[R]):
         self._host: Host
         self._sent_along: tuple[str | None, tuple[tuple[str, str], ...]]
         """Credentials and the host's own headers; neither goes to another origin."""
-        self._hint = "is Ollama running there?"
-        if request.origin is not None:
-            self._hint = "is there a way to the internet?"
-        elif isinstance(host, str):
-            self._hint += " (the first argument of a function is the host, not the model)"
-        elif host is None:
-            self._hint += " (the host is that of OLLAMA_HOST, or else this machine)"
+        self._hint = _hint(host, request)
         if isinstance(host, Host | str | None):
             self._host = Host.of(host)
             base = request.origin or self._host.url
@@ -130,6 +123,8 @@ class Exchange(Generic[R]):
             self.client = host
             self.url = _client_url(host, request)
             self.context = Context(request.method, self.url, request.model)
+        if stream and self.draft is None:
+            self.request = request.encoded()
 
     @property
     def connection(self) -> Connection:
@@ -214,8 +209,6 @@ class Exchange(Generic[R]):
         if self.client is None:
             idle = self._host.timeout.idle
             self._idle = self._timeout["read"] = self.request.idle if idle is ... else idle
-        if self._stream:  # of a stream that has begun the rest is not needed, and it is as large as all of this
-            self.request = _SENT
 
     @staticmethod
     def decoded(response: httpx.Response) -> Any:
@@ -345,6 +338,17 @@ class _Telling:
         if parts is None or not parts.complete:
             raise exchange.failure(value, parts) from value
         return True
+
+
+def _hint(host: AnyHost, request: Request[Any]) -> str:
+    """Say what to look at if there is no connection."""
+    if request.origin is not None:
+        return "is there a way to the internet?"
+    if isinstance(host, str):
+        return "is Ollama running there? (the first argument of a function is the host, not the model)"
+    if host is None:
+        return "is Ollama running there? (the host is that of OLLAMA_HOST, or else this machine)"
+    return "is Ollama running there?"
 
 
 def _deepest(exc: BaseException) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypedDict, TypeVar, cast
 
 from . import _core, errors
 from ._images import Draft, Sealed
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
+_NO_FIELDS: Final[Mapping[str, Any]] = {}
 _SHOWN = 300
 """How many characters of an answer that is no answer an error shows."""
 
@@ -91,6 +92,21 @@ class Request(Generic[R]):
         body = self.body or {}
         model: str | None = body.get("model") or body.get("source")
         return model
+
+    def encoded(self) -> Request[R]:
+        """Give it without the fields, for where they are bytes by now: many streams may wait, and these are large."""
+        body = None if self.body is None else _NO_FIELDS
+        return Request(
+            self.method,
+            self.path,
+            body,
+            key=self.key,
+            accepts=self.accepts,
+            memory=self.memory,
+            idle=self.idle,
+            upload=self.upload,
+            origin=self.origin,
+        )
 
     def encode(self, *, stream: bool) -> bytes:
         """Give the JSON body; b"" if there is none. Raises TypeError for a value that has no JSON form, and OSError."""
