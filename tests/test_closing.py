@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import httpx
 import pytest
 
 import ollama_fast
@@ -15,8 +17,6 @@ from colours import Colour
 from ollama_fast import aio
 from ollama_fast.errors import StreamClosedError
 from replay import Received, replay
-
-pytestmark = pytest.mark.fast
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 PART = b'{"model":"m","created_at":"","response":"x","done":false}\n'
@@ -68,8 +68,8 @@ async def enter_while_another_task_closes(url: str) -> StreamClosedError:
     return caught.value
 
 
-def close_from_another_thread(url: str) -> StreamClosedError:
-    stream = ollama_fast.generate_stream(url, "m", "Hi!")
+def close_from_another_thread(url: str, host: Any = None) -> StreamClosedError:
+    stream = ollama_fast.generate_stream(host or url, "m", "Hi!")
     assert next(stream)["response"] == "x"
     waits = threading.Event()
 
@@ -113,6 +113,7 @@ def test_a_reader_is_freed_and_told(both: Colour) -> None:
     assert error.partial["response"] == "x"
 
 
+@pytest.mark.fast
 def test_a_reader_that_waits_for_the_head_is_freed_and_told(both: Colour) -> None:
     with replay(respond=be_silent) as server:
         if both.asynchronous:
@@ -143,3 +144,10 @@ def test_a_cancellation_before_the_head_stays_one() -> None:
 
     with replay(respond=be_silent) as server:
         asyncio.run(cancel(server.url))
+
+
+def test_a_reader_over_a_callers_own_client_is_freed_and_told() -> None:
+    with replay(respond=respond) as server, httpx.Client(base_url=server.url, timeout=None) as client:
+        error = close_from_another_thread(server.url, client)
+    assert "closed while it was read" in str(error)
+    assert (error.partial or {})["response"] == "x"

@@ -138,6 +138,55 @@ def test_a_stream_that_breaks_raises_its_own_error(every: Colour) -> None:
     assert (caught.value.partial or {})["response"] == "Hello"
 
 
+def test_a_stream_that_failed_before_is_no_whole_answer(both: Colour) -> None:
+    def fail_and_collect() -> Any:
+        stream = ollama_fast.generate_stream(server.url, "m")
+        with pytest.raises(errors.IncompleteStreamError):
+            list(stream)
+        return ollama_fast.collect(stream)
+
+    async def fail_and_collect_by_task() -> Any:
+        stream = aio.generate_stream(server.url, "m")
+        with pytest.raises(errors.IncompleteStreamError):
+            async for _ in stream:
+                pass
+        return await aio.collect(stream)
+
+    def collect_again() -> Any:
+        return asyncio.run(fail_and_collect_by_task()) if both.asynchronous else fail_and_collect()
+
+    with replay(respond=saying(GENERATED[:2])) as server, pytest.raises(errors.IncompleteStreamError) as caught:
+        collect_again()
+    assert (caught.value.partial or {})["response"] == "Hello"
+
+
+def test_a_stream_of_the_other_colour_is_a_type_error_that_names_the_right_function() -> None:
+    stream: Any = aio.generate_stream("http://127.0.0.1:1", "m")
+    with pytest.raises(TypeError, match=r"ollama_fast\.aio\.collect"):
+        ollama_fast.collect(stream)
+    other = ollama_fast.generate_stream("http://127.0.0.1:1", "m")
+    with pytest.raises(TypeError, match=r"ollama_fast\.collect"):
+        asyncio.run(aio.collect(other))
+
+
+def test_a_caller_may_take_parts_apart(both: Colour) -> None:
+    def take_apart() -> Any:
+        with ollama_fast.chat_stream(server.url, "m") as stream:
+            for part in stream:
+                dict.clear(part)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            return stream.partial
+
+    async def take_apart_by_task() -> Any:
+        async with aio.chat_stream(server.url, "m") as stream:
+            async for part in stream:
+                dict.clear(part)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            return stream.partial
+
+    with replay(respond=saying(CHATTED[:3])) as server, pytest.raises(errors.IncompleteStreamError) as caught:
+        asyncio.run(take_apart_by_task()) if both.asynchronous else take_apart()
+    assert (caught.value.partial or {})["message"]["content"] == "Hi"
+
+
 # --- stats -----------------------------------------------------------------------------------------------------------
 
 
@@ -151,8 +200,8 @@ def test_stats_tell_when_the_first_part_came_how_many_there_were_and_how_fast(ev
     assert stats.parts == 3
     assert stats.tokens_per_second == 15.0
     assert stats.first_part is not None
-    # A server pauses a little longer than asked; the clocks of both agree to some microseconds.
-    assert pause * 0.99 < stats.first_part < stats.total - 2 * pause * 0.99
+    # A server pauses a little longer than asked; how late a part is seen depends on what else the machine does.
+    assert pause * 0.99 < stats.first_part < stats.total - pause
     assert stats.total < outside
 
 

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 import ollama_fast
 from chatting import END, PIECE, chatting, says
 from colours import Colour
-from ollama_fast import Parsed, Partial
+from ollama_fast import Parsed, Partial, _answers, _core
 from ollama_fast.errors import AnswerError, IncompleteStreamError, TruncatedAnswerError
 
 QUESTION = [{"role": "user", "content": "Who is Ann?"}]
@@ -104,6 +104,25 @@ def test_partial_values_grow_while_the_answer_arrives(every: Colour) -> None:
     assert values[:4] == [{}, {"name": ""}, {"name": "A"}, {"name": "An"}]
     assert values[-1] == json.loads(ANN)
     assert all(before != after for before, after in itertools.pairwise(values))
+
+
+def test_a_long_answer_is_not_looked_at_for_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+    decode = _core.decode_beginning
+
+    def count(data: bytes) -> Any:
+        nonlocal looked
+        looked += len(data)
+        return decode(data)
+
+    monkeypatch.setattr(_core, "decode_beginning", count)
+    view = _answers._growing()
+    many = 20_000
+    shown = [view({"message": {"role": "assistant", "content": piece}}) for piece in ["[1", *[",1"] * many]]  # type: ignore[typeddict-item]  # pyright: ignore[reportArgumentType]
+    values = [partial.value for partial in shown if partial is not None]
+    assert looked < 400 * 2 * many, "bytes that were decoded, for each byte of the answer"
+    assert len(values) > 2000
+    assert len(values[-1]) > many * 0.99
 
 
 INVALID: list[tuple[str, str]] = [

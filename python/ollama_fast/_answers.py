@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from . import _core, _endpoints
 from ._steps import Telling, ask_viewed, tell
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .types import ChatOptions, ChatResponse, Message
 
 T = TypeVar("T")
+
+_SHORT: Final = 4096
+"""Bytes of an answer of which every part is looked at; later it has to grow a little, or all would cost its square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,8 @@ def parse(
         messages: The conversation so far, oldest first; a str is one message of the user.
 
         answer: A pydantic model, dataclass, TypedDict, NamedTuple or msgspec Struct, `list[...]`, or anything else
-            that has a JSON schema. The server keeps the model to it.
+            that has a JSON schema. The server keeps the model to it. Type checkers take classes and `list[...]`; a
+            union or a Literal works, too, but they know of no such argument yet.
 
         chat: More arguments of `chat`.
 
@@ -115,10 +119,14 @@ def _growing() -> Callable[[ChatResponse], Partial | None]:
     """Give a view of parts as the JSON so far; parts that add nothing to it are not shown."""
     text = bytearray()
     before: Any = text  # equal to no JSON
+    enough = 0
 
     def view(part: ChatResponse) -> Partial | None:
-        nonlocal before
-        text.extend((part["message"].get("content") or "").encode())
+        nonlocal before, enough
+        text.extend((part["message"].get("content") or "").encode("utf-8", "replace"))
+        if len(text) < enough:
+            return None
+        enough = len(text) + (len(text) // 256 if len(text) > _SHORT else 1)
         try:
             value = _core.decode_beginning(bytes(text))
         except ValueError:  # nothing yet, or no JSON at all: that is seen at the end

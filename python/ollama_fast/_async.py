@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
+from contextvars import copy_context
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from time import perf_counter
@@ -386,6 +388,7 @@ async def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], late
             finally:
                 for unfinished in tasks:
                     unfinished.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)  # they may have to clean up
             course.reply = [done.result() for done in tasks]
         case _:
             course.reply = await _perform_one(host, effect)
@@ -404,18 +407,53 @@ async def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
 
 
 async def _do(job: Callable[[], Any]) -> Any:
-    if iscoroutinefunction(job):
-        return await job()
-    result = await asyncio.to_thread(job)
-    return await result if isawaitable(result) else result
+    return await job() if iscoroutinefunction(job) else await asyncio.to_thread(job)
 
 
 async def _try(place: int, job: Callable[[], Any], view: Callable[[int, Outcome[Any]], E]) -> E:
+    return view(place, await _outcome(job))
+
+
+async def _outcome(job: Callable[[], Any]) -> Outcome[Any]:
     try:
-        outcome: Outcome[Any] = Outcome(await _do(job))
+        if iscoroutinefunction(job):
+            return Outcome(await job())
+        outcome = await _in_a_thread(job)
+        return Outcome(await outcome.result) if isawaitable(outcome.result) else outcome
     except Exception as exc:  # noqa: BLE001 - it is what came of the job
-        outcome = Outcome(None, exc)
-    return view(place, outcome)
+        return Outcome(None, exc)
+
+
+def _in_a_thread(job: Callable[[], R]) -> asyncio.Future[Outcome[R | None]]:
+    """
+    Do *job* in a thread of its own.
+
+    asyncio's own threads are few, and shared with all that looks up names; and a future takes no StopIteration.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Outcome[R | None]] = loop.create_future()
+
+    def work() -> None:
+        outcome: Outcome[R | None] | BaseException
+        try:
+            outcome = Outcome(job())
+        except Exception as exc:  # noqa: BLE001 - it is what came of the job
+            outcome = Outcome(None, exc)
+        except BaseException as exc:  # noqa: BLE001 - such as SystemExit, which ends whoever waits
+            outcome = exc
+        with suppress(RuntimeError):  # the loop may be closed by now
+            loop.call_soon_threadsafe(settle, outcome)
+
+    def settle(outcome: Outcome[R | None] | BaseException) -> None:
+        if done.done():
+            return
+        if isinstance(outcome, BaseException):
+            done.set_exception(outcome)
+        else:
+            done.set_result(outcome)
+
+    threading.Thread(target=copy_context().run, args=(work,), name="ollama_fast", daemon=True).start()
+    return done
 
 
 # --- public functions ------------------------------------------------------------------------------------------------
@@ -488,6 +526,8 @@ async def collect(parts: AsyncIterable[T] | Iterable[T], /) -> T:
             pass
         whole: T = parts._whole()  # noqa: SLF001 - a stream offers nothing but what one does with it
         return whole
+    if isinstance(parts, Reading):
+        raise TypeError("this stream is a blocking one: collect it by ollama_fast.collect")
     from ._collect import Collected
 
     collected = Collected()

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import _stream, errors
 from ._request import Context, check
-from ._stream import Memory, is_last
+from ._stream import Memory
 
 _KINDS: dict[str, type[_stream.Chatted | _stream.Generated | _stream.Newest]] = {
     "message": _stream.Chatted,
@@ -32,7 +32,9 @@ class Collected:
             try:
                 self._memory.add(part)
             except KeyError:
-                wrong = errors.DecodeError(self._context.say(f"a part of {key} among parts of another endpoint"))
+                wrong = errors.DecodeError(
+                    self._context.say(f"a part with {key!r} that is malformed, or among parts of another endpoint")
+                )
         if wrong is not None:
             wrong.partial = None if self._memory is None else self._memory.merged()
             raise wrong
@@ -40,7 +42,7 @@ class Collected:
     def whole(self) -> Any:
         """Give the whole answer. Raises IncompleteStreamError if the last part is missing."""
         memory = self._memory
-        if memory is not None and is_last(memory.last):
+        if memory is not None and memory.complete:
             return memory.whole()
         what = "there is no part" if memory is None else "its last part is missing"
         partial = None if memory is None else memory.merged()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from . import _endpoints
 from ._answers import conversation
 from ._images import seal_message
 from ._steps import Outcome, Steps, Telling, ask, need, tell, try_all
-from .errors import OllamaError, ToolCallError, ToolRoundsError
+from .errors import DecodeError, OllamaError, ToolCallError, ToolRoundsError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -127,6 +126,8 @@ def run_tools(
     See https://github.com/ollama/ollama/blob/main/docs/api.md#chat-request-with-tools
     """
     _check_on_error(on_error)
+    if isinstance(max_rounds, bool) or not isinstance(max_rounds, int):
+        raise TypeError(f"max_rounds must be an int, not {type(max_rounds).__name__}")
     if max_rounds < 1:
         raise ValueError(f"max_rounds must be at least 1, not {max_rounds}")
     given = conversation(messages)
@@ -166,6 +167,7 @@ def _run_tools(
                 text = f"after {rounds} rounds of calls the model called tools again, and max_rounds lets it no more"
                 raise ToolRoundsError(text, model=answer.get("model"))
             rounds += 1
+            _check_calls(calls, answer)
             results = yield from _call_all(tools, calls)
             failed = next((result.error for result in results if result.error is not None), None)
             if failed is not None and on_error == "raise":
@@ -187,43 +189,72 @@ def _call_tool(tools: Any, call: Any, on_error: OnError) -> Steps[Message]:
 
 
 def _call_all(tools: Any, calls: Sequence[Any]) -> Telling[ToolResult, list[ToolResult]]:
-    jobs = [_job(tools, call) for call in calls]
-    yield from need(*jobs)
+    prepared = [_prepared(tools, call) for call in calls]
+    jobs = {place: job for place, job in enumerate(prepared) if not isinstance(job, ToolCallError)}
+    yield from need(*jobs.values())
+    results: dict[int, ToolResult] = {}
+    for place, job in enumerate(prepared):
+        if isinstance(job, ToolCallError):
+            results[place] = _refused(calls[place], job)
+            yield from tell(results[place])
+    places = list(jobs)
 
-    def view(place: int, outcome: Outcome[Any]) -> ToolResult:
-        return _result(calls[place], outcome)
+    def view(number: int, outcome: Outcome[Any]) -> ToolResult:
+        return _result(calls[places[number]], outcome)
 
-    return (yield from try_all(*jobs, view=view))
+    results |= zip(places, (yield from try_all(*jobs.values(), view=view)), strict=True)
+    return [results[place] for place in range(len(calls))]
 
 
-def _job(tools: Any, call: Any) -> Callable[[], Any]:
+def _prepared(tools: Any, call: Any) -> Callable[[], Any] | ToolCallError:
     from . import tools as tool_room
 
     try:
         return tool_room.prepare(tools, call)
     except ToolCallError as exc:
-        return partial(_fail, exc)
-
-
-def _fail(error: ToolCallError) -> None:
-    raise error
+        return exc
 
 
 def _result(call: Any, outcome: Outcome[Any]) -> ToolResult:
     from . import tools as tool_room
 
-    if outcome.error is None:
-        return ToolResult(call, tool_room.result_message(call, outcome.result), outcome.result)
     error = outcome.error
-    if not isinstance(error, ToolCallError):
-        error = _failed(call["function"]["name"], call, error)
+    if error is None:
+        try:
+            return ToolResult(call, tool_room.result_message(call, outcome.result), outcome.result)
+        except Exception as exc:  # noqa: BLE001 - what the tool gave may do anything when it is turned into text
+            error = exc
+    return _refused(call, error if isinstance(error, ToolCallError) else _failed(call, error))
+
+
+def _refused(call: Any, error: ToolCallError) -> ToolResult:
+    from . import tools as tool_room
+
     return ToolResult(call, tool_room.error_message(call, error), None, error)
 
 
-def _failed(name: str, call: Any, cause: Exception) -> ToolCallError:
-    error = ToolCallError(f"{name} failed: {type(cause).__name__}: {cause}", kind="failed", tool=name, call=call)
+def _failed(call: Any, cause: Exception) -> ToolCallError:
+    name = call["function"]["name"]
+    error = ToolCallError(f"{name} failed: {_words(cause)}", kind="failed", tool=name, call=call)
     error.__cause__ = cause
     return error
+
+
+def _words(cause: Exception) -> str:
+    try:
+        said = str(cause)
+    except Exception:  # noqa: BLE001 - it is a tool's own
+        said = ""
+    return f"{type(cause).__name__}: {said}".removesuffix(": ")
+
+
+def _check_calls(calls: Any, answer: ChatResponse) -> None:
+    """Raise DecodeError for calls without a name, which no server of Ollama's sends."""
+    for call in calls:
+        about = call.get("function") if isinstance(call, Mapping) else None
+        if not isinstance(about, Mapping) or not isinstance(about.get("name"), str):
+            text = f"the answer has not the shape of Ollama's: a call without a name: {call!r}"
+            raise DecodeError(text, model=answer.get("model"), partial=dict(answer))
 
 
 def _check_on_error(on_error: str) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from time import perf_counter
@@ -225,6 +227,14 @@ class Exchange(Generic[R]):
         """Close a blocking response, if one came."""
         if self.response is not None:
             self.response.close()
+
+    def wake_reader(self) -> None:
+        """Shut the socket down for a thread that waits for more of a response of httpx's own transport."""
+        stream = None if self.response is None else self.response.extensions.get("network_stream")
+        sock = None if stream is None else stream.get_extra_info("socket")
+        if sock is not None:
+            with suppress(OSError):  # it is closed already
+                sock.shutdown(socket.SHUT_RDWR)
 
     def arrival(self, response: httpx.Response) -> Arrival[R] | None:
         """Give what decodes the answer while its bytes arrive; None if it has to be there as a whole."""

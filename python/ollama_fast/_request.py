@@ -332,7 +332,7 @@ class Parts(Generic[R]):
     @property
     def complete(self) -> bool:
         """Whether the last part came."""
-        return is_last(self.memory.last)
+        return self.memory.complete
 
     def finish(self) -> None:
         """Raise IncompleteStreamError if the last part did not come."""

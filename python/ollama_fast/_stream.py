@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from .errors import StreamClosedError
+from .errors import IncompleteStreamError, StreamClosedError
 
 if TYPE_CHECKING:
     from ._exchange import Exchange
@@ -22,6 +22,7 @@ Refuse: TypeAlias = Callable[[Any], Exception]
 Within: TypeAlias = AbstractContextManager[Any]
 
 _NOWHERE: Final = nullcontext()
+_UNKNOWN: Final = object()
 _NOTHING: Final[dict[str, list[Any]]] = {}
 """Stands for what a memory does not hold; nothing is put into it."""
 
@@ -52,6 +53,11 @@ class Memory(Protocol):
         """The newest part."""
 
     @property
+    def complete(self) -> bool:
+        """Whether the last part came."""
+        ...
+
+    @property
     def count(self) -> int:
         """How many parts came."""
         ...
@@ -75,6 +81,11 @@ class _Following:
     def follow(self, refuse: Refuse, batches: Batches, within: Within = _NOWHERE, /) -> Generator[Part]:
         """Give the lines of all *batches* on, and remember them."""
         raise NotImplementedError
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last part came."""
+        return is_last(self.last)
 
     def add(self, part: Part, /) -> None:
         """Remember *part*."""
@@ -228,7 +239,7 @@ class Chatted(_Pieces):
         """Give the answer so far."""
         if self.last is None:
             return None
-        message = {**self.last["message"], "content": _joined(self._text)}
+        message = {**self.last.get("message", {}), "content": _joined(self._text)}  # a caller may have changed it
         answer = {**self.last, "message": message}
         self._merge_into(answer, message)
         return answer
@@ -249,7 +260,7 @@ class Latest:
         """The stream of the request that is done now, if it has one."""
         self.closed = False
         """Whether it was closed, perhaps while somebody else reads it."""
-        self.result: Any = None
+        self.result: Any = _UNKNOWN
         """What the steps returned."""
 
     def __enter__(self) -> None:
@@ -284,6 +295,11 @@ class Latest:
     def merged(self) -> Part | None:
         """Give the last answer so far."""
         return self._memory.merged()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the steps are done."""
+        return self.result is not _UNKNOWN
 
     def whole(self) -> Any:
         """Give what the steps returned."""
@@ -353,6 +369,8 @@ class Reading:
             raise StreamClosedError("the stream is closed: nothing more can be read from it")
 
     def _whole(self) -> Any:
+        if not self._memory.complete:  # it had failed before
+            raise IncompleteStreamError("the stream ended before its last part", partial=self.partial)
         return self._memory.whole()
 
     def _has_ended(self) -> bool:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from functools import partial
-from inspect import iscoroutinefunction
+from inspect import iscoroutine, iscoroutinefunction
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
@@ -241,6 +241,8 @@ class Stream(Reading, Generic[R]):
             self._exchange.closed = True
             if self._exchange.leash is not None:
                 self._exchange.leash.pull()  # for who waits for the head
+            if getattr(self._parts, "gi_running", False):
+                self._exchange.wake_reader()
             self._exchange.close()
         elif isinstance(self._memory, Latest):
             self._memory.closed = True
@@ -342,7 +344,11 @@ def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
 def _do(job: Callable[[], R]) -> R:
     if iscoroutinefunction(job):
         raise _coroutine_function(job)
-    return job()
+    result = job()
+    if iscoroutine(result):  # of a function that does not look like a coroutine function
+        result.close()
+        raise _coroutine_function(job)
+    return result
 
 
 def _coroutine_function(function: Any) -> TypeError:
@@ -425,6 +431,8 @@ def collect(parts: Iterable[T], /) -> T:
             pass
         whole: T = parts._whole()  # noqa: SLF001 - a stream offers nothing but what one does with it
         return whole
+    if isinstance(parts, Reading):
+        raise TypeError("this stream is one of asyncio: collect it by ollama_fast.aio.collect")
     from ._collect import Collected
 
     collected = Collected()
