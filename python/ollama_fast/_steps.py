@@ -8,9 +8,8 @@ answer of a Request, the results of a Run. What fails is thrown into the steps, 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from ._request import Request
 
@@ -18,17 +17,17 @@ R = TypeVar("R")
 E = TypeVar("E")
 E_co = TypeVar("E_co", covariant=True)
 
+# The effects are named tuples: dataclasses take longer to make, and this is a part of `import ollama_fast`.
 
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[R]):
+
+class Outcome(NamedTuple, Generic[R]):
     """What came of a job: its result, or the exception that it raised."""
 
     result: R
     error: Exception | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ask(Generic[E_co]):
+class Ask(NamedTuple, Generic[E_co]):
     """
     A request whose parts are shown as something else.
 
@@ -42,8 +41,7 @@ class Ask(Generic[E_co]):
     view: Callable[[Any], E_co | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """
     Jobs: done in turn, or together on asyncio, in threads.
 
@@ -53,8 +51,7 @@ class Run:
     jobs: tuple[Callable[[], Any], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Try(Generic[E_co]):
+class Try(NamedTuple, Generic[E_co]):
     """
     Jobs that may fail: done like those of a Run, but all of them.
 
@@ -68,15 +65,13 @@ class Try(Generic[E_co]):
     view: Callable[[int, Outcome[Any]], E_co]
 
 
-@dataclass(frozen=True, slots=True)
-class Tell(Generic[E_co]):
+class Tell(NamedTuple, Generic[E_co]):
     """An event for whoever watches."""
 
     event: E_co
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """Functions that jobs will call: an exception if this colour cannot, before anything is sent."""
 
     functions: tuple[Callable[..., Any], ...]
