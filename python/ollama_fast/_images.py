@@ -24,11 +24,12 @@ Piece: TypeAlias = "bytes | memoryview | tuple[str, int]"
 LONG: Final = 256 * 1024
 """From this size on, in bytes, images are encoded off the event loop."""
 
-_URL: Final = re.compile(r"https?://", re.IGNORECASE)
-_DATA_URL: Final = re.compile(r"data:[^,]*,?", re.IGNORECASE)
-_PATH: Final = re.compile(
-    r"(?:~|\.{1,2}[/\\]|/(?!9j/)|[a-z]:[/\\]|file:).*|.*\.(?:png|jpe?g|jfif|gif|bmp|webp|tiff?|heic|avif|svg|wav|mp3)",
-    re.IGNORECASE,
+# Not compiled, which would be a part of `import ollama_fast`; re remembers them from their first use on.
+_URL: Final = r"(?i)https?://"
+_DATA_URL: Final = r"(?i)data:[^,]*,?"
+_PATH: Final = (
+    r"(?i)(?:~|\.{1,2}[/\\]|/(?!9j/)|[a-z]:[/\\]|file:).*"
+    r"|.*\.(?:png|jpe?g|jfif|gif|bmp|webp|tiff?|heic|avif|svg|wav|mp3)"
 )
 """What looks like a path; "/9j/" is how every JPEG begins in base64."""
 _LONGEST_PATH: Final = 1024
@@ -232,10 +233,10 @@ class _Text(Sealed):
 
 def _check_text(text: str, name: str) -> int:
     """Give where in *text* the base64 begins; raise ValueError if it is none."""
-    if _URL.match(text):
+    if re.match(_URL, text):
         raise ValueError(f"{name} is a URL, and Ollama fetches none; download it first, and give the bytes")
     start = 0
-    if (prefix := _DATA_URL.match(text)) is not None:
+    if (prefix := re.match(_DATA_URL, text)) is not None:
         start = prefix.end()
         if not prefix[0].lower().endswith(";base64,"):
             raise ValueError(f"{name} is a data URL without base64; only data:...;base64,... can be sent")
@@ -269,7 +270,7 @@ def _fault(text: str, start: int, position: int) -> str:
 
 
 def _hint(text: str) -> str:
-    if len(text) <= _LONGEST_PATH and _PATH.fullmatch(text):
+    if len(text) <= _LONGEST_PATH and re.fullmatch(_PATH, text):
         return ". A str is never opened as a file: for a path pass pathlib.Path(...)"
     return ""
 
