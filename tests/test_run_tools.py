@@ -105,14 +105,15 @@ def test_a_str_is_one_message_of_the_user(both: Colour) -> None:
     assert done.rounds == 0
 
 
-def test_tools_by_name_and_dicts_that_are_never_called(both: Colour) -> None:
+def test_tools_by_name_and_dicts_which_cannot_be_called(both: Colour) -> None:
     raw = {"type": "function", "function": {"name": "raw", "parameters": {"type": "object", "properties": {}}}}
     with chatting(calls(("plus", {"a": 1, "b": 2})), says("3")) as server:
         assert both.whole("run_tools", server.url, "m", QUESTION, {"plus": add}).messages[2]["content"] == "3"
     with chatting(calls(("raw", {})), says("sorry")) as server:
-        done = both.whole("run_tools", server.url, "m", QUESTION, [add, raw])
+        error = both.attempt("run_tools", server.url, "m", QUESTION, [add, raw]).error
         assert server.requests[0].json["tools"][1] == raw
-    assert "cannot be called" in done.messages[2]["content"]
+    assert isinstance(error, ToolCallError)
+    assert error.kind == "uncallable"
 
 
 def test_what_a_result_becomes_for_the_model(both: Colour) -> None:
@@ -478,6 +479,12 @@ def test_one_call_of_a_coroutine_function(both: Colour) -> None:
     for on_error in ("raise", "message"):
         with pytest.raises(TypeError, match="coroutine function"):
             call(both, [wait_and_add], made, on_error=on_error)
+
+
+@pytest.mark.parametrize("tools", [add, None, "add", 5])
+def test_what_are_no_tools_is_a_type_error(both: Colour, tools: Any) -> None:
+    with pytest.raises(TypeError, match="tools must be a sequence"):
+        call(both, tools, calls(("add", {"a": 1, "b": 2}))["tool_calls"][0])
 
 
 @pytest.mark.parametrize("made", [5, {}, {"function": 5}, {"function": {"arguments": {}}}])

@@ -279,6 +279,7 @@ class Stream(Reading, Generic[R]):
     `anext()`, or on entering the block; what takes several requests begins at the first `anext()`.
     """
 
+    _BLOCK = "an `async with`"
     __slots__ = ("__weakref__", "_parts")
 
     def __init__(

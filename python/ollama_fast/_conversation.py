@@ -88,7 +88,9 @@ def call_tool(
     See https://github.com/ollama/ollama/blob/main/docs/api.md#chat-request-with-tools
     """
     _check_on_error(on_error)
-    return _call_tool(tools, call, on_error)
+    if not isinstance(tools, Iterable) or isinstance(tools, str | bytes):
+        raise TypeError(f"tools must be a sequence of functions, or functions by name, not one {type(tools).__name__}")
+    return _call_tool(tools if isinstance(tools, Mapping) else tuple(tools), call, on_error)
 
 
 def run_tools(
@@ -114,7 +116,8 @@ def run_tools(
 
         max_rounds: How often the model may call tools, once or several at a time, before it must answer.
 
-        on_error: "message" tells the model what is wrong with a call, so that it can do better; "raise" raises it.
+        on_error: "message" tells the model what is wrong with a call, so that it can do better; "raise" raises it. A
+            tool that is a dict only, or a method without its object, is an error in any case.
 
         format: "json", a JSON schema or a type, which every answer's content follows.
 
@@ -164,14 +167,12 @@ def _run_tools(
             if not calls:
                 break
             if rounds == max_rounds:
-                text = f"after {rounds} rounds of calls the model called tools again, and max_rounds lets it no more"
+                text = f"the model has not answered after {rounds} round(s) of calls, and would call again (max_rounds)"
                 raise ToolRoundsError(text, model=answer.get("model"))
             rounds += 1
             _check_calls(calls, answer)
             results = yield from _call_all(tools, calls)
-            failed = next((result.error for result in results if result.error is not None), None)
-            if failed is not None and on_error == "raise":
-                raise failed
+            _raise_errors(results, on_error)
             said += [result.message for result in results]
     except OllamaError as exc:
         exc.messages = (*given, *said)
@@ -183,9 +184,15 @@ def _run_tools(
 
 def _call_tool(tools: Any, call: Any, on_error: OnError) -> Steps[Message]:
     (result,) = yield from _call_all(tools, [call])
-    if result.error is not None and on_error == "raise":
-        raise result.error
+    _raise_errors([result], on_error)
     return result.message
+
+
+def _raise_errors(results: Sequence[ToolResult], on_error: OnError) -> None:
+    """Raise the first error, if errors shall be raised, or if no model could do better: there is nothing to call."""
+    for result in results:
+        if result.error is not None and (on_error == "raise" or result.error.kind == "uncallable"):
+            raise result.error
 
 
 def _call_all(tools: Any, calls: Sequence[Any]) -> Telling[ToolResult, list[ToolResult]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias
 
 from .errors import IncompleteStreamError, StreamClosedError
 
@@ -331,6 +331,7 @@ class Stats:
 class Reading:
     """What a stream of either colour knows of itself, besides how to wait."""
 
+    _BLOCK: ClassVar = "a `with`"
     __slots__ = ("_closed", "_exchange", "_memory")
 
     def __init__(self, memory: Memory | Latest, exchange: Exchange[Any] | None) -> None:
@@ -383,7 +384,8 @@ class Reading:
         exchange = self._exchange
         is_open = self._began_at is not None if exchange is None else exchange.response is not None
         if is_open and not self._closed and not self._has_ended():
-            warnings.warn(f"unclosed {self!r}; use it in a `with` block", ResourceWarning, stacklevel=2, source=self)
+            text = f"unclosed {self!r}; use it in {self._BLOCK} block"
+            warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
 
 
 def _tokens_per_second(part: Part | None) -> float | None:

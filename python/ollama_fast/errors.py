@@ -194,7 +194,7 @@ class TruncatedAnswerError(AnswerError):
 
 
 class ToolRoundsError(OllamaError):
-    """A model called tools as often as it might, and had not answered by then; `messages` is what was said."""
+    """A model called tools as often as it might, and had not answered by then; `messages` ends with calls not done."""
 
 
 class HostError(OllamaError, ValueError):
