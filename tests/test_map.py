@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import itertools
 import json
@@ -355,8 +356,10 @@ def test_an_error_says_which_inputs_and_keeps_what_else_was_done(both: Colour) -
     assert (error.__cause__.status, error.inputs) == (500, range(8, 12))
     assert error.done.keys() == set(range(12, 8 + WINDOW * 2 * 4))
     assert {index: int(one[0]) for index, one in error.done.items()} == {index: index for index in error.done}
-    again = pickle.loads(pickle.dumps(error))
-    assert (again.inputs, again.done, str(again)) == (error.inputs, error.done, str(error))
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(again) is InputsError
+        assert (again.inputs, again.done, str(again)) == (error.inputs, error.done, str(error))
+        assert again.model == error.model == "m"
 
 
 @pytest.mark.parametrize(
