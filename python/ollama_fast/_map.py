@@ -14,7 +14,7 @@ from enum import Enum
 from heapq import heappop, heappush
 from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
-from .errors import IncompleteStreamError, InputsError, ResponseError, TransportError
+from .errors import IncompleteStreamError, InputsError, ResponseError, TimeoutError, TransportError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,11 +41,23 @@ class Blame(Enum):
 
 def blame(error: BaseException) -> Blame:
     """Say what *error* of a request says is wrong."""
+    if isinstance(error, TimeoutError) and _waited_here(error):
+        return Blame.BUSY
     if isinstance(error, TransportError | IncompleteStreamError):
         return Blame.HOST
-    if isinstance(error, ResponseError) and error.status in {429, 503}:
-        return Blame.BUSY
+    if isinstance(error, ResponseError):
+        if error.status in {429, 503}:
+            return Blame.BUSY
+        if error.status in {502, 504}:  # a gateway whose Ollama is dead
+            return Blame.HOST
     return Blame.INPUTS
+
+
+def _waited_here(error: TimeoutError) -> bool:
+    """Whether the pool of connections was full, so that the host was not asked at all."""
+    import httpx
+
+    return isinstance(error.__cause__, httpx.PoolTimeout)
 
 
 @dataclass(frozen=True, slots=True, order=True)
