@@ -216,6 +216,36 @@ def test_inputs_may_be_an_async_iterable_on_asyncio_only() -> None:
             ollama_fast.embed_many(server.url, "m", numbers())
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_an_async_iterator_is_closed_unless_it_is_the_callers(own: bool) -> None:
+    ends: list[str] = []
+
+    async def numbers() -> AsyncIterator[str]:
+        try:
+            for text in map(str, itertools.count()):
+                yield text
+        finally:
+            await asyncio.sleep(0)
+            ends.append("closed")
+
+    class Numbers:
+        def __aiter__(self) -> AsyncIterator[str]:
+            return numbers()
+
+    async def run(url: str) -> None:
+        inputs = numbers() if own else Numbers()
+        async with aio.map_generate(url, "m", inputs) as answers:
+            await anext(answers)
+        assert ends == ([] if own else ["closed"])
+        if own:
+            assert isinstance(inputs, AsyncIterator)
+            assert int(await anext(inputs)) > 0
+
+    with replay(respond=echo) as server:
+        asyncio.run(run(server.url))
+    assert ends == ["closed"]
+
+
 @pytest.mark.parametrize("fast", [True, False])
 def test_a_client_of_the_callers_own_is_a_host(both: Colour, fast: bool) -> None:
     async def run(url: str) -> list[Any]:

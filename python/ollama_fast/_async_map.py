@@ -140,8 +140,14 @@ def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 async def _each(inputs: Any) -> AsyncGenerator[Any]:
     if hasattr(inputs, "__aiter__"):
-        async for one in inputs:
-            yield one
+        found = aiter(inputs)
+        try:
+            async for one in found:
+                yield one
+        finally:
+            # One that was made for us is ours to close. What is its own iterator is the caller's, as it is in a loop.
+            if found is not inputs and isinstance(found, AsyncGenerator):
+                await found.aclose()
     else:
         for one in inputs:
             yield one
