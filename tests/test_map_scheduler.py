@@ -361,3 +361,15 @@ def test_a_host_that_stays_busy_counts_as_dead() -> None:
     with pytest.raises(InputsError, match="no host is left") as caught:
         schedule.give()
     assert caught.value.__cause__ is BUSY[0]
+
+
+def test_a_busy_host_that_works_on_something_is_not_dead() -> None:
+    schedule = filled(Schedule(1, 2, 1), 2)
+    long = take(schedule, 0)
+    rests: list[Any] = []
+    for _ in range(RESTS + 2):
+        rests.append(schedule.settle(0, take(schedule, 0), [], FULL))
+        schedule.rested(0)
+    assert rests == [0.25, 0.5, 1, 2, 4, 8, 16, 32, 32, 32]
+    schedule.settle(0, long, ["a"])
+    assert schedule.settle(0, take(schedule, 0), [], FULL) == 0.25

@@ -25,7 +25,7 @@ WINDOW: Final = 4
 """Batches per worker that may be ahead of what was given out: one that takes three times as long stops nobody."""
 
 RESTS: Final = 8
-"""Times in a row that a host may say that it is busy; after that it counts as dead."""
+"""Times in a row that a host may say that it is busy; after that it counts as dead, if it does nothing of ours."""
 
 _FIRST_REST: Final = 0.25
 """Seconds that a busy host is left alone; each time in a row twice as long, so up to 32, and 64 together."""
@@ -193,10 +193,10 @@ class Schedule(Generic[T, R]):
             if host in self._resting:  # another worker has said so
                 heappush(self._queue, batch)
                 return None
-            if self._rests[host] < RESTS:
+            if self._rests[host] < RESTS or self._load[host]:  # what works on something of ours is not dead
                 heappush(self._queue, batch)
                 self._resting.add(host)
-                self._rests[host] += 1
+                self._rests[host] = min(self._rests[host] + 1, RESTS)
                 return float(_FIRST_REST * 2 ** (self._rests[host] - 1))
         if reason is not Blame.INPUTS and host in self._alive:
             self._alive.remove(host)
