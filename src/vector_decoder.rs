@@ -32,10 +32,10 @@ impl VectorDecoder {
     /// Say that no more bytes come.
     ///
     /// Gives the rest, which is JSON if all of it was and has `[]` for the vectors; the numbers in the machine's order of
-    /// bytes; how many vectors there are, and of what length.
-    fn close<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, usize, usize)> {
+    /// bytes; how many vectors there are, and of what length. Keeps no numbers: a second call is a `ValueError`.
+    fn close<'py>(&mut self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, usize, usize)> {
         let found = self.vectors.close().map_err(|wrong| into_python(&wrong))?;
-        let (rest, numbers) = (PyBytes::new(py, found.rest), PyBytes::new(py, found.numbers));
+        let (rest, numbers) = (PyBytes::new(py, found.rest), PyBytes::new(py, &found.numbers));
         Ok((rest, numbers, found.vectors, found.length))
     }
 }

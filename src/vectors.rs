@@ -1,7 +1,7 @@
 //! Vectors in a JSON object to float32, as the object arrives; knows nothing of Python.
 #![deny(clippy::arithmetic_side_effects)]
 
-use std::fmt;
+use std::{fmt, mem};
 
 use crate::envelope::Envelope;
 use crate::float32::{self, MAX_NUMBER, Token};
@@ -11,7 +11,7 @@ pub const MAX_REST: usize = 16 * 1024 * 1024;
 
 /// An incremental decoder of an object that has, under one key, an array of vectors of one length.
 ///
-/// Operations: append a chunk; read the next number.
+/// Operations: append a chunk; read the next number; give the numbers away, once.
 ///
 /// Goal: O(n) in the bytes, however they are cut, and no memory but for the numbers and what is around them. Only a number
 /// that is cut between two chunks is kept as text.
@@ -54,7 +54,7 @@ enum Next {
 #[expect(missing_docs, reason = "their names say it")]
 pub struct Decoded<'a> {
     pub rest: &'a [u8],
-    pub numbers: &'a [u8],
+    pub numbers: Vec<u8>,
     pub vectors: usize,
     pub length: usize,
 }
@@ -102,21 +102,23 @@ impl Vectors {
         done
     }
 
-    /// Say that no more bytes come, and give what they were.
+    /// Say that no more bytes come, and give what they were. The numbers are not kept, so it does so once.
     ///
     /// # Errors
     ///
-    /// They ended among the vectors. Whether what is around them is whole, and has any, is for others to say.
-    pub fn close(&self) -> Result<Decoded<'_>, Wrong> {
+    /// They ended among the vectors, or were given before. Whether what is around them is whole, and has any, is for
+    /// others to say.
+    pub fn close(&mut self) -> Result<Decoded<'_>, Wrong> {
         if let Some(wrong) = &self.wrong {
             return Err(wrong.clone());
         }
         if self.next != Next::Around {
             return Err(self.wrong("the bytes end before it does"));
         }
+        self.wrong = Some(Wrong("the decoder is closed, and its numbers were given".to_owned()));
         Ok(Decoded {
             rest: self.envelope.kept(),
-            numbers: &self.numbers,
+            numbers: mem::take(&mut self.numbers),
             vectors: self.whole,
             length: self.length.unwrap_or(0),
         })
@@ -441,6 +443,17 @@ mod tests {
             wrong(&around, usize::MAX),
             "the body has more than 16777216 bytes beside \"v\""
         );
+    }
+
+    #[test]
+    fn numbers_are_given_once_and_not_kept() {
+        let mut vectors = Vectors::new("v", MOST);
+        vectors.feed(b"{\"v\":[[1,2]]}").unwrap();
+        assert_eq!(vectors.close().unwrap().numbers.len(), 8);
+        assert_eq!(vectors.numbers.capacity(), 0);
+        let closed = "the decoder is closed, and its numbers were given";
+        assert_eq!(vectors.close().unwrap_err().to_string(), closed);
+        assert_eq!(vectors.feed(b" ").unwrap_err().to_string(), closed);
     }
 
     #[test]

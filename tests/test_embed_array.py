@@ -6,7 +6,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ import ollama_fast
 from colours import Colour
 from exchange import Exchange, load_all
 from ollama_fast import EmbedArray, errors
+from ollama_fast._embeddings import ArrayDecoder
 from replay import HangUpError, Received, ReplayServer, replay
 
 RECORDED = {name: exchange for name, exchange in load_all().items() if exchange.call.function == "embed"}
@@ -152,6 +153,23 @@ def test_a_connection_that_breaks_is_the_same_error_as_for_embed(every_or_mocked
         plain, seen = (every_or_mocked.attempt(name, server.url, "m", "x") for name in ("embed", "embed_array"))
     assert isinstance(seen.error, errors.IncompleteStreamError)
     assert (type(seen.error), str(seen.error)) == (type(plain.error), str(plain.error))
+
+
+def test_what_gave_the_answer_does_not_keep_it() -> None:
+    decoder = ArrayDecoder()
+    decoder.feed(b'{"embeddings":[[1,2]]}')
+    answer = decoder.answer(json.loads(decoder.close()))
+    assert answer.tolist() == [[1, 2]]
+    assert decoder.answer({"embeddings": []}).numbers == b""
+    with pytest.raises(AttributeError):
+        decoder.close()
+
+
+def test_the_types_of_an_array_are_there_at_run_time() -> None:
+    data: Any = EmbedArray.data
+    for function in (EmbedArray.__getitem__, data.fget):
+        assert get_type_hints(function)["return"] is memoryview
+    assert get_type_hints(EmbedArray.__iter__)["return"] == Iterator[memoryview]
 
 
 def test_the_connection_is_used_again() -> None:

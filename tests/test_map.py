@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import itertools
 import json
@@ -13,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -184,8 +186,14 @@ def test_a_vector_is_a_read_only_view_of_float32(both: Colour) -> None:
 
 
 def test_more_goes_to_the_host_that_is_free(both: Colour) -> None:
-    def slower(request: Received) -> Iterable[bytes | float]:
-        return [0.5, echoed(request)]
+    def slower(request: Received) -> Iterator[bytes | float]:
+        # As slow as six answers of the other host, or as all that are left.
+        last = str(min(int(request.json["prompt"]) + 6, 39))
+        for _ in range(2000):
+            if last in (*asked(quick), request.json["prompt"]):
+                break
+            yield 0.005
+        yield echoed(request)
 
     with replay(respond=echo) as quick, replay(respond=slower) as late:
         found, error = gather(both, "map_generate", [late.url, quick.url], "m", texts(40), concurrency=1)
@@ -212,6 +220,36 @@ def test_inputs_may_be_an_async_iterable_on_asyncio_only() -> None:
         assert numbers_of(asyncio.run(run(server.url))) == list(range(50))
         with pytest.raises(TypeError, match=r"ollama_fast\.aio"):
             ollama_fast.embed_many(server.url, "m", numbers())
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_an_async_iterator_is_closed_unless_it_is_the_callers(own: bool) -> None:
+    ends: list[str] = []
+
+    async def numbers() -> AsyncIterator[str]:
+        try:
+            for text in map(str, itertools.count()):
+                yield text
+        finally:
+            await asyncio.sleep(0)
+            ends.append("closed")
+
+    class Numbers:
+        def __aiter__(self) -> AsyncIterator[str]:
+            return numbers()
+
+    async def run(url: str) -> None:
+        inputs = numbers() if own else Numbers()
+        async with aio.map_generate(url, "m", inputs) as answers:
+            await anext(answers)
+        assert ends == ([] if own else ["closed"])
+        if own:
+            assert isinstance(inputs, AsyncIterator)
+            assert int(await anext(inputs)) > 0
+
+    with replay(respond=echo) as server:
+        asyncio.run(run(server.url))
+    assert ends == ["closed"]
 
 
 @pytest.mark.parametrize("fast", [True, False])
@@ -355,8 +393,10 @@ def test_an_error_says_which_inputs_and_keeps_what_else_was_done(both: Colour) -
     assert (error.__cause__.status, error.inputs) == (500, range(8, 12))
     assert error.done.keys() == set(range(12, 8 + WINDOW * 2 * 4))
     assert {index: int(one[0]) for index, one in error.done.items()} == {index: index for index in error.done}
-    again = pickle.loads(pickle.dumps(error))
-    assert (again.inputs, again.done, str(again)) == (error.inputs, error.done, str(error))
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(again) is InputsError
+        assert (again.inputs, again.done, str(again)) == (error.inputs, error.done, str(error))
+        assert again.model == error.model == "m"
 
 
 @pytest.mark.parametrize(
@@ -379,6 +419,100 @@ def test_what_every_host_would_say_is_no_reason_to_ask_another(
     assert isinstance(error, InputsError)
     assert type(error.__cause__) is cause
     assert error.inputs == range(3)
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_gateway_without_its_server_is_a_dead_host(both: Colour, status: int) -> None:
+    def gateway(_: Received) -> Iterable[bytes | float]:
+        return [reply({"error": "upstream"}, status)]
+
+    with replay(respond=gateway) as dead, replay(respond=echo) as server:
+        found, error = gather(both, "map_generate", [dead.url, server.url], "m", texts(20), concurrency=2)
+        assert (numbers_of(found), error) == (list(range(20)), None)
+        assert 1 <= len(dead.requests) <= 2
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_full_pool_is_no_dead_host(both: Colour, fast: bool) -> None:
+    def late(request: Received) -> Iterable[bytes | float]:
+        return [0.3, echoed(request)]
+
+    limits, timeout = httpx.Limits(max_connections=1), httpx.Timeout(10, pool=0.1)
+
+    async def run(url: str) -> list[Any]:
+        transport = ollama_fast.AsyncTransport(limits=limits) if fast else None
+        async with httpx.AsyncClient(base_url=url, transport=transport, limits=limits, timeout=timeout) as client:
+            return [one async for one in aio.map_generate(client, "m", texts(4), concurrency=2)]
+
+    with replay(respond=late) as server:
+        if both.asynchronous:
+            found = asyncio.run(run(server.url))
+        else:
+            transport = ollama_fast.Transport(limits=limits) if fast else None
+            with httpx.Client(base_url=server.url, transport=transport, limits=limits, timeout=timeout) as client:
+                found = list(ollama_fast.map_generate(client, "m", texts(4), concurrency=2))
+        assert numbers_of(found) == list(range(4))
+        assert len(server.requests) == 4
+
+
+def test_more_concurrency_than_connections_is_an_error_at_the_call(
+    both: Colour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of(most: int | None) -> Host:
+        return Host("http://h", limits=ollama_fast.Limits(max_connections=most))
+
+    for hosts in (of(2), ["http://other", of(2)]):
+        with pytest.raises(ValueError, match=r"concurrency=4 .* 2 connections \(Limits\.max_connections\) of http://h"):
+            both.module.map_generate(hosts, "m", ["a"], concurrency=4)
+    monkeypatch.setenv("OLLAMA_HOST", "http://env")
+    for host in (None, "http://h"):
+        with pytest.raises(ValueError, match=r"concurrency=1001 .* 1000 connections"):
+            both.module.embed_many(host, "m", ["a"], concurrency=1001)
+    both.module.map_generate([of(4), of(None)], "m", ["a"], concurrency=4)
+    both.module.map_generate(of(None), "m", ["a"], concurrency=1001)
+
+
+def double(number: int) -> int:
+    """Double a number."""
+    return 2 * number
+
+
+def test_arguments_that_can_be_read_once_go_into_every_request(both: Colour) -> None:
+    with replay(respond=echo) as server:
+        found, error = gather(
+            both, "map_generate", server.url, "m", texts(3), context=iter([1, 2]), images=iter([b"image"])
+        )
+        assert (numbers_of(found), error) == (list(range(3)), None)
+        assert [request.json["context"] for request in server.requests] == [[1, 2]] * 3
+        assert [request.json["images"] for request in server.requests] == [["aW1hZ2U="]] * 3
+    for tools in (iter([double]), {"double": double}):
+        with replay(respond=echo) as server:
+            conversations = [[{"role": "user", "content": text}] for text in texts(3)]
+            found, error = gather(both, "map_chat", server.url, "m", conversations, tools=tools)
+            assert (numbers_of(found), error) == (list(range(3)), None)
+            names = [[tool["function"]["name"] for tool in request.json["tools"]] for request in server.requests]
+            assert names == [["double"]] * 3
+
+
+@pytest.mark.parametrize(("argument", "wrong"), [("context", "12"), ("images", b"image")])
+def test_one_in_place_of_several_is_an_error_at_the_call(both: Colour, argument: str, wrong: Any) -> None:
+    with pytest.raises(TypeError, match=rf"{argument} .* sequence"):
+        both.module.map_generate("http://h", "m", ["a"], **{argument: wrong})
+    with pytest.raises(TypeError, match="tools must be a sequence"):
+        both.module.map_chat("http://h", "m", [], tools="double")
+
+
+def test_no_file_is_read_at_the_call(both: Colour, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    with replay(respond=echo) as server:
+        answers = both.module.map_generate([server.url] * 3, "m", ["0"], images=[image])  # it is not there yet
+        image.write_bytes(b"image")
+
+        async def take(answers: Any) -> list[Any]:
+            return [one async for one in answers]
+
+        assert numbers_of(asyncio.run(take(answers)) if both.asynchronous else answers) == [0]
+        assert server.requests[0].json["images"] == ["aW1hZ2U="]
 
 
 def test_a_busy_host_is_asked_again(both: Colour) -> None:
@@ -426,7 +560,15 @@ def test_a_conversation_is_a_sequence_of_messages(both: Colour, wrong: Any) -> N
         (None, ("m", ["a"]), {"concurrency": -1}, ValueError, "concurrency"),
         (None, ("m", ["a"]), {"on_dead": "ignore"}, ValueError, "on_dead"),
         (None, ("m", ["a"]), {"dimension": 5}, TypeError, r"embed_many\(\) got an unexpected keyword"),
+        (
+            None,
+            ("m", ["a"]),
+            {"stream": True},
+            TypeError,
+            r"embed_many\(\) got an unexpected keyword argument 'stream'",
+        ),
         (None, ("m", ["a"]), {"extra": 5}, TypeError, "extra"),
+        (None, ("m", ["a"]), {"keep_alive": object()}, TypeError, "no JSON form"),
         ((), ("m", ["a"]), {}, ValueError, "host"),
         (["localhost", 5], ("m", ["a"]), {}, TypeError, "host must be"),
         ("http://localhost:port", ("m", ["a"]), {}, HostError, "port"),

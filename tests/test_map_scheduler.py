@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ollama_fast._map import RESTS, WINDOW, Batch, OnDead, Schedule
+from ollama_fast._map import RESTS, WINDOW, Batch, Blame, OnDead, Schedule, blame
 from ollama_fast.errors import (
     ConnectError,
     DecodeError,
@@ -30,12 +31,15 @@ DEAD: list[OllamaError] = [
     TransportError("broke"),
     TimeoutError("late"),
     IncompleteStreamError("cut"),
+    ResponseError("bad gateway", status=502),
+    ResponseError("gateway timeout", status=504),
 ]
-BUSY = [ResponseError("busy", status=503), ResponseError("slow down", status=429)]
+FULL = TimeoutError("none of the 2 connections became free")
+FULL.__cause__ = httpx.PoolTimeout("full")
+BUSY: list[OllamaError] = [ResponseError("busy", status=503), ResponseError("slow down", status=429), FULL]
 WRONG: list[Exception] = [
     ModelNotFoundError("no model", status=404),
     ResponseError("crash", status=500),
-    ResponseError("bad gateway", status=502),
     DecodeError("shape"),
     TypeError("no text"),
 ]
@@ -250,6 +254,13 @@ def take(schedule: Schedule[int, str], host: int) -> Batch[int]:
     return batch
 
 
+@pytest.mark.parametrize(
+    ("reason", "errors"), [(Blame.HOST, DEAD), (Blame.BUSY, BUSY), (Blame.INPUTS, WRONG)], ids=["dead", "busy", "wrong"]
+)
+def test_what_a_failure_says_is_wrong(reason: Blame, errors: list[Exception]) -> None:
+    assert [blame(error) for error in errors] == [reason] * len(errors)
+
+
 def test_work_goes_to_the_host_that_does_least() -> None:
     schedule = filled(Schedule(2, 2, 1), 4)
     take(schedule, 0)
@@ -350,3 +361,15 @@ def test_a_host_that_stays_busy_counts_as_dead() -> None:
     with pytest.raises(InputsError, match="no host is left") as caught:
         schedule.give()
     assert caught.value.__cause__ is BUSY[0]
+
+
+def test_a_busy_host_that_works_on_something_is_not_dead() -> None:
+    schedule = filled(Schedule(1, 2, 1), 2)
+    long = take(schedule, 0)
+    rests: list[Any] = []
+    for _ in range(RESTS + 2):
+        rests.append(schedule.settle(0, take(schedule, 0), [], FULL))
+        schedule.rested(0)
+    assert rests == [0.25, 0.5, 1, 2, 4, 8, 16, 32, 32, 32]
+    schedule.settle(0, long, ["a"])
+    assert schedule.settle(0, take(schedule, 0), [], FULL) == 0.25

@@ -121,6 +121,15 @@ def test_what_is_wrong_is_said_again() -> None:
             call()
 
 
+def test_the_numbers_are_given_once() -> None:
+    decoder = _core.VectorDecoder("embeddings")
+    decoder.feed(b'{"embeddings":[[1]]}')
+    assert decoder.close() == (b'{"embeddings":[]}', float32s(["1"]), 1, 1)
+    for call in (decoder.close, lambda: decoder.feed(b" ")):
+        with pytest.raises(ValueError, match=r"^the decoder is closed, and its numbers were given$"):
+            call()
+
+
 # --- the value -------------------------------------------------------------------------------------------------------
 
 

@@ -135,8 +135,8 @@ def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R
 
 
 def check_call(host: AnyHost, request: Request[Any]) -> None:
-    """Raise what is wrong with these, before any I/O."""
-    _exchange(host, request, stream=False)
+    """Raise what is wrong with *host* for *request*, whose body is not looked at; without any I/O."""
+    _exchange(host, request.encoded(), stream=False)
 
 
 async def _open(exchange: Exchange[Any]) -> httpx.Response:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, Ty
 from weakref import finalize
 
 from ._async import check_call, send
-from ._lift import build_for, face_of_many
-from ._lift import hint as hint
-from ._many import Many, several
+from ._lift import lift_many
+from ._many import Many
 from ._map import Schedule
 from .errors import StreamClosedError
 
@@ -141,8 +140,14 @@ def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 async def _each(inputs: Any) -> AsyncGenerator[Any]:
     if hasattr(inputs, "__aiter__"):
-        async for one in inputs:
-            yield one
+        found = aiter(inputs)
+        try:
+            async for one in found:
+                yield one
+        finally:
+            # One that was made for us is ours to close. What is its own iterator is the caller's, as it is in a loop.
+            if found is not inputs and isinstance(found, AsyncGenerator):
+                await found.aclose()
     else:
         for one in inputs:
             yield one
@@ -209,13 +214,4 @@ class Answers(Generic[R]):
 
 def many(build: Callable[P, Many[R]], /) -> Callable[Concatenate[Hosts, P], Answers[R]]:
     """Make a builder of a Many a function that gives the answers."""
-
-    def run(hosts: Hosts, /, *args: P.args, **kwargs: P.kwargs) -> Answers[R]:
-        found = build_for(run, build, *args, **kwargs)
-        places = several(hosts)
-        for place in places:
-            check_call(place, found.build(()))
-        return Answers(places, found)
-
-    face_of_many(run, build, module="ollama_fast.aio")
-    return run
+    return lift_many(build, Answers, check_call, module="ollama_fast.aio")

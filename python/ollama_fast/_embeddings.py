@@ -6,9 +6,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import index
-from typing import Any, Final, SupportsIndex, cast
+from typing import TYPE_CHECKING, Any, Final, SupportsIndex, TypeAlias, cast
 
 from ._core import VectorDecoder
+
+if TYPE_CHECKING:
+    Floats: TypeAlias = memoryview[float]
+else:
+    Floats = memoryview  # which takes no parameter before Python 3.14
+
+Vector: TypeAlias = Floats
 
 _KEY: Final = "embeddings"
 _FLOAT32: Final = "f"
@@ -36,7 +43,7 @@ class EmbedArray:
     response: dict[str, Any] = field(hash=False)
 
     @property
-    def data(self) -> memoryview[float]:
+    def data(self) -> Floats:
         """The numbers as a buffer of that shape; of one dimension if there are none, as Python has no other."""
         if not self.numbers:
             return memoryview(b"").cast(_FLOAT32)
@@ -69,7 +76,7 @@ class EmbedArray:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, number: SupportsIndex) -> memoryview[float]:
+    def __getitem__(self, number: SupportsIndex) -> Vector:
         count, length = self.shape
         at = index(number)
         if not -count <= at < count:
@@ -77,7 +84,7 @@ class EmbedArray:
         begin = at % count * length * _SIZE
         return memoryview(self.numbers)[begin : begin + length * _SIZE].cast(_FLOAT32)
 
-    def __iter__(self) -> Iterator[memoryview[float]]:
+    def __iter__(self) -> Iterator[Vector]:
         return map(self.__getitem__, range(len(self)))
 
     def __repr__(self) -> str:
@@ -97,7 +104,11 @@ class EmbedArray:
 
 
 class ArrayDecoder:
-    """The bytes of an answer of embed to an EmbedArray: neither they nor a Python float for each number are kept."""
+    """
+    The bytes of an answer of embed to an EmbedArray: neither they nor a Python float for each number are kept.
+
+    It gives one answer, and keeps nothing of it.
+    """
 
     __slots__ = ("_decoder", "_numbers", "_shape")
 
@@ -113,6 +124,7 @@ class ArrayDecoder:
     def close(self) -> bytes:
         """Say that no more bytes come, and give the JSON of the answer without its vectors."""
         rest, self._numbers, vectors, length = self._decoder.close()
+        del self._decoder
         self._shape = vectors, length
         return rest
 
@@ -121,4 +133,5 @@ class ArrayDecoder:
         instead = rest.pop(_KEY)
         if instead != []:
             raise ValueError(f"{_KEY} is of type {type(instead).__name__}, not an array")
-        return EmbedArray(self._shape, self._numbers, rest)
+        numbers, self._numbers = self._numbers, b""
+        return EmbedArray(self._shape, numbers, rest)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 from . import _stream
 from ._embeddings import ArrayDecoder, EmbedArray
@@ -317,7 +318,7 @@ def embed_array(
         keep_alive=keep_alive,
         extra=extra,
     )
-    return Request(request.method, request.path, request.body, extra, key=request.key, decoder=ArrayDecoder)
+    return replace(cast("Request[Any]", request), decoder=ArrayDecoder)
 
 
 def embeddings(

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
+from ._many import check_places, several
+
+if TYPE_CHECKING:
+    from ._many import Many
+    from ._request import Request
+
+A = TypeVar("A")
 P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
 
 _HOSTS: Final = {
@@ -103,8 +111,38 @@ def face_of_many(run: Callable[..., Any], build: Callable[..., Any], *, module: 
     answers = _Annotation(f"Answers[{result}]")
     run.__signature__ = inspect.Signature([hosts, *rest], return_annotation=answers)  # type: ignore[attr-defined]
     hints = {p.name: f"hint({str(p.annotation)!r})" for p in (hosts, *rest)}
-    run.__annotations__ = hints | {"return": f"Answers[hint({result!r})]"}
+    run.__annotations__ = hints | {"return": f"import_module({module!r}).Answers[hint({result!r})]"}
     run.__doc__ = (run.__doc__ or "").replace(_HOST_DOC, _MANY_HOSTS_DOC)
+
+
+def lift_many(
+    build: Callable[P, Many[R]],
+    answers: Callable[[Sequence[Any], Many[R]], A],
+    check: Callable[[Any, Request[Any]], None],
+    *,
+    module: str,
+) -> Callable[Concatenate[Any, P], A]:
+    """
+    Make a builder of a Many a function of one host or several that gives the answers.
+
+    Args:
+        build: The builder.
+
+        answers: Makes, of hosts and what they shall do, an iterator of one colour over what comes of it.
+
+        check: Raises what is wrong with a host for a request, before any I/O.
+
+        module: The public module.
+    """
+
+    def run(hosts: Any, /, *args: P.args, **kwargs: P.kwargs) -> A:
+        many = build_for(run, build, *args, **kwargs)
+        places = several(hosts)
+        check_places(places, many, check)
+        return answers(places, many)
+
+    face_of_many(run, build, module=module)
+    return run
 
 
 def hint(annotation: str) -> Any:
@@ -155,13 +193,11 @@ def build_for(run: Callable[..., Any], build: Callable[P, T], /, *args: P.args, 
     try:
         return build(*args, **kwargs)
     except TypeError as exc:
-        if "stream" not in kwargs:
-            called, found, what = str(exc).partition("() ")  # as list_models() for list(), or chat() for parse()
-            if not found or called == run.__name__ or not what.startswith(("got ", "missing ", "takes ")):
-                raise
-            raise TypeError(f"{run.__name__}() {what}") from exc
         twin = run.__name__ if run.__name__.endswith("_stream") else f"{run.__name__}_stream"
-        if not hasattr(sys.modules[run.__module__], twin):
+        if "stream" in kwargs and hasattr(sys.modules[run.__module__], twin):
+            which = "streams always" if twin == run.__name__ else f"gives the whole answer; for its parts call {twin}()"
+            raise TypeError(f"{run.__name__}() takes no argument 'stream': it {which}") from exc
+        called, found, what = str(exc).partition("() ")  # as list_models() for list(), or chat() for parse()
+        if not found or called == run.__name__ or not what.startswith(("got ", "missing ", "takes ")):
             raise
-        which = "streams always" if twin == run.__name__ else f"gives the whole answer; for its parts call {twin}()"
-        raise TypeError(f"{run.__name__}() takes no argument 'stream': it {which}") from exc
+        raise TypeError(f"{run.__name__}() {what}") from exc

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from . import _endpoints
+from ._embeddings import EmbedArray, Vector
+from ._host import Host
 from ._images import seal
 from ._map import OnDead
 from ._request import Request
@@ -15,7 +17,6 @@ from .errors import DecodeError
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ._embeddings import EmbedArray
     from .types import (
         ChatResponse,
         EmbedOptions,
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
         MapChatOptions,
         Message,
     )
-
-    Vector: TypeAlias = memoryview[float]
-else:
-    Vector = memoryview  # which takes no parameter before Python 3.14
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -73,6 +70,7 @@ class Many(Generic[R]):
                 raise ValueError(f"{name} must be 1 or more, not {count}")
         if self.on_dead not in ("resend", "raise"):
             raise ValueError(f"on_dead must be 'resend' or 'raise', not {self.on_dead!r}")
+        self.build(())
 
 
 def embed_many(
@@ -91,15 +89,17 @@ def embed_many(
         model: Name of the model.
 
         inputs: Texts, as many as you like: they are read while vectors are given, at most 4 batches ahead for each
-            request that can be under way. In `aio` also an async iterable.
+            request that can be under way. In `aio` also an async iterable; a generator is
+            not closed, since it is yours.
 
         batch_size: Texts in a request.
 
         concurrency: Requests under way at a time, for each host; more than the server works on
             (OLLAMA_NUM_PARALLEL) wait there.
 
-        on_dead: What to do if a host cannot be reached or its connection breaks. "resend" gives its work to the others,
-            so a host may be sent texts that another one got before; "raise" makes it an error.
+        on_dead: What to do if a host cannot be reached, also by its gateway (502, 504), or its connection breaks.
+            "resend" gives its work to the others, so a host may be sent texts that another one got before;
+            "raise" makes it an error.
 
         embed: The other parameters of `embed`.
 
@@ -107,7 +107,8 @@ def embed_many(
     memoryview of float32, which `numpy.asarray` takes without a copy. Nothing is sent before the first `next`.
 
     Raises InputsError where vectors would come whose request failed, when all before them were given; it says which,
-    and keeps what else was done. A busy host (429, 503) is asked again after a pause, eight times.
+    and keeps what else was done. A busy host (429, 503, no free connection in its pool) is asked again
+    after a pause, eight times. More `concurrency` than a host's `Limits.max_connections` is a ValueError at the call.
     """
 
     def build(texts: Sequence[str]) -> Request[EmbedArray]:
@@ -116,7 +117,7 @@ def embed_many(
                 raise TypeError(f"an input must be a str, not {type(text).__name__}")
         return _endpoints.embed_array(model, texts, **embed)
 
-    return _many(embed_many, inputs, build, _vectors, batch_size, concurrency, on_dead)
+    return Many(inputs, build, _vectors, batch_size, concurrency, on_dead)
 
 
 def map_generate(
@@ -134,13 +135,15 @@ def map_generate(
         model: Name of the model.
 
         prompts: Texts to complete, as many as you like: they are read while answers are given, at most 4 ahead for each
-            request that can be under way. In `aio` also an async iterable.
+            request that can be under way. In `aio` also an async iterable; a generator is
+            not closed, since it is yours.
 
         concurrency: Requests under way at a time, for each host; more than the server works on
             (OLLAMA_NUM_PARALLEL) wait there.
 
-        on_dead: What to do if a host cannot be reached or its connection breaks. "resend" gives its work to the others,
-            so a host may be sent prompts that another one got before; "raise" makes it an error.
+        on_dead: What to do if a host cannot be reached, also by its gateway (502, 504), or its connection breaks.
+            "resend" gives its work to the others, so a host may be sent prompts that another one got before;
+            "raise" makes it an error.
 
         generate: The other parameters of `generate`, the same for all prompts.
 
@@ -148,11 +151,14 @@ def map_generate(
     before the first `next`.
 
     Raises InputsError where an answer would come whose request failed, when all before it were given; it says which,
-    and keeps what else was done. A busy host (429, 503) is asked again after a pause, eight times.
+    and keeps what else was done. A busy host (429, 503, no free connection in its pool) is asked again
+    after a pause, eight times. More `concurrency` than a host's `Limits.max_connections` is a ValueError at the call.
     """
     if "images" in generate:  # once, since what is no file but a pipe can be read once only
         sealed: Any = seal(generate["images"])
         generate = {**generate, "images": sealed}
+    if "context" in generate:
+        generate = {**generate, "context": _kept(generate["context"])}
 
     def build(batch: Sequence[str]) -> Request[GenerateResponse]:
         prompt = batch[0] if batch else ""
@@ -160,7 +166,7 @@ def map_generate(
             raise TypeError(f"a prompt must be a str, not {type(prompt).__name__}")
         return _endpoints.generate(model, prompt, **generate)
 
-    return _many(map_generate, prompts, build, _whole, 1, concurrency, on_dead)
+    return Many(prompts, build, _whole, 1, concurrency, on_dead)
 
 
 def map_chat(
@@ -179,13 +185,15 @@ def map_chat(
         model: Name of the model.
 
         conversations: Sequences of messages, as many as you like: they are read while answers are given, at most 4
-            ahead for each request that can be under way. In `aio` also an async iterable.
+            ahead for each request that can be under way. In `aio` also an async iterable; a generator is
+            not closed, since it is yours.
 
         concurrency: Requests under way at a time, for each host; more than the server works on
             (OLLAMA_NUM_PARALLEL) wait there.
 
-        on_dead: What to do if a host cannot be reached or its connection breaks. "resend" gives its work to the others,
-            so a host may be sent a conversation that another one got before; "raise" makes it an error.
+        on_dead: What to do if a host cannot be reached, also by its gateway (502, 504), or its connection breaks.
+            "resend" gives its work to the others, so a host may be sent a conversation that another one got before;
+            "raise" makes it an error.
 
         chat: The other parameters of `chat`, the same for all conversations.
 
@@ -193,8 +201,11 @@ def map_chat(
     first `next`.
 
     Raises InputsError where an answer would come whose request failed, when all before it were given; it says which,
-    and keeps what else was done. A busy host (429, 503) is asked again after a pause, eight times.
+    and keeps what else was done. A busy host (429, 503, no free connection in its pool) is asked again
+    after a pause, eight times. More `concurrency` than a host's `Limits.max_connections` is a ValueError at the call.
     """
+    if "tools" in chat:
+        chat = {**chat, "tools": _kept(chat["tools"])}
 
     def build(batch: Sequence[Sequence[Message | Mapping[str, Any]]]) -> Request[ChatResponse]:
         conversation = batch[0] if batch else ()
@@ -202,28 +213,14 @@ def map_chat(
             raise TypeError(f"a conversation must be a sequence of messages, not {type(conversation).__name__}")
         return _endpoints.chat(model, conversation, **chat)
 
-    return _many(map_chat, conversations, build, _whole, 1, concurrency, on_dead)
+    return Many(conversations, build, _whole, 1, concurrency, on_dead)
 
 
-def _many(
-    function: Callable[..., Many[R]],
-    inputs: Inputs[T],
-    build: Callable[[Sequence[T]], Request[Any]],
-    split: Callable[[Any, int], Sequence[R]],
-    batch_size: int,
-    concurrency: int,
-    on_dead: OnDead,
-) -> Many[R]:
-    many = Many(inputs, build, split, batch_size, concurrency, on_dead)
-    try:
-        build(())
-    except TypeError as exc:
-        # An argument that is unknown is so to the function that was called.
-        called, parenthesis, rest = str(exc).partition("()")
-        if parenthesis and called in ("embed", "generate", "chat"):
-            raise TypeError(f"{function.__name__}(){rest}") from exc
-        raise
-    return many
+def _kept(several: Any) -> Any:
+    """Give *several*, which each request gets, as a tuple: an iterator would be empty at the second."""
+    if isinstance(several, str | bytes | Mapping) or not isinstance(several, Iterable):
+        return several  # a Mapping, or what the endpoint refuses
+    return tuple(several)
 
 
 def _vectors(answer: EmbedArray, count: int) -> Sequence[Vector]:
@@ -234,6 +231,27 @@ def _vectors(answer: EmbedArray, count: int) -> Sequence[Vector]:
 
 def _whole(answer: R, _count: int) -> Sequence[R]:
     return (answer,)
+
+
+def check_places(places: Sequence[Any], many: Many[Any], check: Callable[[Any, Request[Any]], None]) -> None:
+    """
+    Raise what is wrong with a call, before any I/O.
+
+    Args:
+        places: The hosts.
+
+        many: What they shall do.
+
+        check: Raises what is wrong with a host for a request, whose body is checked once for all of them.
+    """
+    request = many.build(())
+    request.draft(stream=False)
+    for place in places:
+        check(place, request)
+        most = Host.of(place).limits.max_connections if isinstance(place, Host | str | None) else None
+        if most is not None and many.concurrency > most:
+            text = f"concurrency={many.concurrency} requests at a time, but no more than {most} connections"
+            raise ValueError(f"{text} (Limits.max_connections) of {Host.of(place).url}")
 
 
 def several(hosts: Any) -> tuple[Any, ...]:

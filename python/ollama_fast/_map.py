@@ -14,7 +14,7 @@ from enum import Enum
 from heapq import heappop, heappush
 from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
-from .errors import IncompleteStreamError, InputsError, ResponseError, TransportError
+from .errors import IncompleteStreamError, InputsError, ResponseError, TimeoutError, TransportError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,7 +25,7 @@ WINDOW: Final = 4
 """Batches per worker that may be ahead of what was given out: one that takes three times as long stops nobody."""
 
 RESTS: Final = 8
-"""Times in a row that a host may say that it is busy; after that it counts as dead."""
+"""Times in a row that a host may say that it is busy; after that it counts as dead, if it does nothing of ours."""
 
 _FIRST_REST: Final = 0.25
 """Seconds that a busy host is left alone; each time in a row twice as long, so up to 32, and 64 together."""
@@ -41,11 +41,23 @@ class Blame(Enum):
 
 def blame(error: BaseException) -> Blame:
     """Say what *error* of a request says is wrong."""
+    if isinstance(error, TimeoutError) and _waited_here(error):
+        return Blame.BUSY
     if isinstance(error, TransportError | IncompleteStreamError):
         return Blame.HOST
-    if isinstance(error, ResponseError) and error.status in {429, 503}:
-        return Blame.BUSY
+    if isinstance(error, ResponseError):
+        if error.status in {429, 503}:
+            return Blame.BUSY
+        if error.status in {502, 504}:  # a gateway whose Ollama is dead
+            return Blame.HOST
     return Blame.INPUTS
+
+
+def _waited_here(error: TimeoutError) -> bool:
+    """Whether the pool of connections was full, so that the host was not asked at all."""
+    import httpx
+
+    return isinstance(error.__cause__, httpx.PoolTimeout)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -181,10 +193,10 @@ class Schedule(Generic[T, R]):
             if host in self._resting:  # another worker has said so
                 heappush(self._queue, batch)
                 return None
-            if self._rests[host] < RESTS:
+            if self._rests[host] < RESTS or self._load[host]:  # what works on something of ours is not dead
                 heappush(self._queue, batch)
                 self._resting.add(host)
-                self._rests[host] += 1
+                self._rests[host] = min(self._rests[host] + 1, RESTS)
                 return float(_FIRST_REST * 2 ** (self._rests[host] - 1))
         if reason is not Blame.INPUTS and host in self._alive:
             self._alive.remove(host)

@@ -112,8 +112,8 @@ def new_leash() -> _core.Leash | None:
 
 
 def check_call(host: AnyHost, request: Request[Any]) -> None:
-    """Raise what is wrong with these, before any I/O."""
-    _exchange(host, request, stream=False)
+    """Raise what is wrong with *host* for *request*, whose body is not looked at; without any I/O."""
+    _exchange(host, request.encoded(), stream=False)
 
 
 def _open(exchange: Exchange[Any]) -> httpx.Response:

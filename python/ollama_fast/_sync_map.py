@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, Ty
 from weakref import finalize
 
 from . import _core
-from ._lift import build_for, face_of_many
-from ._lift import hint as hint
-from ._many import Many, several
+from ._lift import lift_many
+from ._many import Many
 from ._map import Schedule
 from ._sync import check_call, new_leash, send
 from .errors import StreamClosedError
@@ -195,13 +194,4 @@ class Answers(Generic[R]):
 
 def many(build: Callable[P, Many[R]], /) -> Callable[Concatenate[Hosts, P], Answers[R]]:
     """Make a builder of a Many a function that gives the answers."""
-
-    def run(hosts: Hosts, /, *args: P.args, **kwargs: P.kwargs) -> Answers[R]:
-        found = build_for(run, build, *args, **kwargs)
-        places = several(hosts)
-        for place in places:
-            check_call(place, found.build(()))
-        return Answers(places, found)
-
-    face_of_many(run, build, module="ollama_fast")
-    return run
+    return lift_many(build, Answers, check_call, module="ollama_fast")

@@ -156,22 +156,17 @@ class InputsError(OllamaError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A memoryview has no pickle of its own.
-        done = {index: _Floats(one) if isinstance(one, memoryview) else one for index, one in self.done.items()}
-        return type(self), self.args, {**self.__dict__, "done": done}
+        vectors = {index for index, one in self.done.items() if isinstance(one, memoryview)}
+        done = {index: one.tobytes() if index in vectors else one for index, one in self.done.items()}
+        others = {name: value for name, value in self.__dict__.items() if name != "done"}
+        return _again, (type(self), self.args, done, vectors), others
 
 
-class _Floats:
-    """A vector on its way through a pickle."""
-
-    def __init__(self, vector: memoryview[Any]) -> None:
-        self._vector = vector
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _floats, (self._vector.tobytes(),)
-
-
-def _floats(data: bytes) -> memoryview[float]:
-    return memoryview(data).cast("f")
+def _again(kind: type[InputsError], args: tuple[str], done: dict[int, Any], vectors: set[int]) -> InputsError:
+    """Make a copy of an error, whose *vectors* are bytes on their way."""
+    error = kind(*args)
+    error.done = {index: memoryview(one).cast("f") if index in vectors else one for index, one in done.items()}
+    return error
 
 
 class AnswerError(OllamaError, ValueError):
