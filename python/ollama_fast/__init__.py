@@ -8,31 +8,38 @@ own, or None for what OLLAMA_HOST says.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _answers, _conversation, _endpoints, _many, _procedures
+from . import _endpoints, _procedures
 from . import errors as errors
-from ._answers import Parsed as Parsed
-from ._answers import Partial as Partial
-from ._conversation import Conversation as Conversation
-from ._conversation import ToolResult as ToolResult
 from ._core import DEBUG
 from ._core import __version__ as __version__
-from ._embeddings import EmbedArray as EmbedArray
 from ._host import Host as Host
 from ._host import Limits as Limits
 from ._host import Timeout as Timeout
 from ._stream import Stats as Stats
 from ._sync import Stream as Stream
-from ._sync import call, procedure, procedure_stream, stream, task
+from ._sync import call, procedure, procedure_stream, stream
 from ._sync import close as close
 from ._sync import collect as collect
-from ._sync_map import Answers as Answers
-from ._sync_map import many
 
 if TYPE_CHECKING:
     from . import aio as aio
     from . import tools as tools
     from . import types as types
     from ._async_transport import AsyncTransport as AsyncTransport
+    from ._composed import Answers as Answers
+    from ._composed import Conversation as Conversation
+    from ._composed import Parsed as Parsed
+    from ._composed import Partial as Partial
+    from ._composed import ToolResult as ToolResult
+    from ._composed import call_tool as call_tool
+    from ._composed import embed_many as embed_many
+    from ._composed import map_chat as map_chat
+    from ._composed import map_generate as map_generate
+    from ._composed import parse as parse
+    from ._composed import parse_stream as parse_stream
+    from ._composed import run_tools as run_tools
+    from ._composed import run_tools_stream as run_tools_stream
+    from ._embeddings import EmbedArray as EmbedArray
     from ._transport import Transport as Transport
     from .tools import tool as tool
 
@@ -113,15 +120,39 @@ if DEBUG:
 
 
 if not TYPE_CHECKING:  # a type checker would take any name for one of the package
+    _ROOMS = {
+        "AsyncTransport": "_async_transport",
+        "EmbedArray": "_embeddings",
+        "Transport": "_transport",
+        "tool": "tools",
+        **dict.fromkeys(
+            (
+                "Answers",
+                "Conversation",
+                "Parsed",
+                "Partial",
+                "ToolResult",
+                "call_tool",
+                "embed_many",
+                "map_chat",
+                "map_generate",
+                "parse",
+                "parse_stream",
+                "run_tools",
+                "run_tools_stream",
+            ),
+            "_composed",
+        ),
+    }
+    """Where the names are that are loaded when they are first asked for."""
 
     def __getattr__(name: str) -> Any:
         # asyncio and httpx each take longer to import than all of this; these are for those who ask for them.
-        rooms = {"Transport": "_transport", "AsyncTransport": "_async_transport", "tool": "tools"}
-        if name in rooms or name in ("aio", "tools", "types"):
+        if name in _ROOMS or name in ("aio", "tools", "types"):
             from importlib import import_module
 
-            room = import_module(f"{__name__}.{rooms.get(name, name)}")
-            return getattr(room, name) if name in rooms else room
+            room = import_module(f"{__name__}.{_ROOMS.get(name, name)}")
+            return globals().setdefault(name, getattr(room, name) if name in _ROOMS else room)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -133,26 +164,10 @@ chat = call(_endpoints.chat)
 """Answer a conversation with a model, and give the whole answer."""
 chat_stream = stream(_endpoints.chat)
 """Answer a conversation with a model, part by part."""
-parse = procedure(_answers.parse)
-"""Answer a conversation in the form of a type, and give a value of that type."""
-parse_stream = procedure_stream(_answers.parse)
-"""Answer a conversation in the form of a type, and give its value while it arrives, then whole."""
-run_tools = procedure(_conversation.run_tools)
-"""Answer a conversation with a model that may call functions, as often as it needs them."""
-run_tools_stream = procedure_stream(_conversation.run_tools)
-"""Answer a conversation with a model that may call functions, and give parts and results as they come."""
-call_tool = task(_conversation.call_tool)
-"""Call the function that a model's tool call names, and give the message with its result."""
 embed = call(_endpoints.embed)
 """Turn texts into vectors of length 1."""
 embed_array = call(_endpoints.embed_array)
 """Turn texts into vectors of length 1, as float32 in one buffer that numpy takes without a copy."""
-embed_many = many(_many.embed_many)
-"""Turn each of many texts into a vector, in batches, over one host or several."""
-map_generate = many(_many.map_generate)
-"""Complete each of many prompts, over one host or several."""
-map_chat = many(_many.map_chat)
-"""Answer each of many conversations, over one host or several."""
 embeddings = call(_endpoints.embeddings)
 """Turn one text into a vector; superseded by `embed`."""
 systemone = call(_endpoints.systemone)

@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from . import _stream
-from ._embeddings import ArrayDecoder, EmbedArray
 from ._images import seal, seal_message
 from ._request import Request
 
 if TYPE_CHECKING:
+    from ._embeddings import EmbedArray
     from ._upload import Upload
     from .tools import Tools
     from .types import (
@@ -318,6 +318,8 @@ def embed_array(
         keep_alive=keep_alive,
         extra=extra,
     )
+    from ._embeddings import ArrayDecoder
+
     return replace(cast("Request[Any]", request), decoder=ArrayDecoder)
 
 

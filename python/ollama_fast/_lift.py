@@ -30,6 +30,7 @@ _ROOMS: Final = (
     "typing_extensions",
     "._host",
     "._upload",
+    "._embeddings",
     "._endpoints",
     "._procedures",
     "._answers",

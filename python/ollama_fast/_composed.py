@@ -1,0 +1,31 @@
+"""
+The blocking functions that are more than a request, and the values that they give.
+
+The package loads this room when one of them is first asked for: it would be a quarter of `import ollama_fast`.
+"""
+
+from . import _answers, _conversation, _many
+from ._answers import Parsed as Parsed
+from ._answers import Partial as Partial
+from ._conversation import Conversation as Conversation
+from ._conversation import ToolResult as ToolResult
+from ._sync import procedure, procedure_stream, task
+from ._sync_map import Answers as Answers
+from ._sync_map import many
+
+parse = procedure(_answers.parse)
+"""Answer a conversation in the form of a type, and give a value of that type."""
+parse_stream = procedure_stream(_answers.parse)
+"""Answer a conversation in the form of a type, and give its value while it arrives, then whole."""
+run_tools = procedure(_conversation.run_tools)
+"""Answer a conversation with a model that may call functions, as often as it needs them."""
+run_tools_stream = procedure_stream(_conversation.run_tools)
+"""Answer a conversation with a model that may call functions, and give parts and results as they come."""
+call_tool = task(_conversation.call_tool)
+"""Call the function that a model's tool call names, and give the message with its result."""
+embed_many = many(_many.embed_many)
+"""Turn each of many texts into a vector, in batches, over one host or several."""
+map_generate = many(_many.map_generate)
+"""Complete each of many prompts, over one host or several."""
+map_chat = many(_many.map_chat)
+"""Answer each of many conversations, over one host or several."""
