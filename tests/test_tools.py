@@ -437,7 +437,7 @@ def test_equal_callables_are_not_taken_for_each_other() -> None:
 
 @pytest.mark.parametrize("kind", ["function", "object", "partial"])
 def test_a_function_is_freed_with_what_is_remembered_of_it(kind: str) -> None:
-    from ollama_fast import tools
+    from ollama_fast import _tool_schema
 
     def make() -> Any:
         def function(x: int = 1, y: tool_table.Point | None = None) -> None: ...
@@ -449,12 +449,12 @@ def test_a_function_is_freed_with_what_is_remembered_of_it(kind: str) -> None:
     made = make()
     key = (id(made), type(made))
     tool(made)
-    assert key in tools._remembered
+    assert key in _tool_schema._remembered
     gone = weakref.ref(made)
     del made
     gc.collect()
     assert gone() is None
-    assert key not in tools._remembered
+    assert key not in _tool_schema._remembered
 
 
 def test_threads_may_convert_together() -> None:
