@@ -3,33 +3,38 @@
 from __future__ import annotations
 import __future__
 
+import contextlib
 import enum
 import functools
 import gc
 import importlib.util
 import inspect
 import math
+import os
 import subprocess
 import sys
 import threading
+import time
+import warnings
 import weakref
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
+import docstring_parser
 import msgspec
 import orjson
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 from typing_extensions import TypedDict
 
 import callables
 import ollama_fast
 import tool_table
 from callables import SHAPES, STYLES
-from ollama_fast import _endpoints
+from ollama_fast import _docstrings, _endpoints, _parameters, _tool_schema
 from ollama_fast.errors import OllamaError, ToolSchemaError
 from ollama_fast.tools import describe, tool
 
@@ -244,6 +249,124 @@ def test_stars_in_a_docstring_are_not_part_of_a_name() -> None:
     assert property_of(function, "kwargs")["description"] == "Texts. (each value: string)"
 
 
+@dataclass
+class Described:
+    """
+    A thing.
+
+    Args:
+        a: By the docstring.
+    """
+
+    a: int
+    b: int
+    """Below the attribute."""
+
+
+def texts_of_described() -> tuple[str, dict[str, str]]:
+    texts = _docstrings.of_class(Described)
+    return texts.description, dict(texts.parts)
+
+
+WHOLE = ("A thing.", {"a": "By the docstring.", "b": "Below the attribute."})
+
+
+def test_source_is_parsed_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    parse: Any = docstring_parser.parse_from_object
+    inside: list[int] = []
+    most: list[int] = []
+
+    def slow(class_: type) -> Any:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.01)
+        try:
+            return parse(class_)
+        finally:
+            inside.pop()
+
+    monkeypatch.setattr(docstring_parser, "parse_from_object", slow)
+    found: list[Any] = []
+    threads = [threading.Thread(target=lambda: found.append(texts_of_described())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [WHOLE] * 4
+    assert max(most) == 1
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Let the parser fail as that of CPython 3.11 does if other threads parse, too."""
+    parse: Any = docstring_parser.parse_from_object
+    failures = iter(range(times))
+
+    def parse_or_fail(class_: type) -> Any:
+        if next(failures, None) is not None:
+            raise SystemError("AST constructor recursion depth mismatch (before=63, after=65)")
+        return parse(class_)
+
+    monkeypatch.setattr(docstring_parser, "parse_from_object", parse_or_fail)
+
+
+def test_a_parser_that_others_disturb_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, 1)
+    assert texts_of_described() == WHOLE
+
+
+def test_a_docstring_outlives_a_parser_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, 2)
+    with pytest.warns(RuntimeWarning, match="the strings under the attributes of Described are not told"):
+        found = texts_of_described()
+    assert found == ("A thing.", {"a": "By the docstring."})
+
+
+def test_the_signature_of_a_builtin_is_parsed_again_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    signature: Any = inspect.signature
+    failures = iter([SystemError("AST constructor recursion depth mismatch (before=63, after=65)")])
+
+    def signature_or_failure(function: Any, **more: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return signature(function, **more)
+
+    monkeypatch.setattr(inspect, "signature", signature_or_failure)
+    assert list(parameters_of(math.cosh)["properties"]) == ["x"]
+
+
+FORK = """
+import os, signal, threading
+from dataclasses import dataclass
+from ollama_fast import _docstrings
+@dataclass
+class Point:
+    x: int
+held, done = threading.Event(), threading.Event()
+def hold():
+    with _docstrings.lock:
+        held.set()
+        done.wait()
+threading.Thread(target=hold).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    _docstrings.of_class(Point)
+    os._exit(7)
+try:
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+finally:
+    done.set()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_while_a_thread_parses_leaves_the_child_free() -> None:
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stderr, done.stdout) == ("", "7\n")
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -321,6 +444,8 @@ def of_type(annotation: Any) -> Callable[..., Any]:
         (Literal[b"a"], r"a Literal whose values are not all texts or numbers"),
         (range, r"of type range, cannot be told"),
         (type[int], r"of type type\[int\], cannot be told"),
+        (Annotated[int, Field(alias="y")], r"its Field has an alias, 'y': leave that out"),
+        (Annotated[int, Field(validation_alias=AliasChoices("x", "y"))], r"its Field has an alias"),
         (Missing, r"the name 'NoSuchName' in an annotation cannot be found"),
         ("NoSuchName", r"the annotation 'NoSuchName' .* 'NoSuchName', which cannot be found: define or import it"),
         ("list[NoSuchName]", r"'NoSuchName', which cannot be found"),
@@ -339,6 +464,59 @@ def test_a_type_that_cannot_be_told_is_an_error_that_names_function_and_paramete
     assert isinstance(error, OllamaError)
     assert isinstance(error, TypeError)
     assert error.__cause__ is not None
+
+
+def test_an_alias_in_a_default_is_refused_and_one_for_what_goes_out_does_not_matter() -> None:
+    def function(x: int = Field(5, alias="y")) -> None: ...
+    def fine(x: Annotated[int, Field(serialization_alias="y")]) -> None: ...
+
+    with pytest.raises(ToolSchemaError, match=r"function's parameter 'x', .* has an alias, 'y'"):
+        tool(function)
+    assert property_of(fine) == {"type": "integer"}
+
+
+class Warner:
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        warnings.warn("something else", UserWarning, stacklevel=1)
+        free: list[bool] = []
+
+        def ask() -> None:
+            free.append(_docstrings.lock.acquire(blocking=False))
+            if free[-1]:
+                _docstrings.lock.release()
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+        cls.free += free
+        return handler(int)
+
+    free: ClassVar[list[bool]] = []
+
+
+def test_only_the_warning_of_what_is_no_type_is_an_error() -> None:
+    class Beside(msgspec.Struct):
+        n: int
+
+    Warner.free.clear()
+    with pytest.warns(UserWarning, match="something else"):
+        assert property_of(of_type(Warner | Beside))["anyOf"][0] == {"type": "integer"}
+    # First as all types are converted, and then, as there is a Struct, with the filters of warnings, by one thread.
+    assert (Warner.free[0], Warner.free[-1]) == (True, False)
+
+
+def test_a_name_that_is_not_found_leaves_no_circle() -> None:
+    scope = _parameters._Scope(callables.add, callables.add)
+    gone = weakref.ref(scope)
+    gc.disable()
+    try:
+        with contextlib.suppress(NameError):
+            scope.resolve("NoSuchName")
+        del scope
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_local_name_out_of_reach_is_an_error_that_says_what_to_do() -> None:
@@ -390,8 +568,6 @@ def test_what_a_caller_changes_changes_nothing_else() -> None:
 
 
 def count_conversions(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    from ollama_fast import _parameters
-
     seen: list[Any] = []
     read = _parameters.read
 
@@ -437,8 +613,6 @@ def test_equal_callables_are_not_taken_for_each_other() -> None:
 
 @pytest.mark.parametrize("kind", ["function", "object", "partial"])
 def test_a_function_is_freed_with_what_is_remembered_of_it(kind: str) -> None:
-    from ollama_fast import _tool_schema
-
     def make() -> Any:
         def function(x: int = 1, y: tool_table.Point | None = None) -> None: ...
 
