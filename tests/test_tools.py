@@ -4,6 +4,7 @@ from __future__ import annotations
 import __future__
 
 import contextlib
+import dataclasses
 import enum
 import functools
 import gc
@@ -629,6 +630,76 @@ def test_a_function_is_freed_with_what_is_remembered_of_it(kind: str) -> None:
     gc.collect()
     assert gone() is None
     assert key not in _tool_schema._remembered
+
+
+def of_own_class() -> Any:
+    def f(self: Any, other: Any) -> None: ...
+
+    own = dataclasses.make_dataclass("Own", [("n", int)], namespace={"f": f, "__module__": "nowhere"})
+    f.__annotations__ = {"other": own}
+    f.__qualname__ = "Own.f"
+    return own
+
+
+def of_own_default() -> Any:
+    def function(x: Any = None) -> None: ...
+
+    function.__defaults__ = (function,)
+    return function
+
+
+@pytest.mark.parametrize("kind", ["class", "default"])
+def test_functions_that_their_types_or_defaults_hold_are_freed_too(kind: str) -> None:
+    gone: list[weakref.ref[Any]] = []
+    for _ in range(400):
+        if kind == "class":
+            class_ = of_own_class()
+            gone.append(weakref.ref(class_.f))
+            tool(class_(1).f)
+        else:
+            function = of_own_default()
+            gone.append(weakref.ref(function))
+            tool(function)
+    class_ = function = None
+    gc.collect()
+    alive = sum(one() is not None for one in gone)
+    assert len(_tool_schema._remembered) <= 256
+    assert alive <= (256 if kind == "class" else 0)
+
+
+def test_many_functions_take_no_more_than_few() -> None:
+    kept: list[Any] = []
+    for _ in range(300):
+        kept.append(lambda x: x)
+        tool(kept[-1], name="a")
+    assert len(_tool_schema._remembered) == 256
+    kept.clear()
+    sizes: list[int] = []
+    for _ in range(2):
+        for n in range(500):
+            tool(lambda x, y=n: (x, y), name="a")
+            tool(functools.partial(callables.add, n))
+        gc.collect()
+        sizes.append(len(gc.get_objects()))
+    assert sizes[1] - sizes[0] < 500
+
+
+EXIT = """
+from ollama_fast import _tool_schema, tool
+def function(x: int): ...
+tool(function)
+remembered = _tool_schema._remembered
+print(len(remembered))
+for name in list(vars(_tool_schema)):  # as the interpreter does at its exit
+    vars(_tool_schema)[name] = None
+del function
+print(len(remembered))
+"""
+
+
+def test_a_function_may_be_the_last_to_go() -> None:
+    done = subprocess.run([sys.executable, "-c", EXIT], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.stdout) == ("", "1\n0\n")
 
 
 def test_threads_may_convert_together() -> None:

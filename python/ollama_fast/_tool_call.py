@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from . import _parameters, _tool_message
+from . import _tool_message
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-    from ._parameters import Parameter
-    from ._tool_schema import Known
+    from ._tool_schema import Known, Taken
 
 _SHOWN = 200
 """How many characters of a wrong argument an error shows."""
@@ -51,7 +50,7 @@ def _mended(known: Known, given: dict[str, Any], exc: ValidationError) -> dict[s
     """Undo what models do: null for an argument they do not give, and JSON as text within the JSON."""
     from pydantic_core import from_json
 
-    optional = {p.name for p in known.parameters if p.default is not _parameters.EMPTY}
+    optional = {parameter.name for parameter in known.parameters if parameter.optional}
     changed = dict(given)
     for name in {str(error["loc"][0]) for error in exc.errors(include_url=False) if error["loc"]}:
         value = given.get(name)
@@ -65,9 +64,11 @@ def _mended(known: Known, given: dict[str, Any], exc: ValidationError) -> dict[s
     return changed if changed != given else None
 
 
-def said_of(exc: ValueError, known: Known) -> str:
+def said_of(exc: Exception, known: Known) -> str:
     from pydantic import ValidationError
 
+    if not isinstance(exc, ValueError):
+        return f"the arguments cannot be converted: {type(exc).__name__}: {exc}".removesuffix(": ")
     if not isinstance(exc, ValidationError):
         return f"the arguments are no JSON: {exc}"
     said = dict.fromkeys(_problem(error) for error in exc.errors(include_url=False, include_context=False))
@@ -92,25 +93,36 @@ def _problem(error: ErrorDetails) -> str:
             return f"the argument {where!r} is {shown}: {error['msg'].removeprefix('Value error, ')}"
 
 
-def arranged(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Divide converted arguments into those given by position and those given by name."""
+def arranged(
+    parameters: Sequence[Taken], values: Mapping[str, Any], default_of: Callable[[str], Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """
+    Divide converted arguments into those given by position and those given by name.
+
+    Args:
+        parameters: Those of the function.
+
+        values: The converted arguments.
+
+        default_of: Gives a parameter's default, for one that must be given because something comes after it.
+    """
     spread = any(p.kind is p.kind.VAR_POSITIONAL and values.get(p.name) for p in parameters)
     positional: list[Any] = []
     keywords: dict[str, Any] = {}
-    waiting: list[Any] = []  # defaults that must be given only if something comes after them
+    waiting: list[str] = []  # those whose defaults must be given only if something comes after them
     for parameter in parameters:
         name, kind = parameter.name, parameter.kind
         if kind is kind.VAR_POSITIONAL:
             if spread:
-                positional += [*waiting, *values[name]]
+                positional += [*map(default_of, waiting), *values[name]]
         elif kind is kind.VAR_KEYWORD:
             keywords |= values.get(name, {})
         elif kind is kind.POSITIONAL_ONLY or (spread and kind is kind.POSITIONAL_OR_KEYWORD):
             if name in values:
-                positional += [*waiting, values[name]]
+                positional += [*map(default_of, waiting), values[name]]
                 waiting = []
             else:
-                waiting.append(parameter.default)
+                waiting.append(name)
         elif name in values:
             keywords[name] = values[name]
     return positional, keywords

@@ -23,21 +23,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a function was converted to. It must not hold the function, or neither would ever be freed."""
+    """What a function was converted to. It holds little: while it holds the function, neither is freed."""
 
     name: str
     encoded: bytes
     """The tool's dict as JSON: quicker to read again than a dict is to copy."""
     validator: SchemaValidator
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[Taken, ...]
     unbound: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A parameter, without its default, which may hold the function."""
+
+    name: str
+    kind: inspect._ParameterKind
+    optional: bool
+
+
+_MOST = 256
+"""How many functions are remembered. Types hold some of them, such as a method that takes its own class."""
+
 _remembered: dict[tuple[int, type], tuple[weakref.ref[Any], Known]] = {}
-"""By identity, since callables may be unhashable or equal to others; an entry goes with its function."""
+"""
+By identity, since callables may be unhashable or equal to others. An entry goes with its function, or when it is the
+oldest of too many.
+"""
 
 
 def known(function: Callable[..., Any]) -> Known:
+    """Give what *function* was converted to, or convert it. Raises ToolSchemaError if it cannot be told to a model."""
     # A bound method is a new object each time it is asked for: its function, and whether it is bound, say it all.
     held = getattr(function, "__func__", function)
     key = (id(held), type(function))
@@ -47,11 +63,14 @@ def known(function: Callable[..., Any]) -> Known:
     if not callable(function):
         raise TypeError(f"a tool must be a function or its dict, not {type(function).__name__}")
     converted = _convert(_parameters.read(function), _parameters.label(function))
+    pop = _remembered.pop  # held here: at the interpreter's exit, a module's names go before its functions
     try:
-        reference = weakref.ref(held, lambda _: _remembered.pop(key, None))
+        reference = weakref.ref(held, lambda _: pop(key, None))
     except TypeError:  # an object with __slots__
         return converted
     _remembered[key] = (reference, converted)
+    for oldest in list(_remembered)[:-_MOST]:
+        pop(oldest, None)
     return converted
 
 
@@ -76,7 +95,8 @@ def _convert(read: Read, label: str) -> Known:
         "properties": {p.name: _property(p, p.name in optional, adapted.schema, label) for p in read.parameters},
     }
     encoded = to_json({"type": "function", "function": about})
-    return Known(read.name, encoded, adapted.validator, read.parameters, read.unbound)
+    taken = tuple(Taken(p.name, p.kind, p.name in optional) for p in read.parameters)
+    return Known(read.name, encoded, adapted.validator, taken, read.unbound)
 
 
 def _types_of(parameters: Sequence[Parameter]) -> tuple[dict[str, Any], set[str]]:

@@ -34,7 +34,8 @@ def tool(function: Callable[..., Any], *, name: str | None = None, description: 
 
     Texts come from the docstring (Google, NumPy, Sphinx or Epydoc), and for a parameter also from
     `Annotated[int, "text"]`, a pydantic Field or a Doc, which win. What Ollama would drop, such as bounds, formats and
-    defaults, is said in the descriptions. It is remembered as long as the function lives.
+    defaults, is said in the descriptions. So the model is told defaults, except those of pydantic's secret types: bind
+    what it must not know by functools.partial. What was made of the last 256 functions is remembered.
 
     Raises ToolSchemaError, which names the function and the parameter, for what cannot be told.
     """
@@ -101,11 +102,13 @@ def prepare(tools: Tools, call: ToolCall | Mapping[str, Any]) -> functools.parti
         )
     try:
         values = _tool_call.validated(known, arguments)
-    except ValueError as exc:
+    except Exception as exc:  # what the types' own code raises, such as a dataclass's __post_init__
         raise ToolCallError(
             f"{name}: {_tool_call.said_of(exc, known)}", kind="arguments", tool=name, call=call
         ) from exc
-    positional, keywords = _tool_call.arranged(known.parameters, values)
+    positional, keywords = _tool_call.arranged(
+        known.parameters, values, lambda name: _parameters.default_of(function, name)
+    )
     return functools.partial(_parameters.target(function), *positional, **keywords)
 
 
