@@ -10,6 +10,7 @@ import functools
 import gc
 import importlib.util
 import inspect
+import json
 import math
 import os
 import subprocess
@@ -28,7 +29,7 @@ import docstring_parser
 import msgspec
 import orjson
 import pytest
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field, SecretBytes, SecretStr, create_model
 from typing_extensions import TypedDict
 
 import callables
@@ -476,6 +477,36 @@ def test_an_alias_in_a_default_is_refused_and_one_for_what_goes_out_does_not_mat
     assert property_of(fine) == {"type": "integer"}
 
 
+def nested(depth: int) -> Any:
+    made: Any = int
+    for level in range(depth):
+        made = create_model(f"Level{level}", left=(made, ...), right=(made, ...))
+    return made
+
+
+def boxed(depth: int) -> Any:
+    made: Any = int
+    for _ in range(depth):
+        made = list[dict[str, made]]
+    return made
+
+
+@pytest.mark.parametrize(
+    "annotation", [nested(13), nested(40), boxed(30), Literal[tuple(f"{n:0>9}" for n in range(6000))]], ids=range(4)
+)
+def test_a_type_that_takes_too_much_is_an_error_and_takes_little_time(annotation: Any) -> None:
+    before = time.process_time()
+    with pytest.raises(ToolSchemaError, match=r"parameter 'x' cannot be told .* more than 64 KB") as caught:
+        tool(of_type(annotation))
+    assert caught.value.parameter == "x"
+    assert time.process_time() - before < 30  # not for ever
+
+
+def test_a_type_of_some_size_is_told() -> None:
+    assert 20_000 < len(json.dumps(property_of(of_type(nested(9))))) < 64 * 1024
+    assert "enum" in property_of(of_type(Literal[tuple(f"{n:0>9}" for n in range(500))]))
+
+
 class Warner:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
@@ -518,6 +549,54 @@ def test_a_name_that_is_not_found_leaves_no_circle() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Credentials:
+    user: str
+    key: SecretStr = dataclasses.field(default=SecretStr("hidden-away"))
+
+
+class Settings(BaseModel):
+    key: SecretStr = "hidden-away"  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default"),
+    [
+        (SecretStr, SecretStr("hidden-away")),
+        (SecretBytes | None, SecretBytes(b"hidden-away")),
+        (SecretStr, "hidden-away"),
+        (SecretStr | None, "hidden-away"),
+        (SecretStr, Field("hidden-away")),
+        (Annotated[SecretStr, Field(description="A key.")], "hidden-away"),
+        (list[SecretStr], ["hidden-away"]),
+        (dict[str, SecretStr], {"a": "hidden-away"}),
+        (Credentials, Credentials("u", "hidden-away")),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (Settings, Settings()),
+        (list[Settings], [Settings()]),
+        (Any, SecretStr("hidden-away")),
+    ],
+)
+def test_the_default_of_a_secret_is_not_told(annotation: Any, default: Any) -> None:
+    def function(x: Any) -> None: ...
+
+    function.__annotations__["x"] = annotation
+    function.__defaults__ = (default,)
+    assert "hidden-away" not in json.dumps(tool(function))
+    assert "required" not in parameters_of(function)
+
+
+def test_the_default_of_what_stands_beside_a_secret_is_told() -> None:
+    secret = SecretStr("hidden-away")
+
+    def function(key: SecretStr = secret, unit: str = "C") -> None: ...
+
+    assert property_of(function, "unit")["description"] == 'default "C"'
+    assert "default" not in property_of(function, "key")["description"]
 
 
 def test_a_local_name_out_of_reach_is_an_error_that_says_what_to_do() -> None:
