@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 import callables
@@ -309,6 +309,41 @@ def test_wrong_arguments_are_an_error_that_a_model_can_read(arguments: Any, says
     assert str(error).startswith(says)
     assert len(str(error)) < 500
     assert error.__cause__ is not None
+
+
+class Unruly:
+    """What raises the error that it is given the name of."""
+
+    def __init__(self, error: str) -> None:
+        raise {"TypeError": TypeError, "KeyError": KeyError, "RecursionError": RecursionError}[error]("why")
+
+
+@dataclasses.dataclass
+class Share:
+    whole: int
+    parts: int
+
+    def __post_init__(self) -> None:
+        self.each = self.whole // self.parts
+
+
+def test_what_types_raise_when_arguments_are_converted_is_told() -> None:
+    call = call_of("echo", {"x": {"whole": 1, "parts": 0}})
+    error = refused([echo_of(Share)], call)
+    said = "echo: the arguments cannot be converted: ZeroDivisionError: "
+    assert (error.kind, str(error)[: len(said)]) == ("arguments", said)
+    assert isinstance(error.__cause__, ZeroDivisionError)
+    # The second reading, of JSON as text within the JSON, is no exception.
+    error = refused([echo_of(Share)], call_of("echo", {"x": '{"whole": 1, "parts": 0}'}))
+    assert isinstance(error.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("name", ["TypeError", "KeyError", "RecursionError"])
+def test_any_error_of_a_validator_is_one_of_the_arguments(name: str) -> None:
+    error = refused([echo_of(Annotated[str, AfterValidator(Unruly)])], call_of("echo", {"x": name}))
+    assert error.kind == "arguments"
+    assert f"cannot be converted: {name}: " in str(error)
+    assert type(error.__cause__).__name__ == name
 
 
 def test_a_wrong_field_is_named_by_its_place() -> None:

@@ -3,33 +3,40 @@
 from __future__ import annotations
 import __future__
 
+import contextlib
+import dataclasses
 import enum
 import functools
 import gc
 import importlib.util
 import inspect
+import json
 import math
+import os
 import subprocess
 import sys
 import threading
+import time
+import warnings
 import weakref
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
+import docstring_parser
 import msgspec
 import orjson
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field, SecretBytes, SecretStr, create_model
 from typing_extensions import TypedDict
 
 import callables
 import ollama_fast
 import tool_table
 from callables import SHAPES, STYLES
-from ollama_fast import _endpoints
+from ollama_fast import _docstrings, _endpoints, _parameters, _tool_schema
 from ollama_fast.errors import OllamaError, ToolSchemaError
 from ollama_fast.tools import describe, tool
 
@@ -244,6 +251,124 @@ def test_stars_in_a_docstring_are_not_part_of_a_name() -> None:
     assert property_of(function, "kwargs")["description"] == "Texts. (each value: string)"
 
 
+@dataclass
+class Described:
+    """
+    A thing.
+
+    Args:
+        a: By the docstring.
+    """
+
+    a: int
+    b: int
+    """Below the attribute."""
+
+
+def texts_of_described() -> tuple[str, dict[str, str]]:
+    texts = _docstrings.of_class(Described)
+    return texts.description, dict(texts.parts)
+
+
+WHOLE = ("A thing.", {"a": "By the docstring.", "b": "Below the attribute."})
+
+
+def test_source_is_parsed_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    parse: Any = docstring_parser.parse_from_object
+    inside: list[int] = []
+    most: list[int] = []
+
+    def slow(class_: type) -> Any:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.01)
+        try:
+            return parse(class_)
+        finally:
+            inside.pop()
+
+    monkeypatch.setattr(docstring_parser, "parse_from_object", slow)
+    found: list[Any] = []
+    threads = [threading.Thread(target=lambda: found.append(texts_of_described())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [WHOLE] * 4
+    assert max(most) == 1
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Let the parser fail as that of CPython 3.11 does if other threads parse, too."""
+    parse: Any = docstring_parser.parse_from_object
+    failures = iter(range(times))
+
+    def parse_or_fail(class_: type) -> Any:
+        if next(failures, None) is not None:
+            raise SystemError("AST constructor recursion depth mismatch (before=63, after=65)")
+        return parse(class_)
+
+    monkeypatch.setattr(docstring_parser, "parse_from_object", parse_or_fail)
+
+
+def test_a_parser_that_others_disturb_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, 1)
+    assert texts_of_described() == WHOLE
+
+
+def test_a_docstring_outlives_a_parser_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, 2)
+    with pytest.warns(RuntimeWarning, match="the strings under the attributes of Described are not told"):
+        found = texts_of_described()
+    assert found == ("A thing.", {"a": "By the docstring."})
+
+
+def test_the_signature_of_a_builtin_is_parsed_again_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    signature: Any = inspect.signature
+    failures = iter([SystemError("AST constructor recursion depth mismatch (before=63, after=65)")])
+
+    def signature_or_failure(function: Any, **more: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return signature(function, **more)
+
+    monkeypatch.setattr(inspect, "signature", signature_or_failure)
+    assert list(parameters_of(math.cosh)["properties"]) == ["x"]
+
+
+FORK = """
+import os, signal, threading
+from dataclasses import dataclass
+from ollama_fast import _docstrings
+@dataclass
+class Point:
+    x: int
+held, done = threading.Event(), threading.Event()
+def hold():
+    with _docstrings.lock:
+        held.set()
+        done.wait()
+threading.Thread(target=hold).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(10)
+    _docstrings.of_class(Point)
+    os._exit(7)
+try:
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+finally:
+    done.set()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_while_a_thread_parses_leaves_the_child_free() -> None:
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stderr, done.stdout) == ("", "7\n")
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -321,6 +446,8 @@ def of_type(annotation: Any) -> Callable[..., Any]:
         (Literal[b"a"], r"a Literal whose values are not all texts or numbers"),
         (range, r"of type range, cannot be told"),
         (type[int], r"of type type\[int\], cannot be told"),
+        (Annotated[int, Field(alias="y")], r"its Field has an alias, 'y': leave that out"),
+        (Annotated[int, Field(validation_alias=AliasChoices("x", "y"))], r"its Field has an alias"),
         (Missing, r"the name 'NoSuchName' in an annotation cannot be found"),
         ("NoSuchName", r"the annotation 'NoSuchName' .* 'NoSuchName', which cannot be found: define or import it"),
         ("list[NoSuchName]", r"'NoSuchName', which cannot be found"),
@@ -339,6 +466,137 @@ def test_a_type_that_cannot_be_told_is_an_error_that_names_function_and_paramete
     assert isinstance(error, OllamaError)
     assert isinstance(error, TypeError)
     assert error.__cause__ is not None
+
+
+def test_an_alias_in_a_default_is_refused_and_one_for_what_goes_out_does_not_matter() -> None:
+    def function(x: int = Field(5, alias="y")) -> None: ...
+    def fine(x: Annotated[int, Field(serialization_alias="y")]) -> None: ...
+
+    with pytest.raises(ToolSchemaError, match=r"function's parameter 'x', .* has an alias, 'y'"):
+        tool(function)
+    assert property_of(fine) == {"type": "integer"}
+
+
+def nested(depth: int) -> Any:
+    made: Any = int
+    for level in range(depth):
+        made = create_model(f"Level{level}", left=(made, ...), right=(made, ...))
+    return made
+
+
+def boxed(depth: int) -> Any:
+    made: Any = int
+    for _ in range(depth):
+        made = list[dict[str, made]]
+    return made
+
+
+@pytest.mark.parametrize(
+    "annotation", [nested(13), nested(40), boxed(30), Literal[tuple(f"{n:0>9}" for n in range(6000))]], ids=range(4)
+)
+def test_a_type_that_takes_too_much_is_an_error_and_takes_little_time(annotation: Any) -> None:
+    before = time.process_time()
+    with pytest.raises(ToolSchemaError, match=r"parameter 'x' cannot be told .* more than 64 KB") as caught:
+        tool(of_type(annotation))
+    assert caught.value.parameter == "x"
+    assert time.process_time() - before < 30  # not for ever
+
+
+def test_a_type_of_some_size_is_told() -> None:
+    assert 20_000 < len(json.dumps(property_of(of_type(nested(9))))) < 64 * 1024
+    assert "enum" in property_of(of_type(Literal[tuple(f"{n:0>9}" for n in range(500))]))
+
+
+class Warner:
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        warnings.warn("something else", UserWarning, stacklevel=1)
+        free: list[bool] = []
+
+        def ask() -> None:
+            free.append(_docstrings.lock.acquire(blocking=False))
+            if free[-1]:
+                _docstrings.lock.release()
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+        cls.free += free
+        return handler(int)
+
+    free: ClassVar[list[bool]] = []
+
+
+def test_only_the_warning_of_what_is_no_type_is_an_error() -> None:
+    class Beside(msgspec.Struct):
+        n: int
+
+    Warner.free.clear()
+    with pytest.warns(UserWarning, match="something else"):
+        assert property_of(of_type(Warner | Beside))["anyOf"][0] == {"type": "integer"}
+    # First as all types are converted, and then, as there is a Struct, with the filters of warnings, by one thread.
+    assert (Warner.free[0], Warner.free[-1]) == (True, False)
+
+
+def test_a_name_that_is_not_found_leaves_no_circle() -> None:
+    scope = _parameters._Scope(callables.add, callables.add)
+    gone = weakref.ref(scope)
+    gc.disable()
+    try:
+        with contextlib.suppress(NameError):
+            scope.resolve("NoSuchName")
+        del scope
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Credentials:
+    user: str
+    key: SecretStr = dataclasses.field(default=SecretStr("hidden-away"))
+
+
+class Settings(BaseModel):
+    key: SecretStr = "hidden-away"  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default"),
+    [
+        (SecretStr, SecretStr("hidden-away")),
+        (SecretBytes | None, SecretBytes(b"hidden-away")),
+        (SecretStr, "hidden-away"),
+        (SecretStr | None, "hidden-away"),
+        (SecretStr, Field("hidden-away")),
+        (Annotated[SecretStr, Field(description="A key.")], "hidden-away"),
+        (list[SecretStr], ["hidden-away"]),
+        (dict[str, SecretStr], {"a": "hidden-away"}),
+        (Credentials, Credentials("u", "hidden-away")),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (Settings, Settings()),
+        (list[Settings], [Settings()]),
+        (Any, SecretStr("hidden-away")),
+    ],
+)
+def test_the_default_of_a_secret_is_not_told(annotation: Any, default: Any) -> None:
+    def function(x: Any) -> None: ...
+
+    function.__annotations__["x"] = annotation
+    function.__defaults__ = (default,)
+    assert "hidden-away" not in json.dumps(tool(function))
+    assert "required" not in parameters_of(function)
+
+
+def test_the_default_of_what_stands_beside_a_secret_is_told() -> None:
+    secret = SecretStr("hidden-away")
+
+    def function(key: SecretStr = secret, unit: str = "C") -> None: ...
+
+    assert property_of(function, "unit")["description"] == 'default "C"'
+    assert "default" not in property_of(function, "key")["description"]
 
 
 def test_a_local_name_out_of_reach_is_an_error_that_says_what_to_do() -> None:
@@ -390,8 +648,6 @@ def test_what_a_caller_changes_changes_nothing_else() -> None:
 
 
 def count_conversions(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    from ollama_fast import _parameters
-
     seen: list[Any] = []
     read = _parameters.read
 
@@ -437,8 +693,6 @@ def test_equal_callables_are_not_taken_for_each_other() -> None:
 
 @pytest.mark.parametrize("kind", ["function", "object", "partial"])
 def test_a_function_is_freed_with_what_is_remembered_of_it(kind: str) -> None:
-    from ollama_fast import tools
-
     def make() -> Any:
         def function(x: int = 1, y: tool_table.Point | None = None) -> None: ...
 
@@ -449,12 +703,82 @@ def test_a_function_is_freed_with_what_is_remembered_of_it(kind: str) -> None:
     made = make()
     key = (id(made), type(made))
     tool(made)
-    assert key in tools._remembered
+    assert key in _tool_schema._remembered
     gone = weakref.ref(made)
     del made
     gc.collect()
     assert gone() is None
-    assert key not in tools._remembered
+    assert key not in _tool_schema._remembered
+
+
+def of_own_class() -> Any:
+    def f(self: Any, other: Any) -> None: ...
+
+    own = dataclasses.make_dataclass("Own", [("n", int)], namespace={"f": f, "__module__": "nowhere"})
+    f.__annotations__ = {"other": own}
+    f.__qualname__ = "Own.f"
+    return own
+
+
+def of_own_default() -> Any:
+    def function(x: Any = None) -> None: ...
+
+    function.__defaults__ = (function,)
+    return function
+
+
+@pytest.mark.parametrize("kind", ["class", "default"])
+def test_functions_that_their_types_or_defaults_hold_are_freed_too(kind: str) -> None:
+    gone: list[weakref.ref[Any]] = []
+    for _ in range(400):
+        if kind == "class":
+            class_ = of_own_class()
+            gone.append(weakref.ref(class_.f))
+            tool(class_(1).f)
+        else:
+            function = of_own_default()
+            gone.append(weakref.ref(function))
+            tool(function)
+    class_ = function = None
+    gc.collect()
+    alive = sum(one() is not None for one in gone)
+    assert len(_tool_schema._remembered) <= 256
+    assert alive <= (256 if kind == "class" else 0)
+
+
+def test_many_functions_take_no_more_than_few() -> None:
+    kept: list[Any] = []
+    for _ in range(300):
+        kept.append(lambda x: x)
+        tool(kept[-1], name="a")
+    assert len(_tool_schema._remembered) == 256
+    kept.clear()
+    sizes: list[int] = []
+    for _ in range(2):
+        for n in range(500):
+            tool(lambda x, y=n: (x, y), name="a")
+            tool(functools.partial(callables.add, n))
+        gc.collect()
+        sizes.append(len(gc.get_objects()))
+    assert sizes[1] - sizes[0] < 500
+
+
+EXIT = """
+from ollama_fast import _tool_schema, tool
+def function(x: int): ...
+tool(function)
+remembered = _tool_schema._remembered
+print(len(remembered))
+for name in list(vars(_tool_schema)):  # as the interpreter does at its exit
+    vars(_tool_schema)[name] = None
+del function
+print(len(remembered))
+"""
+
+
+def test_a_function_may_be_the_last_to_go() -> None:
+    done = subprocess.run([sys.executable, "-c", EXIT], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.stdout) == ("", "1\n0\n")
 
 
 def test_threads_may_convert_together() -> None:

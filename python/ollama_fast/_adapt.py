@@ -87,7 +87,9 @@ def adapt_fields(
         adapter: TypeAdapter[Any] = TypeAdapter(made)
         if not adapter.pydantic_complete:
             adapter.rebuild(force=True, raise_errors=True, _types_namespace=namespace)
-        return cast("dict[str, Any]", adapter.core_schema)
+        found = cast("dict[str, Any]", adapter.core_schema)
+        _refuse_aliases(found)
+        return found
 
     try:
         for name, type_ in fields.items():
@@ -99,6 +101,14 @@ def adapt_fields(
         raise TypeError(_reason(exc)) from exc
 
 
+def _refuse_aliases(core: Mapping[str, Any]) -> None:
+    """Refuse another name for an argument: the function itself knows only its parameter's."""
+    arguments: Mapping[str, Any] = core["schema"] if core["type"] == "definitions" else core
+    for name, field in arguments.get("fields", {}).items():
+        if field.get("validation_alias", name) != name:
+            raise TypeError(f"its Field has an alias, {field['validation_alias']!r}: leave that out")
+
+
 def _adapted(core_of: Callable[[bool], dict[str, Any]]) -> Adapted:
     try:
         core = core_of(False)
@@ -106,8 +116,9 @@ def _adapted(core_of: Callable[[bool], dict[str, Any]]) -> Adapted:
         if "msgspec" not in sys.modules:
             raise
         # A Struct may be in it, which is unknown to pydantic. What is no type at all only gets a warning then.
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)
+        # Filters are the process's, so this is only for pydantic's warning, and for one thread at a time.
+        with _docstrings.lock, warnings.catch_warnings():
+            warnings.filterwarnings("error", r"(?s).* is not a Python type", UserWarning)
             core = core_of(True)
     validator = SchemaValidator(cast("core_schema.CoreSchema", _reworked(core)))
     return Adapted(_json_schema(cast("core_schema.CoreSchema", core)), validator)

@@ -7,14 +7,32 @@ docstring_parser reads the Google, NumPy, Sphinx and Epydoc styles; it is import
 from __future__ import annotations
 
 import inspect
+import os
 import re
-from collections.abc import Iterable, Mapping
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
     from docstring_parser import Docstring
+
+
+T = TypeVar("T")
+
+lock = threading.RLock()
+"""Held to use what belongs to the whole process: CPython's parser of source, and the filters of warnings."""
+
+
+def _renew() -> None:
+    global lock  # noqa: PLW0603 - who held it is not in the child
+    lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +67,36 @@ def of_class(class_: type) -> Texts:
     description = ""
     try:
         # The source is needed for the strings under attributes; without it this is the docstring alone.
-        texts = _texts(docstring_parser.parse_from_object(class_))
+        texts = _texts(undisturbed(lambda: docstring_parser.parse_from_object(class_)))
         parts |= texts.parts
         description = texts.description if doc else ""
-    except (docstring_parser.ParseError, SyntaxError, ValueError, TypeError, OSError):
-        description = doc
+    except (docstring_parser.ParseError, SyntaxError, ValueError, TypeError, OSError, SystemError) as exc:
+        texts = of_docstring(doc)
+        parts |= texts.parts
+        description = texts.description
+        if isinstance(exc, SystemError):
+            said = f"the strings under the attributes of {class_.__qualname__} are not told to the model: {exc}"
+            warnings.warn(said, RuntimeWarning, stacklevel=2)
     try:
         hints = get_type_hints(class_, include_extras=True)
     except Exception:  # noqa: BLE001 - annotations may do anything; who needs their types raises the error
         hints = {}
     parts |= {name: text for name, hint in hints.items() if (text := of_annotation(hint))}
     return Texts(description, parts)
+
+
+def undisturbed(parse: Callable[[], T]) -> T:
+    """
+    Do what needs CPython's parser of source, by one thread at a time.
+
+    That of CPython 3.11 raises SystemError if other threads parse, too, and some may hold no lock of ours: it is asked
+    twice. See https://github.com/python/cpython/issues/106905
+    """
+    with lock:
+        try:
+            return parse()
+        except SystemError:
+            return parse()
 
 
 def of_annotation(annotation: Any) -> str:

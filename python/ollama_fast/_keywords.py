@@ -39,6 +39,14 @@ _TYPES: Mapping[type, str] = {
     list: "array",
     dict: "object",
 }
+_MOST = 64 * 1024
+"""How many characters of JSON a parameter's schema may take: models read each of them with each request."""
+_WORK = 16 * _MOST
+"""What may be spent on it: more, since words within words are counted at each level."""
+_EACH = 64
+"""What a schema without words is counted as."""
+_TOO_LARGE = f"it takes more than {_MOST // 1024} KB with all that its type refers to: give it a smaller type"
+
 _ORDER = ("type", "description", "enum", "items", "properties", "required", "anyOf")
 
 
@@ -53,9 +61,33 @@ def plain(schema: Any, definitions: Mapping[str, Any], path: str) -> dict[str, A
 
         path: What the schema is of, for errors, such as "node".
 
-    Raises TypeError for one that contains itself, since Ollama keeps no references.
+    Raises TypeError for one that contains itself, since Ollama keeps no references, and for one that takes more than
+    64 KB with all references written out.
     """
-    return _plain(schema, definitions, path, ()).finish()
+    made = _plain(schema, _Definitions(definitions), path, ()).finish()
+    if len(json.dumps(made, ensure_ascii=False, separators=(",", ":"), default=str)) > _MOST:
+        raise TypeError(_TOO_LARGE)
+    return made
+
+
+class _Definitions:
+    """What references refer to, by name, and how much may still be written of it."""
+
+    def __init__(self, by_name: Mapping[str, Any]) -> None:
+        self._by_name = by_name
+        self._left = _WORK
+
+    def __getitem__(self, name: str) -> Any:
+        return self._by_name[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def spend(self, words: Iterable[str] = ()) -> None:
+        """Count a schema and its words. It stops what grows with each level long before it is whole."""
+        self._left -= _EACH + sum(map(len, words))
+        if self._left < 0:
+            raise TypeError(_TOO_LARGE)
 
 
 @dataclass(slots=True)
@@ -75,7 +107,7 @@ class _Plain:
         return {key: keys[key] for key in _ORDER if key in keys}
 
 
-def _plain(schema: Any, definitions: Mapping[str, Any], path: str, within: tuple[str, ...]) -> _Plain:
+def _plain(schema: Any, definitions: _Definitions, path: str, within: tuple[str, ...]) -> _Plain:
     if not isinstance(schema, Mapping):  # a boolean schema, which the server refuses
         return _Plain(words=["no value is right"] if schema is False else [])
     if "$ref" in schema:
@@ -99,12 +131,13 @@ def _plain(schema: Any, definitions: Mapping[str, Any], path: str, within: tuple
     if schema.get("type") == "array":
         _put_items(found, schema, definitions, path, within)
     found.text = schema.get("description") or found.text
-    found.words += _words(schema, found.text)
+    found.words += _words(schema, found.text, definitions)
     found.words += _words_of_entries(schema, definitions, path, within)
+    definitions.spend(found.words)
     return found
 
 
-def _merged(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(schema: Mapping[str, Any], definitions: _Definitions) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for given in (*schema["allOf"], {key: value for key, value in schema.items() if key != "allOf"}):
         member = given
@@ -126,7 +159,7 @@ def _merged(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[s
 def _union(
     schema: Mapping[str, Any],
     members: Iterable[Any],
-    definitions: Mapping[str, Any],
+    definitions: _Definitions,
     path: str,
     within: tuple[str, ...],
 ) -> _Plain:
@@ -163,7 +196,7 @@ def _types_of(values: Sequence[Any]) -> str | list[str]:
 
 
 def _put_properties(
-    found: _Plain, schema: Mapping[str, Any], definitions: Mapping[str, Any], path: str, within: tuple[str, ...]
+    found: _Plain, schema: Mapping[str, Any], definitions: _Definitions, path: str, within: tuple[str, ...]
 ) -> None:
     found.keys["properties"] = {
         name: _plain(below, definitions, f"{path}.{name}", within).finish()
@@ -174,7 +207,7 @@ def _put_properties(
 
 
 def _put_items(
-    found: _Plain, schema: Mapping[str, Any], definitions: Mapping[str, Any], path: str, within: tuple[str, ...]
+    found: _Plain, schema: Mapping[str, Any], definitions: _Definitions, path: str, within: tuple[str, ...]
 ) -> None:
     rest = schema.get("items")
     first = schema.get("prefixItems")
@@ -206,7 +239,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
 
 
-def _words(schema: Mapping[str, Any], text: str) -> list[str]:
+def _words(schema: Mapping[str, Any], text: str, definitions: _Definitions) -> list[str]:
     """Say what the server drops."""
     words = [*_words_of_kind(schema), *_bounds(schema)]
     if "multipleOf" in schema:
@@ -223,9 +256,30 @@ def _words(schema: Mapping[str, Any], text: str) -> list[str]:
         words.append(f"such as {', '.join(map(_json, schema['examples']))}")
     if schema.get("deprecated"):
         words.append("deprecated")
-    if schema.get("default") not in (None, "", [], {}) and "default" not in text.lower():
+    if (
+        schema.get("default") not in (None, "", [], {})
+        and "default" not in text.lower()
+        and not _is_secret({**schema, "default": None}, definitions, set())
+    ):
         words.append(f"default {_json(schema['default'])}")
     return words
+
+
+def _is_secret(part: Any, definitions: _Definitions, seen: set[str]) -> bool:
+    """Say whether a secret is in it, such as a SecretStr: then its default may be one, too, as plain text even."""
+    if isinstance(part, list):
+        return any(_is_secret(item, definitions, seen) for item in part)
+    if not isinstance(part, Mapping):
+        return False
+    if part.get("writeOnly") is True:
+        return True
+    if isinstance(part.get("$ref"), str):
+        name = part["$ref"].rpartition("/")[2]
+        if name not in seen and name in definitions:
+            seen.add(name)
+            if _is_secret(definitions[name], definitions, seen):
+                return True
+    return any(_is_secret(below, definitions, seen) for below in part.values())
 
 
 def _words_of_kind(schema: Mapping[str, Any]) -> list[str]:
@@ -274,7 +328,7 @@ def _sizes(schema: Mapping[str, Any], what: str, unit: str) -> list[str]:
 
 
 def _words_of_entries(
-    schema: Mapping[str, Any], definitions: Mapping[str, Any], path: str, within: tuple[str, ...]
+    schema: Mapping[str, Any], definitions: _Definitions, path: str, within: tuple[str, ...]
 ) -> list[str]:
     """Say what an object's keys and values, or the content of a text, are."""
     words: list[str] = []

@@ -67,6 +67,11 @@ def target(function: Callable[..., Any]) -> Callable[..., Any]:
     return bound if _is_object(function) else function
 
 
+def default_of(function: Callable[..., Any], name: str) -> Any:
+    """Give the default of the parameter *name*."""
+    return _signature(target(function)).parameters[name].default
+
+
 def read(function: Callable[..., Any]) -> Read:
     """Read *function*. Raises ToolSchemaError for a signature that no tool can have."""
     plain = _below_partials(function)
@@ -127,6 +132,10 @@ def _is_object(function: Any) -> bool:
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return _docstrings.undisturbed(lambda: _signature_of(function))  # that of a builtin is parsed
+
+
+def _signature_of(function: Callable[..., Any]) -> inspect.Signature:
     if sys.version_info >= (3, 14):
         import annotationlib
 
@@ -198,13 +207,15 @@ class _Scope:
     def resolve(self, annotation: Any) -> Any:
         """Give the type that an annotation means. Raises NameError for a name that is not found."""
         # A name of a class's own hides none of the module's: a method may be called `list`.
-        for locals_ in (self.namespace, {**self.of_class, **self.globals, **self.namespace}):
-            try:
-                holder = types.SimpleNamespace(__annotations__={"it": annotation})
-                return get_type_hints(holder, self.globals, locals_, include_extras=True)["it"]
-            except NameError as exc:
-                missing = exc
-        raise missing
+        try:
+            return self._evaluated(annotation, self.namespace)
+        except NameError:
+            pass  # not kept: the error refers to this frame
+        return self._evaluated(annotation, {**self.of_class, **self.globals, **self.namespace})
+
+    def _evaluated(self, annotation: Any, locals_: dict[str, Any]) -> Any:
+        holder = types.SimpleNamespace(__annotations__={"it": annotation})
+        return get_type_hints(holder, self.globals, locals_, include_extras=True)["it"]
 
 
 def _closure(function: Any) -> Iterator[tuple[str, Any]]:
