@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 import ollama_fast
-from ollama_fast import _answers, _conversation, _endpoints, _many, _procedures, aio, errors, tools, types
+from ollama_fast import _answers, _composed, _conversation, _endpoints, _many, _procedures, aio, errors, tools, types
 
 VALUES = {"Conversation", "EmbedArray", "Host", "Limits", "Parsed", "Partial", "Stats", "Timeout", "ToolResult"}
 """What both colours take and give."""
@@ -272,9 +272,15 @@ def test_a_docstring_begins_with_a_sentence_and_describes_every_parameter(name: 
     assert name == "close" or name.endswith("_stream") == ("Gives a Stream of the parts" in doc)
 
 
+def assignments_of(module: ModuleType) -> list[ast.stmt]:
+    """Give the statements that make a colour's functions."""
+    rooms = [_composed, module] if module is ollama_fast else [module]
+    return [statement for room in rooms for statement in source_of(room).body[1:]]
+
+
 @pytest.mark.parametrize("module", MODULES, ids=id_of)
 def test_a_sentence_stands_under_every_assignment(module: ModuleType) -> None:
-    body = source_of(module).body
+    body = assignments_of(module)
     assigned: list[str] = []
     for node, following in zip(body, [*body[1:], None], strict=True):
         match node, following:
@@ -294,12 +300,17 @@ def test_the_sentences_are_the_same_in_both_colours() -> None:
     blocking, asynchronous = (
         [
             node.value.value
-            for node in source_of(module).body[1:]
+            for node in assignments_of(module)
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         ]
         for module in MODULES
     )
-    assert blocking == asynchronous
+    assert sorted(blocking) == sorted(asynchronous)
+
+
+def test_what_is_loaded_later_is_what_the_package_gives() -> None:
+    for name in sorted(set(vars(_composed)) & set(ollama_fast.__all__)):
+        assert getattr(ollama_fast, name) is getattr(_composed, name)
 
 
 @pytest.mark.parametrize("name", [name for name in vars(types) if hasattr(vars(types)[name], "__required_keys__")])
