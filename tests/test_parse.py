@@ -177,7 +177,11 @@ class NoSchema:
     [
         (("m", QUESTION, NoSchema), TypeError, "NoSchema"),
         (("m", QUESTION, 5), TypeError, "5"),
-        (("m", QUESTION, "Person"), TypeError, "Person"),
+        (("m", QUESTION, "Person"), TypeError, "Person.*no type"),
+        (("m", QUESTION, "Anna is 31 years old."), TypeError, "no type"),
+        (("m", QUESTION, {"type": "object"}), TypeError, "no type.*dict"),
+        (("m", QUESTION, PersonData("Ann", 30, [])), TypeError, "no type.*PersonData"),
+        (("m", QUESTION, None), TypeError, "no type"),
         (("m", 5, int), TypeError, "messages"),
         (("", QUESTION, int), ValueError, "model"),
     ],

@@ -299,7 +299,7 @@ def test_a_sentence_stands_under_every_assignment(module: ModuleType) -> None:
 def test_the_sentences_are_the_same_in_both_colours() -> None:
     blocking, asynchronous = (
         [
-            node.value.value
+            str(node.value.value)
             for node in assignments_of(module)
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         ]

@@ -500,3 +500,34 @@ def test_models_are_told_apart_by_their_kind() -> None:
     deep = prepare([echo_of(Deep)], call_of("echo", {"x": {"pets": [{"kind": "dog", "name": "Rex"}]}}))()
     assert [type(pet).__name__ for pet in deep.pets] == ["Dog"]
     assert isinstance(deep.pets[0], BaseModel)
+
+
+def read_below(root: Literal["/safe"], **options: str) -> str:
+    return f"{root} {options}"
+
+
+def ask_for(user: int, **filters: str) -> str:
+    return f"{user} {filters}"
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "said"),
+    [
+        (read_below, {"root": "/safe", "options": {"root": "/etc"}}, "root"),
+        (functools.partial(ask_for, user=5), {"filters": {"user": "6"}}, "user"),
+        (functools.partial(ask_for, 5), {"filters": {"user": "6"}}, "user"),
+        (functools.partial(ask_for, 5, team="a"), {"filters": {"team": "b"}}, "team"),
+        (functools.partial(functools.partial(ask_for, team="a"), 5), {"filters": {"team": "b"}}, "team"),
+    ],
+)
+def test_further_keywords_take_no_parameters_place(function: Any, arguments: dict[str, Any], said: str) -> None:
+    name = getattr(function, "__name__", "ask_for")
+    with pytest.raises(ToolCallError, match=f"there is no further argument '{said}'") as caught:
+        prepare([function], {"function": {"name": name, "arguments": arguments}})
+    assert caught.value.kind == "arguments"
+
+
+def test_further_keywords_of_other_names_are_given() -> None:
+    arguments = {"root": "/safe", "options": {"a": "b"}}
+    ready = prepare([read_below], {"function": {"name": "read_below", "arguments": arguments}})
+    assert ready() == "/safe {'a': 'b'}"

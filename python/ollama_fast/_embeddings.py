@@ -35,12 +35,12 @@ class EmbedArray:
 
         numbers: The float32 of all vectors, one after the other, in the machine's order of bytes.
 
-        response: What else the server sent, as it sent it.
+        response: What else the server sent, as it sent it. It does not count when answers are compared.
     """
 
     shape: tuple[int, int]
     numbers: bytes
-    response: dict[str, Any] = field(hash=False)
+    response: dict[str, Any] = field(compare=False)
 
     @property
     def data(self) -> Floats:

@@ -59,6 +59,16 @@ def label(function: Any) -> str:
     return getattr(plain, "__qualname__", None) or type(plain).__qualname__
 
 
+def keywords_of(function: Callable[..., Any]) -> frozenset[str]:
+    """Give the names that can be arguments by keyword, those that a partial has bound among them."""
+    plain, bound = function, frozenset[str]()
+    while isinstance(plain, functools.partial):
+        plain, bound = plain.func, bound | set(plain.keywords)
+    by_keyword = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+    known = _signature(target(plain)).parameters
+    return bound | {name for name, found in known.items() if found.kind in by_keyword}
+
+
 def target(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give what is called, so that :func:`inspect.iscoroutinefunction` sees what it is: an object's `__call__`."""
     if isinstance(function, functools.partial):

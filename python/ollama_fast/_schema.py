@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_OF_TYPES = frozenset({"collections.abc", "types", "typing", "typing_extensions"})
+"""Where that comes from which is a type, though no class: unions, Literals, aliases, `list[int]`."""
 _REMEMBERED = 256
 """How many types are remembered."""
 
@@ -34,8 +36,11 @@ class Shape(Generic[T]):
             type_: A pydantic model, dataclass, TypedDict, NamedTuple, msgspec Struct, `list[int]`, a Literal, a union:
                 whatever has a JSON schema.
 
-        Raises TypeError, which names the type, for one that has none.
+        Raises TypeError, which names the type, for one that has none, and for what is no type.
         """
+        if not (isinstance(type_, type) or type(type_).__module__ in _OF_TYPES):
+            what = "it is no type, as a dataclass or list[int] is"
+            raise TypeError(f"{repr(type_):.100} has no JSON schema: {what}, but of type {type(type_).__name__}")
         try:
             return cast("Shape[T]", _remembered(cast("Hashable", type_), repr(type_)))
         except TypeError:

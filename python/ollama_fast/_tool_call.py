@@ -93,6 +93,18 @@ def _problem(error: ErrorDetails) -> str:
             return f"the argument {where!r} is {shown}: {error['msg'].removeprefix('Value error, ')}"
 
 
+def given_twice(parameters: Sequence[Taken], values: Mapping[str, Any], names: frozenset[str]) -> str | None:
+    """
+    Give a key for `**keywords` that is the name of a parameter, or None.
+
+    It would take the place of what was converted for that parameter, or of what the caller has bound to it.
+    """
+    for parameter in parameters:
+        if parameter.kind is parameter.kind.VAR_KEYWORD:
+            return next((key for key in values.get(parameter.name, {}) if key in names), None)
+    return None
+
+
 def arranged(
     parameters: Sequence[Taken], values: Mapping[str, Any], default_of: Callable[[str], Any]
 ) -> tuple[list[Any], dict[str, Any]]:

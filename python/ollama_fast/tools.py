@@ -106,6 +106,8 @@ def prepare(tools: Tools, call: ToolCall | Mapping[str, Any]) -> functools.parti
         raise ToolCallError(
             f"{name}: {_tool_call.said_of(exc, known)}", kind="arguments", tool=name, call=call
         ) from exc
+    if twice := _tool_call.given_twice(known.parameters, values, _parameters.keywords_of(function)):
+        raise ToolCallError(f"{name}: there is no further argument {twice!r}", kind="arguments", tool=name, call=call)
     positional, keywords = _tool_call.arranged(
         known.parameters, values, lambda name: _parameters.default_of(function, name)
     )
