@@ -373,3 +373,25 @@ def test_a_busy_host_that_works_on_something_is_not_dead() -> None:
     assert rests == [0.25, 0.5, 1, 2, 4, 8, 16, 32, 32, 32]
     schedule.settle(0, long, ["a"])
     assert schedule.settle(0, take(schedule, 0), [], FULL) == 0.25
+
+
+def test_what_can_be_no_input_ends_the_inputs_and_is_an_error_behind_those_before_it() -> None:
+    def check(one: object) -> None:
+        if one is None:
+            raise TypeError("it is nothing")
+
+    schedule: Schedule[int | None, int] = Schedule(1, 1, 4, check=check)
+    for one in (0, 1, 2, 3, 4):
+        schedule.add(one)
+    assert schedule.add(None)  # the batch that was begun is whole now
+    assert not schedule.has_room
+    given: list[int] = []
+    while (batch := schedule.take(0)) is not None:
+        schedule.settle(0, batch, [one or 0 for one in batch.inputs])
+        while schedule.can_give and len(given) < 5:
+            given.append(schedule.give())
+    assert given == [0, 1, 2, 3, 4]
+    with pytest.raises(InputsError, match="input 5 failed: it is nothing") as caught:
+        schedule.give()
+    assert caught.value.inputs == range(5, 6)
+    assert isinstance(caught.value.__cause__, TypeError)

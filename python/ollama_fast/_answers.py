@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ._request import Request
     from ._schema import Shape
-    from .types import ChatOptions, ChatResponse, Message
+    from .types import ChatArguments, ChatResponse, Message
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ def parse(
     model: str,
     messages: str | Sequence[Message | Mapping[str, Any]],
     answer: type[T],
-    **chat: Unpack[ChatOptions],
+    **chat: Unpack[ChatArguments],
 ) -> Telling[Partial | Parsed[T], Parsed[T]]:
     """
     Answer the last of *messages* with *model*, in the form of a type, and give the answer as a value of that type.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ._request import Request
     from .tools import Tools
-    from .types import ChatOptions, ChatResponse, Format, Message, ResponseToolCall, ToolCall
+    from .types import ChatArguments, ChatResponse, Format, Message, ResponseToolCall, ToolCall
 
     AnyMessage: TypeAlias = Message | Mapping[str, Any]
     AnyCall: TypeAlias = ToolCall | ResponseToolCall | Mapping[str, Any]
@@ -101,7 +101,7 @@ def run_tools(
     max_rounds: int = 8,
     on_error: OnError = "message",
     format: Format | None = None,
-    **chat: Unpack[ChatOptions],
+    **chat: Unpack[ChatArguments],
 ) -> Telling[ChatResponse | ToolResult | Conversation, Conversation]:
     """
     Answer the last of *messages* with *model*, which may call *tools*: call them until it answers.

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from .types import (
         ChatResponse,
-        EmbedOptions,
-        GenerateOptions,
+        EmbedArguments,
+        GenerateArguments,
         GenerateResponse,
-        MapChatOptions,
+        MapChatArguments,
         Message,
     )
 
@@ -49,6 +49,8 @@ class Many(Generic[R]):
         concurrency: Requests at a time, for each host.
 
         on_dead: Whether what a dead host was asked for is asked of another.
+
+        check: Raises TypeError for an input that can be none.
     """
 
     inputs: Inputs[Any]
@@ -57,6 +59,7 @@ class Many(Generic[R]):
     batch_size: int
     concurrency: int
     on_dead: OnDead
+    check: Callable[[Any], None] = lambda _: None
 
     def __post_init__(self) -> None:
         kind = type(self.inputs).__name__
@@ -80,7 +83,7 @@ def embed_many(
     batch_size: int = 32,
     concurrency: int = 4,
     on_dead: OnDead = "resend",
-    **embed: Unpack[EmbedOptions],
+    **embed: Unpack[EmbedArguments],
 ) -> Many[Vector]:
     """
     Turn each of *inputs* into a vector with *model*, in batches, over one host or several.
@@ -112,12 +115,9 @@ def embed_many(
     """
 
     def build(texts: Sequence[str]) -> Request[EmbedArray]:
-        for text in texts:
-            if not isinstance(text, str):
-                raise TypeError(f"an input must be a str, not {type(text).__name__}")
         return _endpoints.embed_array(model, texts, **embed)
 
-    return Many(inputs, build, _vectors, batch_size, concurrency, on_dead)
+    return Many(inputs, build, _vectors, batch_size, concurrency, on_dead, _check_text)
 
 
 def map_generate(
@@ -126,7 +126,7 @@ def map_generate(
     *,
     concurrency: int = 4,
     on_dead: OnDead = "resend",
-    **generate: Unpack[GenerateOptions],
+    **generate: Unpack[GenerateArguments],
 ) -> Many[GenerateResponse]:
     """
     Complete each of *prompts* with *model*, over one host or several.
@@ -161,12 +161,9 @@ def map_generate(
         generate = {**generate, "context": _kept(generate["context"])}
 
     def build(batch: Sequence[str]) -> Request[GenerateResponse]:
-        prompt = batch[0] if batch else ""
-        if not isinstance(prompt, str):
-            raise TypeError(f"a prompt must be a str, not {type(prompt).__name__}")
-        return _endpoints.generate(model, prompt, **generate)
+        return _endpoints.generate(model, batch[0] if batch else "", **generate)
 
-    return Many(prompts, build, _whole, 1, concurrency, on_dead)
+    return Many(prompts, build, _whole, 1, concurrency, on_dead, _check_text)
 
 
 def map_chat(
@@ -176,7 +173,7 @@ def map_chat(
     *,
     concurrency: int = 4,
     on_dead: OnDead = "resend",
-    **chat: Unpack[MapChatOptions],
+    **chat: Unpack[MapChatArguments],
 ) -> Many[ChatResponse]:
     """
     Answer the last message of each of *conversations* with *model*, over one host or several.
@@ -208,12 +205,9 @@ def map_chat(
         chat = {**chat, "tools": _kept(chat["tools"])}
 
     def build(batch: Sequence[Sequence[Message | Mapping[str, Any]]]) -> Request[ChatResponse]:
-        conversation = batch[0] if batch else ()
-        if not isinstance(conversation, Sequence):  # an iterator would be empty when it is sent to another host
-            raise TypeError(f"a conversation must be a sequence of messages, not {type(conversation).__name__}")
-        return _endpoints.chat(model, conversation, **chat)
+        return _endpoints.chat(model, batch[0] if batch else (), **chat)
 
-    return Many(conversations, build, _whole, 1, concurrency, on_dead)
+    return Many(conversations, build, _whole, 1, concurrency, on_dead, _check_conversation)
 
 
 def _kept(several: Any) -> Any:
@@ -221,6 +215,16 @@ def _kept(several: Any) -> Any:
     if isinstance(several, str | bytes | Mapping) or not isinstance(several, Iterable):
         return several  # a Mapping, or what the endpoint refuses
     return tuple(several)
+
+
+def _check_text(given: Any) -> None:
+    if not isinstance(given, str):
+        raise TypeError(f"an input must be a str, not {type(given).__name__}: {given!r:.100}")
+
+
+def _check_conversation(given: Any) -> None:
+    if isinstance(given, str) or not isinstance(given, Sequence):  # an iterator would be empty for another host
+        raise TypeError(f"a conversation must be a sequence of messages, not {type(given).__name__}")
 
 
 def _vectors(answer: EmbedArray, count: int) -> Sequence[Vector]:

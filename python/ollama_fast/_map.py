@@ -8,11 +8,11 @@ and tells it what came of it. Whoever gets None, or a no, waits until somebody h
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from heapq import heappop, heappush
-from typing import Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from .errors import IncompleteStreamError, InputsError, ResponseError, TimeoutError, TransportError
 
@@ -86,11 +86,21 @@ class Schedule(Generic[T, R]):
 
         on_dead: Whether a dead host's batches go to the others.
 
+        check: Raises TypeError for what can be no input, which then is the last that is taken.
+
     From the oldest batch with a result still to be given out, at most `window` batches are in existence, so no more
     than `window * batch_size` inputs are read ahead.
     """
 
-    def __init__(self, hosts: int, concurrency: int, batch_size: int, on_dead: OnDead = "resend") -> None:
+    def __init__(
+        self,
+        hosts: int,
+        concurrency: int,
+        batch_size: int,
+        on_dead: OnDead = "resend",
+        check: Callable[[Any], None] = lambda _: None,
+    ) -> None:
+        self._check = check
         self.window = WINDOW * hosts * concurrency
         self._concurrency = concurrency
         self._size = batch_size
@@ -131,6 +141,12 @@ class Schedule(Generic[T, R]):
 
     def add(self, one: T) -> bool:
         """Take an input; True if that makes a batch, for which somebody may wait."""
+        try:
+            self._check(one)
+        except TypeError as exc:
+            refusal = InputsError(f"input {self._read} failed: {exc}", inputs=range(self._read, self._read + 1))
+            refusal.__cause__ = exc
+            return self.end(refusal)
         self._unsent.append(one)
         self._read += 1
         return len(self._unsent) == self._size and self._enqueue()

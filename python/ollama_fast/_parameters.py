@@ -61,7 +61,8 @@ def label(function: Any) -> str:
 
 def keywords_of(function: Callable[..., Any]) -> frozenset[str]:
     """Give the names that can be arguments by keyword, those that a partial has bound among them."""
-    plain, bound = function, frozenset[str]()
+    plain: Any = function
+    bound = frozenset[str]()
     while isinstance(plain, functools.partial):
         plain, bound = plain.func, bound | set(plain.keywords)
     by_keyword = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}

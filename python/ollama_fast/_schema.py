@@ -40,7 +40,7 @@ class Shape(Generic[T]):
         """
         if not (isinstance(type_, type) or type(type_).__module__ in _OF_TYPES):
             what = "it is no type, as a dataclass or list[int] is"
-            raise TypeError(f"{repr(type_):.100} has no JSON schema: {what}, but of type {type(type_).__name__}")
+            raise TypeError(f"{type_!r:.100} has no JSON schema: {what}, but of type {type(type_).__name__}")
         try:
             return cast("Shape[T]", _remembered(cast("Hashable", type_), repr(type_)))
         except TypeError:

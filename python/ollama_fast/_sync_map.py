@@ -43,7 +43,9 @@ class _Crew(Generic[R]):
     """The threads behind Answers, and what they share. It does not know the Answers, which may be dropped."""
 
     def __init__(self, hosts: Sequence[Any], many: Many[R]) -> None:
-        self.schedule: Schedule[Any, R] = Schedule(len(hosts), many.concurrency, many.batch_size, many.on_dead)
+        self.schedule: Schedule[Any, R] = Schedule(
+            len(hosts), many.concurrency, many.batch_size, many.on_dead, many.check
+        )
         self.changed = threading.Condition()  # its lock is for the schedule
         self.closing = threading.Event()
         self.process = os.getpid()

@@ -17,22 +17,22 @@ from typing_extensions import Buffer, ReadOnly, TypedDict
 __all__ = [
     "BinaryFile",
     "ByteArray",
-    "ChatOptions",
+    "ChatArguments",
     "ChatResponse",
     "CloudStatus",
     "DebugInfo",
-    "EmbedOptions",
+    "EmbedArguments",
     "EmbedResponse",
     "EmbeddingsResponse",
     "Format",
-    "GenerateOptions",
+    "GenerateArguments",
     "GenerateResponse",
     "Image",
     "KeepAlive",
     "ListModel",
     "ListResponse",
     "Logprob",
-    "MapChatOptions",
+    "MapChatArguments",
     "Message",
     "ModelDetails",
     "ModelRecommendation",
@@ -179,7 +179,7 @@ class Options(TypedDict, total=False):
     """Texts that end the answer. A list even for one: the server refuses a bare string."""
 
 
-class ChatOptions(TypedDict, total=False):
+class ChatArguments(TypedDict, total=False):
     """Arguments of `chat` that functions which ask it pass on; they mean there what they mean in `chat`."""
 
     think: Think | None
@@ -627,7 +627,7 @@ class SystemOneResponse(TypedDict):
     usage: SystemOneUsage
 
 
-class EmbedOptions(TypedDict, total=False):
+class EmbedArguments(TypedDict, total=False):
     """What `embed_many` passes on to `embed`."""
 
     truncate: bool | None
@@ -637,7 +637,7 @@ class EmbedOptions(TypedDict, total=False):
     extra: Mapping[str, Any] | None
 
 
-class GenerateOptions(TypedDict, total=False):
+class GenerateArguments(TypedDict, total=False):
     """What `map_generate` passes on to `generate`."""
 
     suffix: str | None
@@ -658,7 +658,7 @@ class GenerateOptions(TypedDict, total=False):
     extra: Mapping[str, Any] | None
 
 
-class MapChatOptions(ChatOptions, total=False):
+class MapChatArguments(ChatArguments, total=False):
     """What `map_chat` passes on to `chat`."""
 
     tools: Sequence[Callable[..., Any] | Tool | Mapping[str, Any]] | Mapping[str, Callable[..., Any]] | None
