@@ -206,7 +206,7 @@ def test_the_value_is_a_value() -> None:
         array([[1, 2, 3]], model="m"),
     ):
         assert other != VECTORS
-    assert array([[1, 2, 3], [4, 5, 0.5]], model="n", prompt_eval_count=7) != VECTORS
+    assert array([[1, 2, 3], [4, 5, 0.5]], model="m", total_duration=5) == VECTORS  # another call, the same vectors
     assert pickle.loads(pickle.dumps(VECTORS)) == VECTORS == copy.deepcopy(VECTORS)
     with pytest.raises(FrozenInstanceError):
         VECTORS.shape = (3, 2)  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
