@@ -7,24 +7,77 @@ import datetime as dt
 import subprocess
 import sys
 import threading
+import typing
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, NewType, NotRequired, TypeVar
 
 import orjson
 import pytest
 from pydantic import BaseModel, Field
-from typing_extensions import TypedDict
+from typing_extensions import TypeAliasType, TypedDict
 
 from ollama_fast import _endpoints
 from ollama_fast._schema import Shape
 from tool_table import Address, Cart, Cat, Colour, Customer, Dog, Order, Pair, Person, Pet, Point
+
+T = TypeVar("T")
+
+
+class Leaf(typing.TypedDict):  # pydantic refuses this kind before Python 3.12
+    """At the end."""
+
+    size: int
+    "In cm."
+    colour: NotRequired[str]
+
+
+class Branch(typing.TypedDict):
+    leaves: dict[str, Leaf]
+    branches: NotRequired[list[Branch]]
+
+
+class Twig(typing.TypedDict, total=False):
+    leaf: Leaf
+
+
+class Root(TypedDict):
+    branch: Branch
+
+
+class Boxed(typing.TypedDict, Generic[T]):
+    inside: T
+
+
+class Strict(typing.TypedDict):
+    __pydantic_config__ = {"extra": "forbid"}  # type: ignore[misc]  # noqa: RUF012  # pyright: ignore[reportGeneralTypeIssues]
+    size: int
+
+
+LeafType = NewType("LeafType", Leaf)  # pyright: ignore[reportGeneralTypeIssues]
+Leaves = TypeAliasType("Leaves", list[Leaf])
 
 SHAPES: dict[str, tuple[Any, str, Any]] = {
     "model": (Address, '{"street":"S","zip_code":"12345"}', Address(street="S", zip_code="12345")),
     "models": (Customer, '{"name":"N","addresses":[]}', Customer(name="N", addresses=[])),
     "dataclass": (Point, '{"x":1,"y":2}', Point(1.0, 2.0)),
     "typed dict": (Person, '{"name":"N"}', {"name": "N"}),
+    "typing": (Leaf, '{"size":"1"}', {"size": 1}),
+    "typing in typing": (
+        Branch,
+        '{"leaves":{},"branches":[{"leaves":{"a":{"size":2}}}]}',
+        {"leaves": {}, "branches": [{"leaves": {"a": {"size": 2}}}]},
+    ),
+    "typing in another": (Root, '{"branch":{"leaves":{"a":{"size":"1"}}}}', {"branch": {"leaves": {"a": {"size": 1}}}}),
+    "list of typing": (list[Leaf], '[{"size":1}]', [{"size": 1}]),
+    "tuple of typing": (tuple[Leaf, ...], '[{"size":1}]', ({"size": 1},)),
+    "dict of typing": (dict[str, Leaf], '{"a":{"size":1}}', {"a": {"size": 1}}),
+    "union with typing": (int | Leaf, '{"size":1}', {"size": 1}),
+    "typing or none": (typing.Optional[Leaf], '{"size":1}', {"size": 1}),  # noqa: UP045 - people have both
+    "annotated typing": (Annotated[Leaf, Field(description="L")], '{"size":1}', {"size": 1}),
+    "generic typing": (Boxed[Leaf], '{"inside":{"size":"1"}}', {"inside": {"size": 1}}),
+    "new type of typing": (LeafType, '{"size":1}', {"size": 1}),
+    "alias of typing": (Leaves, '[{"size":1}]', [{"size": 1}]),
     "named tuple": (Pair, '[1,"b"]', Pair(1, "b")),
     "struct": (Order, '{"number":1}', Order(1)),
     "structs": (Cart, '{"orders":[{"number":1,"items":["a"]}]}', Cart([Order(1, ["a"])])),
@@ -102,6 +155,30 @@ def test_patterns_are_not_sent_but_checked() -> None:
         Shape.of(Odd).decode('{"pattern":"b","many":[]}')
 
 
+def test_a_typed_dict_of_typing_keeps_what_it_says() -> None:
+    leaf = Shape.of(Leaf).schema
+    assert (leaf["title"], leaf["description"], leaf["required"]) == ("Leaf", "At the end.", ["size"])
+    assert leaf["properties"]["size"] == {"type": "integer", "title": "size", "description": "In cm."}
+    assert Shape.of(Branch).schema["$defs"]["Branch"]["required"] == ["leaves"]
+    assert "required" not in Shape.of(Twig).schema
+    assert Shape.of(Strict).schema["additionalProperties"] is False
+    with pytest.raises(ValueError, match="Extra inputs"):
+        Shape.of(Strict).decode('{"size":1,"more":1}')
+    with pytest.raises(ValueError, match="Field required"):
+        Shape.of(list[Leaf]).decode("[{}]")
+
+
+@dataclasses.dataclass
+class Hidden:
+    leaf: Leaf
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic takes every TypedDict since Python 3.12")
+def test_a_typed_dict_of_typing_within_a_class_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(TypeError, match=r"Hidden has no JSON schema: Please use `typing_extensions.TypedDict`"):
+        Shape.of(Hidden)
+
+
 class Tree(BaseModel):
     value: int
     children: list[Tree] = []
@@ -135,6 +212,10 @@ class Vague(TypedDict):
     x: NoSuchName  # type: ignore[name-defined]  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
 
 
+class VagueOfTyping(typing.TypedDict):
+    x: NoSuchName  # type: ignore[name-defined]  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
+
+
 @pytest.mark.parametrize(
     ("type_", "says"),
     [
@@ -144,6 +225,7 @@ class Vague(TypedDict):
         (type[int], r"type\[int\] has no JSON schema"),
         (threading.Thread, r"threading\.Thread has no JSON schema"),
         (Vague, r"Vague has no JSON schema: the name 'NoSuchName'"),
+        (VagueOfTyping, r"VagueOfTyping has no JSON schema: the name 'NoSuchName'"),
         (5, r"5 has no JSON schema"),
         ([int], r"\[.*int.*\] has no JSON schema"),
         (Point(1.0), r"Point\(.*\) has no JSON schema"),
