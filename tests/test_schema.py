@@ -12,6 +12,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, NewType, NotRequired, TypeVar
 
+import msgspec
 import orjson
 import pytest
 from pydantic import BaseModel, Field
@@ -54,7 +55,7 @@ class Strict(typing.TypedDict):
     size: int
 
 
-LeafType = NewType("LeafType", Leaf)  # pyright: ignore[reportGeneralTypeIssues]
+LeafType = NewType("LeafType", Leaf)  # type: ignore[valid-newtype]  # pyright: ignore[reportGeneralTypeIssues]
 Leaves = TypeAliasType("Leaves", list[Leaf])
 
 SHAPES: dict[str, tuple[Any, str, Any]] = {
@@ -212,6 +213,22 @@ class Vague(TypedDict):
     x: NoSuchName  # type: ignore[name-defined]  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
 
 
+class Raising:
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: Any) -> Any:
+        raise ImportError("more is needed")
+
+
+def struct_of_one_name() -> Any:
+    class Same(msgspec.Struct):
+        x: int
+
+    return Same
+
+
+SAME: Any = (struct_of_one_name(), struct_of_one_name())
+
+
 class VagueOfTyping(typing.TypedDict):
     x: NoSuchName  # type: ignore[name-defined]  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
 
@@ -225,6 +242,8 @@ class VagueOfTyping(typing.TypedDict):
         (type[int], r"type\[int\] has no JSON schema"),
         (threading.Thread, r"threading\.Thread has no JSON schema"),
         (Vague, r"Vague has no JSON schema: the name 'NoSuchName'"),
+        (Raising, r"Raising has no JSON schema: ImportError: more is needed"),
+        (tuple[SAME], r"Same\] has no JSON schema: KeyError: .*Same"),
         (VagueOfTyping, r"VagueOfTyping has no JSON schema: the name 'NoSuchName'"),
         (5, r"5 has no JSON schema"),
         ([int], r"\[.*int.*\] has no JSON schema"),
@@ -237,8 +256,9 @@ def test_a_type_without_a_schema_is_a_type_error_at_the_call(type_: Any, says: s
         lambda: _endpoints.chat("m", format=type_),
         lambda: _endpoints.generate("m", "p", format=type_),
     ):
-        with pytest.raises(TypeError, match=says):
+        with pytest.raises(TypeError, match=says) as caught:
             function()
+        assert caught.value.__cause__ is not None
 
 
 # --- in a request ----------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def adapt(type_: Any) -> Adapted:
     try:
         known = _Twins({}).of(type_)
         return _adapted(core)
-    except _FAILURES as exc:
+    except Exception as exc:  # a class's own hooks, and what a type needs, raise what they like
         raise TypeError(f"{shown(type_)} has no JSON schema: {_reason(exc)}") from exc
 
 
@@ -112,7 +112,7 @@ def adapt_fields(
             own: Any = Annotated[twins.of(type_), object()]
             hints[name] = NotRequired[own] if name in optional else Required[own]
         return _adapted(core)
-    except _FAILURES as exc:
+    except Exception as exc:  # a class's own hooks, and what a type needs, raise what they like
         raise TypeError(_reason(exc)) from exc
 
 
@@ -144,18 +144,20 @@ def shown(type_: Any) -> str:
     return inspect.formatannotation(type_)
 
 
-_FAILURES = (
+_EXPECTED = (
     *(PydanticUserError, UserWarning),
     *(NameError, TypeError, ValueError, AttributeError, RecursionError),
 )
-"""What pydantic, typing and annotations raise."""
+"""What pydantic, typing and annotations raise, with a text that says all."""
 
 
 def _reason(exc: BaseException) -> str:
     if isinstance(exc, NameError) and exc.name:
         return f"the name {exc.name!r} in an annotation cannot be found: define it where its class is, in the module"
     text = str(exc.message if isinstance(exc, PydanticErrorMixin) else exc)
-    return text.partition("\n")[0].partition(". Set `")[0] or type(exc).__name__
+    said = text.partition("\n")[0].partition(". Set `")[0]
+    kind = type(exc).__name__
+    return said if said and isinstance(exc, _EXPECTED) else f"{kind}: {said}" if said else kind
 
 
 # --- TypedDicts of typing --------------------------------------------------------------------------------------------
