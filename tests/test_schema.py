@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import enum
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from typing_extensions import TypeAliasType, TypedDict
 
 from ollama_fast import _endpoints
 from ollama_fast._schema import Shape
-from tool_table import Address, Cart, Cat, Colour, Customer, Dog, Order, Pair, Person, Pet, Point
+from tool_table import Address, Aliased, Cart, Cat, Colour, Customer, Dog, Mixed, Order, Pair, Person, Pet, Point
 
 T = TypeVar("T")
 
@@ -139,6 +140,82 @@ def test_schemas_are_as_a_grammar_needs_them() -> None:
     assert Shape.of(Decimal).schema == {"type": "number"}  # pydantic's pattern makes no grammar
     assert Shape.of(Point).schema["required"] == ["x"]
     assert list(Shape.of(Address).schema["properties"]) == ["street", "zip_code", "country"]
+
+
+class Guess(enum.Enum):
+    """With a rule for what is no value of it."""
+
+    ONE = 1
+    NONE = 0
+
+    @classmethod
+    def _missing_(cls, value: object) -> Guess:
+        del value
+        return cls.NONE
+
+
+class Choices(TypedDict):
+    number: Literal[1, 2]
+    colour: Literal[Colour.RED]
+    by_number: dict[Literal[1], list[Aliased]]
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "value"),
+    [
+        (Literal[1, 2], '"2"', 2),
+        (Literal[1, "1"], '"1"', "1"),
+        (Literal[1, "1"], "1", 1),
+        (Literal[Colour.RED], '"red"', Colour.RED),
+        (Literal[Colour.RED, Aliased.TWO, "a"], '"red"', Colour.RED),
+        (Literal[Colour.RED, Aliased.TWO, "a"], "2", Aliased.TWO),
+        (Literal[Colour.RED, Aliased.TWO, "a"], '"2"', Aliased.TWO),
+        (Literal[Colour.RED, Aliased.TWO, "a"], '"a"', "a"),
+        (Aliased, "1", Aliased.ONE),
+        (Aliased, '"1"', Aliased.ONE),
+        (Mixed, '"1"', Mixed.ONE),
+        (Mixed, '"two"', Mixed.TWO),
+        (Guess, "1", Guess.ONE),
+        (Guess, '"1"', Guess.NONE),  # its own rule is first
+        (list[Aliased] | Aliased, '["1","2"]', [Aliased.ONE, Aliased.TWO]),
+        # What a union holds that takes the value as it is comes first.
+        (Literal[1] | str, '"1"', "1"),
+        (str | Aliased, '"1"', "1"),
+        (Aliased | str, "1", Aliased.ONE),
+        (Literal[Colour.RED] | str, '"red"', "red"),
+        (
+            Choices,
+            '{"number":"1","colour":"red","by_number":{"1":["1",2]}}',
+            {"number": 1, "colour": Colour.RED, "by_number": {1: [Aliased.ONE, Aliased.TWO]}},
+        ),
+    ],
+)
+def test_a_choice_takes_what_its_schema_shows_and_an_int_as_text(type_: Any, text: str, value: Any) -> None:
+    decoded = Shape.of(type_).decode(text)
+    assert decoded == value
+    assert type(decoded) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "says"),
+    [
+        (Literal[1, 2], '"3"', r"Input should be 1 or 2 \["),
+        (Literal[1, 2], '"a"', r"Input should be 1 or 2 \["),
+        (Literal[Colour.RED], '"blue"', r"Input should be 'red' \["),
+        (Literal[Guess.ONE], "5", r"Input should be 1 \["),
+        (Aliased, '"3"', r"Input should be 1 or 2 \["),
+        (Annotated[Aliased, Field(strict=True)], '"1"', r"Input should be 1"),
+    ],
+)
+def test_a_choice_takes_nothing_else_and_says_what_it_takes(type_: Any, text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=rf"1 validation error for .*\n  {says}"):
+        Shape.of(type_).decode(text)
+
+
+def test_a_choice_shows_each_value_once() -> None:
+    assert Shape.of(Aliased).schema["enum"] == [1, 2]
+    literal: Any = Literal[Colour.RED, "red", "a"]
+    assert Shape.of(literal).schema["enum"] == ["red", "a"]
 
 
 class Odd(TypedDict):

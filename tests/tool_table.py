@@ -169,6 +169,12 @@ class Mixed(enum.Enum):
     TWO = "two"
 
 
+class Aliased(enum.Enum):
+    ONE = 1
+    FIRST = 1  # noqa: PIE796 - an alias
+    TWO = 2
+
+
 class Single(enum.Enum):
     ONLY = "only"
 
@@ -207,6 +213,14 @@ def an_int_enum(x: Level) -> None: ...
 
 @takes(x={"type": ["integer", "string"], "description": '1 is ONE, "two" is TWO', "enum": [1, "two"]})
 def a_mixed_enum(x: Mixed) -> None: ...
+
+
+@takes(x={"type": "integer", "description": "1 is ONE, 2 is TWO", "enum": [1, 2]})
+def an_enum_with_an_alias(x: Aliased) -> None: ...
+
+
+@takes(x={"type": "string", "enum": ["red", "a"]})
+def a_literal_of_an_enum_and_its_value(x: Literal[Colour.RED, "red", "a"]) -> None: ...
 
 
 @takes(x={"type": "string", "enum": ["only"]})

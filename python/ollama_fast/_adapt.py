@@ -277,11 +277,10 @@ _BY_NAME = frozenset({"fields", "choices"})
 
 
 def _reworked(part: Any) -> Any:
-    """Let a Struct be made by msgspec, and an Iterable be read at once: its items are wrong now or never."""
-    if isinstance(part, list):
-        return [_reworked(item) for item in part]
-    if isinstance(part, tuple):
-        return tuple(_reworked(item) for item in part)
+    """Let a Struct be made by msgspec, choices be wide, and an Iterable be read at once: wrong items show now."""
+    if isinstance(part, list | tuple):
+        items = [_reworked(item) for item in part]
+        return tuple(items) if isinstance(part, tuple) else items
     if not isinstance(part, dict):
         return part
     kind = part.get("type")
@@ -290,6 +289,8 @@ def _reworked(part: Any) -> Any:
     if kind in {"model", "dataclass"} and "__pydantic_validator__" in vars(part["cls"]):
         _refuse_structs(part, part["cls"])
         return part  # pydantic uses the validator that the class has
+    if kind in {"literal", "enum"}:
+        return _choice(part)
     if kind == "generator":
         part = {**part, "type": "list"}
     return {
@@ -300,6 +301,37 @@ def _reworked(part: Any) -> Any:
         else _reworked(value)
         for key, value in part.items()
     }
+
+
+def _choice(part: dict[str, Any]) -> Any:
+    """Let a Literal or Enum take all that its JSON schema shows: values of members; and for an int its text, too."""
+    taken: list[Any] = part["expected"] if part["type"] == "literal" else part["members"]
+    values = [item.value if isinstance(item, Enum) else item for item in taken]
+    classes: dict[type[Enum], list[Enum]] = {}
+    for item in taken if part["type"] == "literal" else ():
+        if isinstance(item, Enum):
+            classes.setdefault(type(item), []).append(item)
+    by_text = "sub_type" not in part and any(type(value) is int for value in values)
+    if part.get("strict") or not (classes or by_text):
+        return part
+    own: Any = {key: value for key, value in part.items() if key != "ref"}
+    ways: list[Any] = [own]
+    for class_, members in classes.items():  # an Enum may have a rule of its own that gives another member
+        ways.append(core_schema.chain_schema([core_schema.enum_schema(class_, members), own]))
+    if by_text:
+        ways.append(core_schema.chain_schema([core_schema.int_schema(), _first_of(ways, part["type"], values)]))
+    return _first_of(ways, part["type"], values, part.get("ref"))
+
+
+def _first_of(ways: list[Any], error: str, values: list[Any], ref: str | None = None) -> core_schema.UnionSchema:
+    *first, last = dict.fromkeys(map(repr, values))
+    return core_schema.union_schema(
+        list(ways),
+        mode="left_to_right",
+        custom_error_type="literal_error" if error == "literal" else "enum",
+        custom_error_context={"expected": f"{', '.join(first)} or {last}" if first else last},
+        ref=ref,
+    )
 
 
 def _refuse_structs(part: Any, class_: type) -> None:
@@ -370,14 +402,18 @@ class _JsonSchema(GenerateJsonSchema):
     def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
         if not _are_plain([value.value if isinstance(value, Enum) else value for value in schema["expected"]]):
             return self.handle_invalid_for_json_schema(schema, "a Literal whose values are not all texts or numbers")
-        return super().literal_schema(schema)
+        found = super().literal_schema(schema)
+        if "enum" in found:  # a member of an Enum may have the value of another
+            found["enum"] = list({(type(value), value): value for value in found["enum"]}.values())
+        return found
 
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
-        members = cast("list[Enum]", schema["members"])
+        # An alias is its member once more.
+        members = list({member.name: member for member in cast("list[Enum]", schema["members"])}.values())
         if not _are_plain([member.value for member in members]):
             name = schema["cls"].__name__
             return self.handle_invalid_for_json_schema(schema, f"{name}, whose values are not all texts or numbers")
-        found = super().enum_schema(schema)
+        found = super().enum_schema({**schema, "members": members})
         if not all(isinstance(member.value, str) for member in members):
             found["x-names"] = {member.name: member.value for member in members}
         return found
