@@ -402,6 +402,22 @@ class Mixture(BaseModel, arbitrary_types_allowed=True):
     order: tool_table.Order
 
 
+class Raising:
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: Any) -> Any:
+        raise ImportError("more is needed")
+
+
+def struct_of_one_name() -> Any:
+    class Same(msgspec.Struct):
+        x: int
+
+    return Same
+
+
+SAME: Any = (struct_of_one_name(), struct_of_one_name())
+
+
 class Tuples(enum.Enum):
     ONE = (1, 2)
 
@@ -444,6 +460,8 @@ def of_type(annotation: Any) -> Callable[..., Any]:
         (Tuples, r"Tuples, whose values are not all texts or numbers"),
         (enum.Enum, r"Enum, whose values are not all texts or numbers"),
         (Literal[b"a"], r"a Literal whose values are not all texts or numbers"),
+        (Raising, r"of type .*Raising, cannot be told to a model: ImportError: more is needed; give it another"),
+        (tuple[SAME], r"of type tuple\[.*\], cannot be told to a model: KeyError: .*Same"),
         (range, r"of type range, cannot be told"),
         (type[int], r"of type type\[int\], cannot be told"),
         (Annotated[int, Field(alias="y")], r"its Field has an alias, 'y': leave that out"),
@@ -466,6 +484,23 @@ def test_a_type_that_cannot_be_told_is_an_error_that_names_function_and_paramete
     assert isinstance(error, OllamaError)
     assert isinstance(error, TypeError)
     assert error.__cause__ is not None
+
+
+def same_in_two(x: Any, y: Any) -> None: ...
+
+
+same_in_two.__annotations__.update(zip("xy", SAME, strict=True))
+
+
+def unreadable(x: Annotated[int, Field(json_schema_extra={"type": "object", "properties": [1]})]) -> None: ...
+
+
+@pytest.mark.parametrize("function", [same_in_two, unreadable])
+def test_what_is_raised_for_parameters_together_or_after_all_is_an_error_from_its_cause(function: Any) -> None:
+    with pytest.raises(ToolSchemaError, match=rf"{function.__name__} cannot be told to a model: \w+Error: ") as caught:
+        tool(function)
+    assert caught.value.__cause__ is not None
+    assert caught.value.function == function.__qualname__
 
 
 def test_an_alias_in_a_default_is_refused_and_one_for_what_goes_out_does_not_matter() -> None:

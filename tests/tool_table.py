@@ -8,6 +8,7 @@ import dataclasses
 import datetime as dt
 import enum
 import ipaddress
+import typing
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
@@ -168,6 +169,12 @@ class Mixed(enum.Enum):
     TWO = "two"
 
 
+class Aliased(enum.Enum):
+    ONE = 1
+    FIRST = 1  # noqa: PIE796 - an alias
+    TWO = 2
+
+
 class Single(enum.Enum):
     ONLY = "only"
 
@@ -206,6 +213,14 @@ def an_int_enum(x: Level) -> None: ...
 
 @takes(x={"type": ["integer", "string"], "description": '1 is ONE, "two" is TWO', "enum": [1, "two"]})
 def a_mixed_enum(x: Mixed) -> None: ...
+
+
+@takes(x={"type": "integer", "description": "1 is ONE, 2 is TWO", "enum": [1, 2]})
+def an_enum_with_an_alias(x: Aliased) -> None: ...
+
+
+@takes(x={"type": "string", "enum": ["red", "a"]})
+def a_literal_of_an_enum_and_its_value(x: Literal[Colour.RED, "red", "a"]) -> None: ...
 
 
 @takes(x={"type": "string", "enum": ["only"]})
@@ -410,6 +425,37 @@ PERSON: Final = {
 }
 
 
+class Stop(typing.TypedDict):  # pydantic refuses this kind before Python 3.12
+    """A place on the way."""
+
+    town: str
+    """Its name."""
+    nights: NotRequired[int]
+
+
+class Way(typing.TypedDict, total=False):
+    stops: typing.Required[list[Stop]]
+    guide: Person
+
+
+class Journey(TypedDict):
+    way: Way
+
+
+STOP: Final = {
+    "type": "object",
+    "description": "A place on the way.",
+    "properties": {"town": STRING | {"description": "Its name."}, "nights": INTEGER},
+    "required": ["town"],
+}
+WAY: Final = {
+    "type": "object",
+    "properties": {"stops": {"type": "array", "items": STOP}, "guide": PERSON},
+    "required": ["stops"],
+}
+JOURNEY: Final = {"type": "object", "properties": {"way": WAY}, "required": ["way"]}
+
+
 class Partial(TypedDict, total=False):
     a: int
     b: list[Point]
@@ -521,6 +567,14 @@ def the_same_dataclass_twice(a: Point, b: Point | None) -> None: ...
 
 @takes(x=PERSON)
 def a_typed_dict(x: Person) -> None: ...
+
+
+@takes("c", a=STOP, b=WAY, c=STOP)
+def typed_dicts_of_typing(a: Stop, b: Way, c: Stop | None = None) -> None: ...
+
+
+@takes(x={"type": "array", "items": JOURNEY}, y=STOP | {"description": "Where.", "type": ["object", "null"]})
+def typed_dicts_of_typing_within(x: list[Journey], y: Annotated[Stop | None, "Where."]) -> None: ...
 
 
 @takes(x={"type": "object", "properties": {"a": INTEGER, "b": {"type": "array", "items": POINT}}})

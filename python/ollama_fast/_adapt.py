@@ -8,23 +8,36 @@ from __future__ import annotations
 
 import inspect
 import sys
+import types
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Annotated, Any, NotRequired, Required, cast
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NewType,
+    NotRequired,
+    Required,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.errors import (
     PydanticErrorMixin,
     PydanticSchemaGenerationError,
-    PydanticUndefinedAnnotation,
     PydanticUserError,
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import SchemaValidator, core_schema
-from typing_extensions import TypedDict
+from typing_extensions import TypeAliasType, TypedDict, is_typeddict
 
 from . import _docstrings
 
@@ -45,7 +58,7 @@ def adapt(type_: Any) -> Adapted:
 
     def core(any_class: bool) -> dict[str, Any]:
         # Within a list, because a class with a configuration of its own takes no other.
-        several: Any = list.__class_getitem__(type_)
+        several: Any = list.__class_getitem__(known)
         adapter: TypeAdapter[Any] = TypeAdapter(several, config=ConfigDict(arbitrary_types_allowed=any_class))
         if not adapter.pydantic_complete:
             adapter.rebuild(force=True, raise_errors=True)
@@ -56,8 +69,9 @@ def adapt(type_: Any) -> Adapted:
         return items
 
     try:
+        known = _Twins({}).of(type_)
         return _adapted(core)
-    except _FAILURES as exc:
+    except Exception as exc:  # a class's own hooks, and what a type needs, raise what they like
         raise TypeError(f"{shown(type_)} has no JSON schema: {_reason(exc)}") from exc
 
 
@@ -92,12 +106,13 @@ def adapt_fields(
         return found
 
     try:
+        twins = _Twins(namespace or {})
         for name, type_ in fields.items():
             # typing remembers what it made of an equal type, and `int | str` equals `str | int`: nothing equals this.
-            own: Any = Annotated[type_, object()]
+            own: Any = Annotated[twins.of(type_), object()]
             hints[name] = NotRequired[own] if name in optional else Required[own]
         return _adapted(core)
-    except _FAILURES as exc:
+    except Exception as exc:  # a class's own hooks, and what a type needs, raise what they like
         raise TypeError(_reason(exc)) from exc
 
 
@@ -129,18 +144,113 @@ def shown(type_: Any) -> str:
     return inspect.formatannotation(type_)
 
 
-_FAILURES = (
+_EXPECTED = (
     *(PydanticUserError, UserWarning),
     *(NameError, TypeError, ValueError, AttributeError, RecursionError),
 )
-"""What pydantic, typing and annotations raise."""
+"""What pydantic, typing and annotations raise, with a text that says all."""
 
 
 def _reason(exc: BaseException) -> str:
-    if isinstance(exc, PydanticUndefinedAnnotation):
+    if isinstance(exc, NameError) and exc.name:
         return f"the name {exc.name!r} in an annotation cannot be found: define it where its class is, in the module"
     text = str(exc.message if isinstance(exc, PydanticErrorMixin) else exc)
-    return text.partition("\n")[0].partition(". Set `")[0] or type(exc).__name__
+    said = text.partition("\n")[0].partition(". Set `")[0]
+    kind = type(exc).__name__
+    return said if said and isinstance(exc, _EXPECTED) else f"{kind}: {said}" if said else kind
+
+
+# --- TypedDicts of typing --------------------------------------------------------------------------------------------
+
+
+class _Twins:
+    """
+    Types with twins by typing_extensions for the TypedDicts of typing, which pydantic refuses before Python 3.12.
+
+    Within a dataclass, NamedTuple or pydantic model there is no way to put one: there pydantic's error stays.
+
+    Args:
+        namespace: Where names in their annotations are looked up, after their modules.
+    """
+
+    def __init__(self, namespace: Mapping[str, Any]) -> None:
+        self._namespace = dict(namespace)
+        self._hints: dict[Any, dict[str, Any]] = {}
+        self._made: dict[Any, Any] = {}
+
+    def of(self, type_: Any) -> Any:
+        """Give the type with twins in it, or itself if it needs none."""
+        if sys.version_info >= (3, 12) or not self._is_refused(type_, set()):
+            return type_
+        if is_typeddict(type_):
+            return self._twin(type_)
+        meant = _meant(type_)
+        if meant is not type_:
+            return self.of(meant)
+        arguments = tuple(self.of(argument) for argument in _arguments(type_))
+        origin: Any = get_origin(type_)
+        if origin is Annotated:
+            arguments += type_.__metadata__
+        # A twin equals no other type, so what typing remembers of equal types does no harm.
+        origin = Union if origin is types.UnionType else self.of(origin)
+        return origin[arguments if len(arguments) != 1 else arguments[0]]
+
+    def _is_refused(self, type_: Any, seen: set[int]) -> bool:
+        if id(type_) in seen:
+            return False
+        seen.add(id(type_))
+        if is_typeddict(type_):
+            if type(type_).__module__ == "typing":
+                return True
+            try:
+                hints = self._hints_of(type_)
+            except Exception:  # noqa: BLE001 - annotations may do anything: pydantic says what is wrong with them
+                return False
+            return any(self._is_refused(hint, seen) for hint in hints.values())
+        meant = _meant(type_)
+        if meant is not type_:
+            return self._is_refused(meant, seen)
+        return any(self._is_refused(below, seen) for below in (get_origin(type_), *_arguments(type_)))
+
+    def _hints_of(self, class_: Any) -> dict[str, Any]:
+        if class_ not in self._hints:
+            try:
+                hints = get_type_hints(class_, include_extras=True)
+            except NameError:
+                hints = {}  # not kept: the error refers to this frame
+            if not hints:
+                hints = get_type_hints(class_, localns=self._namespace, include_extras=True)
+            self._hints[class_] = hints
+        return self._hints[class_]
+
+    def _twin(self, class_: Any) -> Any:
+        if class_ not in self._made:
+            generic: Any = Generic
+            parameters = getattr(class_, "__parameters__", ())
+            bases = (TypedDict, generic[parameters]) if parameters else (TypedDict,)
+            twin: Any = types.new_class(class_.__name__, bases)
+            # Its module and its name in there lead to its source, too, and to the strings under its keys.
+            for name, value in vars(class_).items():
+                if name not in {"__dict__", "__weakref__", "__annotations__", "__orig_bases__"}:
+                    setattr(twin, name, value)
+            self._made[class_] = twin  # before its keys: they may hold itself
+            twin.__annotations__ = {name: self.of(hint) for name, hint in self._hints_of(class_).items()}
+        return self._made[class_]
+
+
+def _meant(type_: Any) -> Any:
+    """Give the type that another name stands for."""
+    if isinstance(type_, NewType):
+        return type_.__supertype__
+    return type_.__value__ if isinstance(type_, TypeAliasType) else type_
+
+
+def _arguments(type_: Any) -> tuple[Any, ...]:
+    """Give the types in brackets."""
+    origin = get_origin(type_)
+    if origin is Literal or origin is Callable:
+        return ()
+    return get_args(type_)[:1] if origin is Annotated else get_args(type_)
 
 
 # --- pydantic's schema of a type, with what it does not know ---------------------------------------------------------
@@ -167,11 +277,10 @@ _BY_NAME = frozenset({"fields", "choices"})
 
 
 def _reworked(part: Any) -> Any:
-    """Let a Struct be made by msgspec, and an Iterable be read at once: its items are wrong now or never."""
-    if isinstance(part, list):
-        return [_reworked(item) for item in part]
-    if isinstance(part, tuple):
-        return tuple(_reworked(item) for item in part)
+    """Let a Struct be made by msgspec, choices be wide, and an Iterable be read at once: wrong items show now."""
+    if isinstance(part, list | tuple):
+        items = [_reworked(item) for item in part]
+        return tuple(items) if isinstance(part, tuple) else items
     if not isinstance(part, dict):
         return part
     kind = part.get("type")
@@ -180,6 +289,8 @@ def _reworked(part: Any) -> Any:
     if kind in {"model", "dataclass"} and "__pydantic_validator__" in vars(part["cls"]):
         _refuse_structs(part, part["cls"])
         return part  # pydantic uses the validator that the class has
+    if kind in {"literal", "enum"}:
+        return _choice(part)
     if kind == "generator":
         part = {**part, "type": "list"}
     return {
@@ -190,6 +301,37 @@ def _reworked(part: Any) -> Any:
         else _reworked(value)
         for key, value in part.items()
     }
+
+
+def _choice(part: dict[str, Any]) -> Any:
+    """Let a Literal or Enum take all that its JSON schema shows: values of members; and for an int its text, too."""
+    taken: list[Any] = part["expected"] if part["type"] == "literal" else part["members"]
+    values = [item.value if isinstance(item, Enum) else item for item in taken]
+    classes: dict[type[Enum], list[Enum]] = {}
+    for item in taken if part["type"] == "literal" else ():
+        if isinstance(item, Enum):
+            classes.setdefault(type(item), []).append(item)
+    by_text = "sub_type" not in part and any(type(value) is int for value in values)
+    if part.get("strict") or not (classes or by_text):
+        return part
+    own: Any = {key: value for key, value in part.items() if key != "ref"}
+    ways: list[Any] = [own]
+    for class_, members in classes.items():  # an Enum may have a rule of its own that gives another member
+        ways.append(core_schema.chain_schema([core_schema.enum_schema(class_, members), own]))
+    if by_text:
+        ways.append(core_schema.chain_schema([core_schema.int_schema(), _first_of(ways, part["type"], values)]))
+    return _first_of(ways, part["type"], values, part.get("ref"))
+
+
+def _first_of(ways: list[Any], error: str, values: list[Any], ref: str | None = None) -> core_schema.UnionSchema:
+    *first, last = dict.fromkeys(map(repr, values))
+    return core_schema.union_schema(
+        list(ways),
+        mode="left_to_right",
+        custom_error_type="literal_error" if error == "literal" else "enum",
+        custom_error_context={"expected": f"{', '.join(first)} or {last}" if first else last},
+        ref=ref,
+    )
 
 
 def _refuse_structs(part: Any, class_: type) -> None:
@@ -260,14 +402,18 @@ class _JsonSchema(GenerateJsonSchema):
     def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
         if not _are_plain([value.value if isinstance(value, Enum) else value for value in schema["expected"]]):
             return self.handle_invalid_for_json_schema(schema, "a Literal whose values are not all texts or numbers")
-        return super().literal_schema(schema)
+        found = super().literal_schema(schema)
+        if "enum" in found:  # a member of an Enum may have the value of another
+            found["enum"] = list({(type(value), value): value for value in found["enum"]}.values())
+        return found
 
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
-        members = cast("list[Enum]", schema["members"])
+        # An alias is its member once more.
+        members = list({member.name: member for member in cast("list[Enum]", schema["members"])}.values())
         if not _are_plain([member.value for member in members]):
             name = schema["cls"].__name__
             return self.handle_invalid_for_json_schema(schema, f"{name}, whose values are not all texts or numbers")
-        found = super().enum_schema(schema)
+        found = super().enum_schema({**schema, "members": members})
         if not all(isinstance(member.value, str) for member in members):
             found["x-names"] = {member.name: member.value for member in members}
         return found

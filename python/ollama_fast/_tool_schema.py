@@ -62,7 +62,15 @@ def known(function: Callable[..., Any]) -> Known:
         return entry[1]
     if not callable(function):
         raise TypeError(f"a tool must be a function or its dict, not {type(function).__name__}")
-    converted = _convert(_parameters.read(function), _parameters.label(function))
+    label = _parameters.label(function)
+    read = _parameters.read(function)
+    try:
+        converted = _convert(read, label)
+    except ToolSchemaError:
+        raise
+    except Exception as exc:
+        said = f"{label} cannot be told to a model: {type(exc).__name__}: {exc}"
+        raise ToolSchemaError(said, function=label) from exc
     pop = _remembered.pop  # held here: at the interpreter's exit, a module's names go before its functions
     try:
         reference = weakref.ref(held, lambda _: pop(key, None))
