@@ -179,27 +179,6 @@ class Options(TypedDict, total=False):
     """Texts that end the answer. A list even for one: the server refuses a bare string."""
 
 
-class ChatArguments(TypedDict, total=False):
-    """Arguments of `chat` that functions which ask it pass on; they mean there what they mean in `chat`."""
-
-    think: Think | None
-    """Whether, or how hard, a thinking model thinks first."""
-    truncate: bool | None
-    """Whether a conversation that is too long is cut; if False it is an error."""
-    shift: bool | None
-    """Whether old tokens make room when the context is full."""
-    logprobs: bool | None
-    """Whether each token comes with its log probability."""
-    top_logprobs: int | None
-    """How many other likely tokens come with it, from 0 to 20."""
-    options: Options | None
-    """Parameters of the run, such as `{"temperature": 0}`."""
-    keep_alive: KeepAlive | None
-    """How long the model stays loaded."""
-    extra: Mapping[str, Any] | None
-    """More fields for the request's body."""
-
-
 # --- tools -----------------------------------------------------------------------------------------------------------
 
 
@@ -627,18 +606,50 @@ class SystemOneResponse(TypedDict):
     usage: SystemOneUsage
 
 
-class EmbedArguments(TypedDict, total=False):
-    """What `embed_many` passes on to `embed`."""
+# --- arguments that functions pass on --------------------------------------------------------------------------------
 
+
+class _Arguments(TypedDict, total=False):
     truncate: bool | None
-    dimensions: int | None
+    """Whether what is too long is cut; if False it is an error."""
     options: Options | None
+    """Parameters of the run, such as `{"temperature": 0}`."""
     keep_alive: KeepAlive | None
+    """How long the model stays loaded."""
     extra: Mapping[str, Any] | None
+    """More fields for the request's body."""
 
 
-class GenerateArguments(TypedDict, total=False):
-    """What `map_generate` passes on to `generate`."""
+class EmbedArguments(_Arguments, total=False):
+    """What `embed_many` passes on to `embed`; each means there what it means in `embed`."""
+
+    dimensions: int | None
+    """Length of the vectors, if shorter than the model's own."""
+
+
+class ChatArguments(_Arguments, total=False):
+    """Arguments of `chat` that functions which ask it pass on; they mean there what they mean in `chat`."""
+
+    think: Think | None
+    """Whether, or how hard, a thinking model thinks first."""
+    shift: bool | None
+    """Whether old tokens make room when the context is full."""
+    logprobs: bool | None
+    """Whether each token comes with its log probability."""
+    top_logprobs: int | None
+    """How many other likely tokens come with it, from 0 to 20."""
+
+
+class MapChatArguments(ChatArguments, total=False):
+    """What `map_chat` passes on to `chat`."""
+
+    tools: Sequence[Callable[..., Any] | Tool | Mapping[str, Any]] | Mapping[str, Callable[..., Any]] | None
+    format: Format | None
+    debug_render_only: bool | None
+
+
+class GenerateArguments(ChatArguments, total=False):
+    """What `map_generate` passes on to `generate`: what it shares with `chat`, and what is its own."""
 
     suffix: str | None
     system: str | None
@@ -647,20 +658,4 @@ class GenerateArguments(TypedDict, total=False):
     raw: bool | None
     format: Format | None
     images: Sequence[Image] | None
-    think: Think | None
-    truncate: bool | None
-    shift: bool | None
-    logprobs: bool | None
-    top_logprobs: int | None
-    options: Options | None
-    keep_alive: KeepAlive | None
-    debug_render_only: bool | None
-    extra: Mapping[str, Any] | None
-
-
-class MapChatArguments(ChatArguments, total=False):
-    """What `map_chat` passes on to `chat`."""
-
-    tools: Sequence[Callable[..., Any] | Tool | Mapping[str, Any]] | Mapping[str, Callable[..., Any]] | None
-    format: Format | None
     debug_render_only: bool | None
