@@ -400,15 +400,11 @@ async def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
         case Request() | Ask():
             return await send(host, asked(effect))
         case Run(jobs):
-            return await asyncio.gather(*(_do(job) for job in jobs))
+            return await asyncio.gather(*(asyncio.to_thread(job) for job in jobs))
         case Try(jobs, view):
             return await asyncio.gather(*(_try(place, job, view) for place, job in enumerate(jobs)))
         case Need() | Tell():
             return None
-
-
-async def _do(job: Callable[[], Any]) -> Any:
-    return await job() if iscoroutinefunction(job) else await asyncio.to_thread(job)
 
 
 async def _try(place: int, job: Callable[[], Any], view: Callable[[int, Outcome[Any]], E]) -> E:

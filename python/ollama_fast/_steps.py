@@ -42,18 +42,14 @@ class Ask(NamedTuple, Generic[E_co]):
 
 
 class Run(NamedTuple):
-    """
-    Jobs: done in turn, or together on asyncio, in threads.
-
-    A job may also be a coroutine function, which only asyncio can do.
-    """
+    """Jobs that block: done in turn, or together in threads on asyncio."""
 
     jobs: tuple[Callable[[], Any], ...]
 
 
 class Try(NamedTuple, Generic[E_co]):
     """
-    Jobs that may fail: done like those of a Run, but all of them.
+    Jobs that may fail, or be coroutine functions, which only asyncio can do: done like those of a Run, but all of them.
 
     Args:
         jobs: What to do.

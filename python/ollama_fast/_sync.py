@@ -329,7 +329,7 @@ def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
         case Request() | Ask():
             return send(host, asked(effect))
         case Run(jobs):
-            return [_do(job) for job in jobs]
+            return [job() for job in jobs]
         case Try(jobs, view):
             return [view(place, _try(job)) for place, job in enumerate(jobs)]
         case Need(functions):
@@ -341,16 +341,6 @@ def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
     return None
 
 
-def _do(job: Callable[[], R]) -> R:
-    if iscoroutinefunction(job):
-        raise _coroutine_function(job)
-    result = job()
-    if iscoroutine(result):  # of a function that does not look like a coroutine function
-        result.close()
-        raise _coroutine_function(job)
-    return result
-
-
 def _coroutine_function(function: Any) -> TypeError:
     name = getattr(function, "__name__", None) or repr(getattr(function, "func", function))
     return TypeError(f"{name} is a coroutine function, which is for ollama_fast.aio: here nothing awaits it")
@@ -358,9 +348,13 @@ def _coroutine_function(function: Any) -> TypeError:
 
 def _try(job: Callable[[], R]) -> Outcome[R | None]:
     try:
-        return Outcome(_do(job))
+        result = job()
     except Exception as exc:  # noqa: BLE001 - it is what came of the job
         return Outcome(None, exc)
+    if iscoroutine(result):  # of a function that does not look like a coroutine function, or it had been refused before
+        result.close()
+        return Outcome(None, _coroutine_function(job))
+    return Outcome(result)
 
 
 # --- public functions ------------------------------------------------------------------------------------------------
