@@ -12,8 +12,8 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from .. import _endpoints
-from .._request import Request
+from ollama_fast import _endpoints
+from ollama_fast._request import Request
 from ._types import (
     ChatRequest,
     ChatResponse,

@@ -1,2 +1,5 @@
 from typing import Any
-def convert_function_to_tool(func: Any) -> Any: raise NotImplementedError
+
+
+def convert_function_to_tool(func: Any) -> Any:
+    raise NotImplementedError
