@@ -55,7 +55,7 @@ class Read:
 
 def label(function: Any) -> str:
     """Say which callable it is, for errors."""
-    plain = _below_partials(function)
+    plain = below_partials(function)
     return getattr(plain, "__qualname__", None) or type(plain).__qualname__
 
 
@@ -75,7 +75,7 @@ def target(function: Callable[..., Any]) -> Callable[..., Any]:
     if isinstance(function, functools.partial):
         return functools.partial(target(function.func), *function.args, **function.keywords)
     bound: Callable[..., Any] = getattr(function, "__call__", function)  # noqa: B004 - to have it, not to ask
-    return bound if _is_object(function) else function
+    return bound if is_object(function) else function
 
 
 def default_of(function: Callable[..., Any], name: str) -> Any:
@@ -83,11 +83,19 @@ def default_of(function: Callable[..., Any], name: str) -> Any:
     return _signature(target(function)).parameters[name].default
 
 
-def read(function: Callable[..., Any]) -> Read:
-    """Read *function*. Raises ToolSchemaError for a signature that no tool can have."""
-    plain = _below_partials(function)
-    described = type(plain).__call__ if _is_object(plain) else plain
-    if inspect.isasyncgenfunction(described) or inspect.isgeneratorfunction(described):
+def read(function: Callable[..., Any], *, lenient: bool = False) -> Read:
+    """
+    Read *function*. Raises ToolSchemaError for a signature that no tool can have.
+
+    Args:
+        function: Any callable.
+
+        lenient: Whether it may be a generator or hide its parameters behind `*args, **kwargs`, and keeps those whose
+            names begin with `_` to itself, as with the client that `ollama_fast.compat` stands for.
+    """
+    plain = below_partials(function)
+    described = type(plain).__call__ if is_object(plain) else plain
+    if not lenient and (inspect.isasyncgenfunction(described) or inspect.isgeneratorfunction(described)):
         raise ToolSchemaError(
             f"{label(function)} gives its results one by one: return a list", function=label(function)
         )
@@ -103,9 +111,12 @@ def read(function: Callable[..., Any]) -> Read:
         given = given[1:]
     if isinstance(function, functools.partial):
         given = [parameter for parameter in given if parameter.name not in function.keywords]
+    if lenient:
+        given = [parameter for parameter in given if not parameter.name.startswith("_")]
     scope = _Scope(plain, described)
     found = [parameter for raw in given for parameter in _parameters(raw, scope, label(function))]
-    if {p.kind for p in given} == {_VAR_POSITIONAL, _VAR_KEYWORD} and all(p.annotation is EMPTY for p in given):
+    hidden = {p.kind for p in given} == {_VAR_POSITIONAL, _VAR_KEYWORD} and all(p.annotation is EMPTY for p in given)
+    if hidden and not lenient:
         raise ToolSchemaError(
             f"{label(function)}(*args, **kwargs) hides its parameters: if it is decorated, use functools.wraps",
             function=label(function),
@@ -126,13 +137,14 @@ _VAR_POSITIONAL = inspect.Parameter.VAR_POSITIONAL
 _VAR_KEYWORD = inspect.Parameter.VAR_KEYWORD
 
 
-def _below_partials(function: Any) -> Any:
+def below_partials(function: Any) -> Any:
+    """Give what partials are of."""
     while isinstance(function, functools.partial):
         function = function.func
     return function
 
 
-def _is_object(function: Any) -> bool:
+def is_object(function: Any) -> bool:
     """Say whether it is an object whose class has `__call__`, and not what stands for a function."""
     return not (
         inspect.isroutine(function)
