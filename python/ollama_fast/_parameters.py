@@ -10,6 +10,7 @@ import functools
 import inspect
 import sys
 import types
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NotRequired, Required, get_args, get_origin, get_type_hints
@@ -133,6 +134,7 @@ def read(function: Callable[..., Any], *, lenient: bool = False) -> Read:
     )
 
 
+_UNPACK = frozenset({typing.Unpack, Unpack})  # those of typing and typing_extensions are two before Python 3.12
 _VAR_POSITIONAL = inspect.Parameter.VAR_POSITIONAL
 _VAR_KEYWORD = inspect.Parameter.VAR_KEYWORD
 
@@ -274,7 +276,7 @@ def _parameters(raw: inspect.Parameter, scope: _Scope, function: str) -> list[Pa
     if raw.kind is _VAR_POSITIONAL:
         return [Parameter(raw.name, raw.kind, list[type_], ())]
     if raw.kind is _VAR_KEYWORD:
-        if get_origin(type_) is Unpack and is_typeddict(get_args(type_)[0]):
+        if get_origin(type_) in _UNPACK and is_typeddict(get_args(type_)[0]):
             return list(_unpacked(get_args(type_)[0]))
         return [Parameter(raw.name, raw.kind, dict[str, type_], {})]
     return [Parameter(raw.name, raw.kind, type_, raw.default)]

@@ -250,17 +250,17 @@ def _arguments(lines: Iterable[str], names: Collection[str] = ()) -> dict[str, s
             one before began goes on with it, whatever colons it has.
     """
     texts: dict[str, str] = {}
-    current: str | None = None
+    current = ""
     depth = 0
     for line in lines:
         text = line.strip()
         indent = len(line) - len(line.lstrip())
         end = _AFTER_NAME.search(text) if ":" in text else None
         name = text[: end.start()].strip() if end else ""
-        if end and (current is None or indent <= depth or (name in names and name not in texts)):
+        if end and (not current or indent <= depth or (name in names and name not in texts)):
             rest = text[end.end() :].strip()
             texts[name] = rest.partition(":")[2].strip() if end[1] and ":" in rest else rest
             current, depth = name, indent
-        elif current is not None and text:
+        elif current and text:
             texts[current] += f" {text}"
     return texts
