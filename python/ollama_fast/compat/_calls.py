@@ -5,8 +5,6 @@ The models check and convert the arguments, and the endpoints say what is sent w
 here, since programs look at them.
 """
 
-# ruff: noqa: D417 - the arguments are those of the endpoint that each docstring names
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -14,6 +12,7 @@ from pydantic import BaseModel
 
 from ollama_fast import _endpoints
 from ollama_fast._request import Request
+
 from ._types import (
     ChatRequest,
     ChatResponse,

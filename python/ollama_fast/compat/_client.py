@@ -104,9 +104,7 @@ def _blocking(
     return faced
 
 
-def _awaited(
-    build: Callable[P, Call[R]], name: str | None = None
-) -> Callable[Concatenate[Any, P], _Awaited[R]]:
+def _awaited(build: Callable[P, Call[R]], name: str | None = None) -> Callable[Concatenate[Any, P], _Awaited[R]]:
     """Make a call a method of AsyncClient, which is a coroutine function, as `_blocking` does."""
 
     async def method(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> Any:
@@ -323,14 +321,22 @@ class AsyncClient(BaseClient):
             return aparts(self._client, self._direct, cls, args, kwargs)
         return whole(cls, *await aask(self._client, self._direct, args, kwargs))
 
-    generate: Generate[_Awaited[GenerateResponse], _Awaited[AsyncIterator[GenerateResponse]]] = _overloaded(_awaited(_calls.generate))
+    generate: Generate[_Awaited[GenerateResponse], _Awaited[AsyncIterator[GenerateResponse]]] = _overloaded(
+        _awaited(_calls.generate)
+    )
     chat: Chat[_Awaited[ChatResponse], _Awaited[AsyncIterator[ChatResponse]]] = _overloaded(_awaited(_calls.chat))
     systemone = _awaited(_calls.systemone)
     embed = _awaited(_calls.embed)
     embeddings = _awaited(_calls.embeddings)
-    pull: Transfer[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(_awaited(_calls.pull))
-    push: Transfer[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(_awaited(_calls.push))
-    create: Create[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(_awaited(_calls.create))
+    pull: Transfer[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(
+        _awaited(_calls.pull)
+    )
+    push: Transfer[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(
+        _awaited(_calls.push)
+    )
+    create: Create[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(
+        _awaited(_calls.create)
+    )
     delete = _awaited(_calls.delete)
     copy = _awaited(_calls.copy)
     show = _awaited(_calls.show)

@@ -13,6 +13,7 @@ from ollama_fast._exchange import Exchange
 from ollama_fast._request import message_of
 from ollama_fast._response import Lines
 from ollama_fast._stream import is_last
+
 from ._answers import maker
 from ._direct import Direct
 from ._failures import DecodeError, IncompleteStreamError, Telling
