@@ -141,7 +141,7 @@ def chat(
     model: str = "",
     messages: Sequence[Mapping[str, Any] | Message] | None = None,
     *,
-    tools: Sequence[Mapping[str, Any] | Tool | Callable] | None = None,  # type: ignore[type-arg]  # as genuine's
+    tools: Sequence[Mapping[str, Any] | Tool | Callable[..., Any]] | None = None,
     stream: bool = False,
     think: bool | str | None = None,
     logprobs: bool | None = None,

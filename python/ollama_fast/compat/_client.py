@@ -183,7 +183,7 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
             kwargs: The other arguments of httpx's client. Without `transport` this package's transport serves.
         """
         url, credentials = read(host or os.environ.get("OLLAMA_HOST", ""), "given as host")
-        given = {name.lower(): value for name, value in (headers or {}).items()} | {
+        given: dict[str, Any] = {name.lower(): value for name, value in (headers or {}).items()} | {
             "content-type": "application/json",
             "accept": "application/json",
             "user-agent": _user_agent(),

@@ -1,7 +1,7 @@
 """
 What type checkers know of the methods that stream: `stream=True` gives other values than without.
 
-`W_co` is what a method gives for a whole answer, and `S_co` what it gives for a stream: in AsyncClient both are awaited.
+`W_co` is what a method gives for a whole answer, and `S_co` what it gives for a stream: in AsyncClient to be awaited.
 """
 
 from collections.abc import Callable, Mapping, Sequence
