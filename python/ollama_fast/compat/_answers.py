@@ -1,0 +1,2 @@
+def maker(cls):
+    return lambda part: cls(**part)
