@@ -65,6 +65,7 @@ def imported(name: str, host: str) -> Generator[Module]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OLLAMA_HOST", host)
         module: Module = importlib.import_module(name)
+        assert str(module._client._client.base_url).startswith(host)  # made now, if not before
         try:
             yield module
         finally:
