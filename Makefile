@@ -58,7 +58,11 @@ test-mocked: build
 
 .PHONY: test-httpx-suite  ## Run httpx's own tests of clients, fetched once into a cache, over this package's transports
 test-httpx-suite: build
-	$(BIN)/python tests/httpx_suite/run.py $(ARGS)
+	PYTHONPATH=tests $(BIN)/python tests/httpx_suite/run.py $(ARGS)
+
+.PHONY: test-dropin  ## Run the tests of the package ollama, fetched once into a cache, with ollama_fast.compat in its place
+test-dropin: build
+	PYTHONPATH=tests $(BIN)/python -m dropin.run $(ARGS)
 
 $(ENGINES)/.installed: pyproject.toml | $(BIN)/python
 	@echo "making $(ENGINES) with Ray and Dask: half a minute, once"
