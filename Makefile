@@ -147,6 +147,10 @@ full: test test-over-httpx test-mocked test-httpx-suite check demo test-real tes
 bench: build
 	$(BIN)/python -m benches.run
 
+.PHONY: bench-compat  ## Measure ollama_fast.compat beside the official client, and write that part; ARGS="--only stream --rounds 5" for a glance
+bench-compat: build
+	$(BIN)/python -m benches.compat $(ARGS)
+
 .PHONY: bench-schemas  ## Measure what decision 0013 says of libraries for schemas, and print it
 bench-schemas: build
 	$(BIN)/python -m benches.schemas

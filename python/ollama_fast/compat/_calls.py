@@ -5,15 +5,14 @@ The models check and convert the arguments, and the endpoints say what is sent w
 here, since programs look at them.
 """
 
-# ruff: noqa: D417 - the arguments are those of the endpoint that each docstring names
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from .. import _endpoints
-from .._request import Request
+from ollama_fast import _endpoints
+from ollama_fast._request import Request
+
 from ._types import (
     ChatRequest,
     ChatResponse,
@@ -142,7 +141,7 @@ def chat(
     model: str = "",
     messages: Sequence[Mapping[str, Any] | Message] | None = None,
     *,
-    tools: Sequence[Mapping[str, Any] | Tool | Callable] | None = None,  # type: ignore[type-arg]  # as genuine's
+    tools: Sequence[Mapping[str, Any] | Tool | Callable[..., Any]] | None = None,
     stream: bool = False,
     think: bool | str | None = None,
     logprobs: bool | None = None,

@@ -3,8 +3,10 @@
 # Annotations are real objects here, since programs look at them.
 
 import inspect
+import ipaddress
 import os
 import platform
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import cache, partial
@@ -12,10 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar, get_args
 
-from .. import _core, _endpoints, _upload
-from .._host import api_key
-from .._upload import Upload
-from .._url import read
+from ollama_fast import _core, _endpoints, _upload
+from ollama_fast._host import api_key
+from ollama_fast._upload import Upload
+from ollama_fast._url import Auth, read
+
 from . import _calls
 from ._calls import Call
 from ._signatures import Chat, Create, Generate, Transfer
@@ -24,6 +27,8 @@ from ._utils import convert_function_to_tool
 
 if TYPE_CHECKING:
     import httpx
+
+    from ._direct import Direct
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,7 +75,16 @@ def _as_path(text: str | os.PathLike[str] | None) -> Path | None:
 
 
 def _parse_host(host: str | None) -> str:
-    return read(host or "", "given as host")[0]
+    return _read_host(host or "")[0]
+
+
+def _read_host(text: str) -> tuple[str, Auth | None]:
+    """Give the URL that *text* stands for, with an IPv6 address as it is written there, and credentials in it."""
+    url, credentials = read(text, "given as host")
+    if (written := re.search(r"\[([^]%]*)", text)) is not None:
+        short = ipaddress.IPv6Address(written[1]).compressed
+        url = url.replace(f"[{short}", written[0], 1)
+    return url, credentials
 
 
 # --- methods ---------------------------------------------------------------------------------------------------------
@@ -97,12 +111,11 @@ def _blocking(
             return _status(self._request_raw(*call.place, **options))
         return self._request(call.cls, *call.place, **options)
 
-    return _faced(method, build, name, "Client", Iterator)
+    faced: Callable[Concatenate[Any, P], R] = _faced(method, build, name, "Client", Iterator)
+    return faced
 
 
-def _awaited(
-    build: Callable[P, Call[R]], name: str | None = None
-) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]:
+def _awaited(build: Callable[P, Call[R]], name: str | None = None) -> Callable[Concatenate[Any, P], _Awaited[R]]:
     """Make a call a method of AsyncClient, which is a coroutine function, as `_blocking` does."""
 
     async def method(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> Any:
@@ -112,7 +125,13 @@ def _awaited(
             return _status(await self._request_raw(*call.place, **options))
         return await self._request(call.cls, *call.place, **options)
 
-    return _faced(method, build, name, "AsyncClient", AsyncIterator)
+    faced: Callable[Concatenate[Any, P], _Awaited[R]] = _faced(method, build, name, "AsyncClient", AsyncIterator)
+    return faced
+
+
+def _overloaded(method: Callable[..., Any]) -> Any:
+    """Leave it to the attribute's annotation what a type checker sees of *method*."""
+    return method
 
 
 def _faced(method: Any, build: Callable[..., Any], name: str | None, owner: str, iterator: Any) -> Any:
@@ -124,7 +143,9 @@ def _faced(method: Any, build: Callable[..., Any], name: str | None, owner: str,
     answer = get_args(signature.return_annotation)[0]
     given = answer | iterator[answer] if "stream" in signature.parameters else answer
     first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    method.__signature__ = signature.replace(parameters=[first, *signature.parameters.values()], return_annotation=given)
+    method.__signature__ = signature.replace(
+        parameters=[first, *signature.parameters.values()], return_annotation=given
+    )
     method.__annotations__ = {**build.__annotations__, "return": given}
     return method
 
@@ -143,6 +164,8 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
     """What both clients are: a client of httpx that knows where Ollama is."""
 
     _client: Any
+    _direct: "Direct | None" = None
+    """The short way for requests, if the transport is this package's."""
 
     def __init__(
         self,
@@ -170,8 +193,8 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
 
             kwargs: The other arguments of httpx's client. Without `transport` this package's transport serves.
         """
-        url, credentials = read(host or os.environ.get("OLLAMA_HOST", ""), "given as host")
-        given = {name.lower(): value for name, value in (headers or {}).items()} | {
+        url, credentials = _read_host(host or os.environ.get("OLLAMA_HOST", ""))
+        given: dict[str, Any] = {name.lower(): value for name, value in (headers or {}).items()} | {
             "content-type": "application/json",
             "accept": "application/json",
             "user-agent": _user_agent(),
@@ -181,14 +204,18 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
             sent["authorization"] = f"Bearer {key}"
         if credentials is not None and "authorization" not in sent:
             kwargs.setdefault("auth", credentials)
+        own = None
         if kwargs.get("transport") is None:
             from ._transports import transports
 
-            own = {name: kwargs.pop(name) for name in _OF_TRANSPORTS if name in kwargs}
-            kwargs |= transports(client, url, own, kwargs.get("mounts"), trust_env=kwargs.get("trust_env", True))
-        self._client = client(
-            base_url=url, follow_redirects=follow_redirects, timeout=timeout, headers=sent, **kwargs
-        )
+            options: dict[str, Any] = {name: kwargs.pop(name) for name in _OF_TRANSPORTS if name in kwargs}
+            own = transports(client, url, options, kwargs.get("mounts"), trust_env=kwargs.get("trust_env", True))
+            kwargs |= own
+        self._client = client(base_url=url, follow_redirects=follow_redirects, timeout=timeout, headers=sent, **kwargs)
+        if own is not None:
+            from ._direct import Direct
+
+            self._direct = Direct(self._client, own["transport"])
 
     def _options(self, call: Call[Any], asks: str | None = None) -> dict[str, Any]:
         """
@@ -231,27 +258,27 @@ class Client(BaseClient):
         self.close()
 
     def _request_raw(self, *args: Any, **kwargs: Any) -> "httpx.Response":
-        from ._exchanges import Telling, checked, encoded
+        from ._exchanges import ask, check
 
-        with Telling():
-            response: httpx.Response = self._client.request(*args, **encoded(args, kwargs))
-        return checked(response)
+        response, body = ask(self._client, None, args, kwargs)
+        check(response, body)
+        return response
 
     def _request(self, cls: type[T], *args: Any, stream: bool = False, **kwargs: Any) -> T | Iterator[T]:
-        from ._exchanges import parts, whole
+        from ._exchanges import ask, parts, whole
 
         if stream:
-            return parts(self._client, cls, args, kwargs)
-        return whole(cls, self._request_raw(*args, **kwargs))
+            return parts(self._client, self._direct, cls, args, kwargs)
+        return whole(cls, *ask(self._client, self._direct, args, kwargs))
 
-    generate: Generate[GenerateResponse, Iterator[GenerateResponse]] = _blocking(_calls.generate)
-    chat: Chat[ChatResponse, Iterator[ChatResponse]] = _blocking(_calls.chat)
+    generate: Generate[GenerateResponse, Iterator[GenerateResponse]] = _overloaded(_blocking(_calls.generate))
+    chat: Chat[ChatResponse, Iterator[ChatResponse]] = _overloaded(_blocking(_calls.chat))
     systemone = _blocking(_calls.systemone)
     embed = _blocking(_calls.embed)
     embeddings = _blocking(_calls.embeddings)
-    pull: Transfer[ProgressResponse, Iterator[ProgressResponse]] = _blocking(_calls.pull)
-    push: Transfer[ProgressResponse, Iterator[ProgressResponse]] = _blocking(_calls.push)
-    create: Create[ProgressResponse, Iterator[ProgressResponse]] = _blocking(_calls.create)
+    pull: Transfer[ProgressResponse, Iterator[ProgressResponse]] = _overloaded(_blocking(_calls.pull))
+    push: Transfer[ProgressResponse, Iterator[ProgressResponse]] = _overloaded(_blocking(_calls.push))
+    create: Create[ProgressResponse, Iterator[ProgressResponse]] = _overloaded(_blocking(_calls.create))
     delete = _blocking(_calls.delete)
     copy = _blocking(_calls.copy)
     show = _blocking(_calls.show)
@@ -292,27 +319,35 @@ class AsyncClient(BaseClient):
         await self.close()
 
     async def _request_raw(self, *args: Any, **kwargs: Any) -> "httpx.Response":
-        from ._exchanges import Telling, checked, encoded
+        from ._exchanges import aask, check
 
-        with Telling():
-            response: httpx.Response = await self._client.request(*args, **encoded(args, kwargs))
-        return checked(response)
+        response, body = await aask(self._client, None, args, kwargs)
+        check(response, body)
+        return response
 
     async def _request(self, cls: type[T], *args: Any, stream: bool = False, **kwargs: Any) -> T | AsyncIterator[T]:
-        from ._exchanges import aparts, whole
+        from ._exchanges import aask, aparts, whole
 
         if stream:
-            return aparts(self._client, cls, args, kwargs)
-        return whole(cls, await self._request_raw(*args, **kwargs))
+            return aparts(self._client, self._direct, cls, args, kwargs)
+        return whole(cls, *await aask(self._client, self._direct, args, kwargs))
 
-    generate: Generate[_Awaited[GenerateResponse], _Awaited[AsyncIterator[GenerateResponse]]] = _awaited(_calls.generate)
-    chat: Chat[_Awaited[ChatResponse], _Awaited[AsyncIterator[ChatResponse]]] = _awaited(_calls.chat)
+    generate: Generate[_Awaited[GenerateResponse], _Awaited[AsyncIterator[GenerateResponse]]] = _overloaded(
+        _awaited(_calls.generate)
+    )
+    chat: Chat[_Awaited[ChatResponse], _Awaited[AsyncIterator[ChatResponse]]] = _overloaded(_awaited(_calls.chat))
     systemone = _awaited(_calls.systemone)
     embed = _awaited(_calls.embed)
     embeddings = _awaited(_calls.embeddings)
-    pull: Transfer[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _awaited(_calls.pull)
-    push: Transfer[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _awaited(_calls.push)
-    create: Create[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _awaited(_calls.create)
+    pull: Transfer[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(
+        _awaited(_calls.pull)
+    )
+    push: Transfer[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(
+        _awaited(_calls.push)
+    )
+    create: Create[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(
+        _awaited(_calls.create)
+    )
     delete = _awaited(_calls.delete)
     copy = _awaited(_calls.copy)
     show = _awaited(_calls.show)
@@ -322,7 +357,7 @@ class AsyncClient(BaseClient):
 
     async def create_blob(self, path: str | Path) -> str:
         """Send the file at *path* to the server, for `create`, and give its digest."""
-        from .._async import Pieces, off_the_loop
+        from ollama_fast._async import Pieces, off_the_loop
 
         digest = await off_the_loop(partial(_upload.digest, path))
         upload = Upload.of(path)

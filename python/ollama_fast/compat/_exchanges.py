@@ -3,49 +3,104 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Iterable
-from contextlib import suppress
-from typing import Any, TypeVar
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from typing import Any, TypeAlias, TypeVar
 
 import httpx
 
-from .. import _core
-from .._exchange import Exchange
-from .._request import encode, message_of
-from .._response import Lines
-from .._stream import is_last
+from ollama_fast import _core
+from ollama_fast._exchange import Exchange
+from ollama_fast._request import message_of
+from ollama_fast._response import Lines
+from ollama_fast._stream import is_last
+
 from ._answers import maker
+from ._direct import Direct
 from ._failures import DecodeError, IncompleteStreamError, Telling
 from ._types import ResponseError
 
 T = TypeVar("T")
 
+Options: TypeAlias = dict[str, Any]
+"""Arguments of a request by name, as httpx takes them."""
+
 _SHOWN = 300
 """How many characters of an answer that is no answer an error shows."""
 
 
-def encoded(args: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
-    """Give the arguments of a request of httpx with the JSON in them as bytes."""
-    fields = options.get("json")
-    if type(fields) is not dict:
-        return options
-    with suppress(TypeError):  # httpx can encode more, or says what is wrong
-        content = encode(fields, str(args[1:2]))
-        headers = httpx.Headers({"Content-Type": "application/json"})
-        headers.update(options.get("headers"))
-        return {**options, "json": None, "content": content, "headers": headers}
-    return options
+# --- sending ---------------------------------------------------------------------------------------------------------
 
 
-def checked(response: httpx.Response) -> httpx.Response:
-    """Give *response*, which has been read, if its status is that of an answer, or raise ResponseError."""
-    if response.is_success:
-        return response
-    raise ResponseError(response.text or response.reason_phrase, response.status_code)
+def ask(
+    client: httpx.Client, direct: Direct | None, args: tuple[Any, ...], options: Options
+) -> tuple[httpx.Response, bytes]:
+    """Send a request, and give the response and its body."""
+    request = None if direct is None else direct.request(client, args, options)
+    with Telling():
+        if direct is not None and request is not None:
+            with closing(direct.transport.handle_request(request)) as response:
+                if direct.is_over(response):
+                    reply = Exchange.decoded(response)
+                    return response, response.read() if reply is None else reply.read()
+        response = client.request(*args, **options)
+        return response, response.content
 
 
-def whole(cls: type[T], response: httpx.Response) -> T:
-    """Turn a whole answer, which has been read, into a *cls*."""
-    body = response.content
+async def aask(
+    client: httpx.AsyncClient, direct: Direct | None, args: tuple[Any, ...], options: Options
+) -> tuple[httpx.Response, bytes]:
+    """Send a request, and give the response and its body."""
+    request = None if direct is None else direct.request(client, args, options)
+    with Telling():
+        if direct is not None and request is not None:
+            async with aclosing(await direct.transport.handle_async_request(request)) as response:
+                if direct.is_over(response):
+                    reply = Exchange.decoded(response)
+                    return response, await (response.aread() if reply is None else reply.read())
+        response = await client.request(*args, **options)
+        return response, response.content
+
+
+@contextmanager
+def _opened(
+    client: httpx.Client, direct: Direct | None, args: tuple[Any, ...], options: Options
+) -> Generator[httpx.Response]:
+    request = None if direct is None else direct.request(client, args, options)
+    if direct is not None and request is not None:
+        with closing(direct.transport.handle_request(request)) as response:
+            if direct.is_over(response):
+                yield response
+                return
+    with client.stream(*args, **options) as response:
+        yield response
+
+
+@asynccontextmanager
+async def _aopened(
+    client: httpx.AsyncClient, direct: Direct | None, args: tuple[Any, ...], options: Options
+) -> AsyncGenerator[httpx.Response]:
+    request = None if direct is None else direct.request(client, args, options)
+    if direct is not None and request is not None:
+        async with aclosing(await direct.transport.handle_async_request(request)) as response:
+            if direct.is_over(response):
+                yield response
+                return
+    async with client.stream(*args, **options) as response:
+        yield response
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+def check(response: httpx.Response, body: bytes) -> None:
+    """Raise ResponseError if the status of *response* is not that of an answer."""
+    if not response.is_success:
+        raise ResponseError(body.decode("utf-8", "replace") or response.reason_phrase, response.status_code)
+
+
+def whole(cls: type[T], response: httpx.Response, body: bytes) -> T:
+    """Turn a whole answer into a *cls*."""
+    check(response, body)
     try:
         found = _core.decode(body)
     except ValueError as exc:
@@ -58,28 +113,28 @@ def whole(cls: type[T], response: httpx.Response) -> T:
     return maker(cls)(found)
 
 
-def parts(client: httpx.Client, cls: type[T], args: tuple[Any, ...], options: dict[str, Any]) -> Generator[T]:
+def parts(
+    client: httpx.Client, direct: Direct | None, cls: type[T], args: tuple[Any, ...], options: Options
+) -> Generator[T]:
     """Send a request, at the first `next`, and give the parts of its answer as *cls*."""
-    with Telling() as telling, client.stream(*args, **encoded(args, options)) as response:
+    with Telling() as telling, _opened(client, direct, args, options) as response:
         telling.has_head = True
         if not response.is_success:
-            response.read()
-            checked(response)
+            check(response, response.read())
         seen = _Seen()
         yield from _taken(Exchange.decoded(response) or Lines(response), cls, seen)
         seen.finish()
 
 
 async def aparts(
-    client: httpx.AsyncClient, cls: type[T], args: tuple[Any, ...], options: dict[str, Any]
+    client: httpx.AsyncClient, direct: Direct | None, cls: type[T], args: tuple[Any, ...], options: Options
 ) -> AsyncGenerator[T]:
     """Send a request, at the first `anext`, and give the parts of its answer as *cls*."""
     with Telling() as telling:
-        async with client.stream(*args, **encoded(args, options)) as response:
+        async with _aopened(client, direct, args, options) as response:
             telling.has_head = True
             if not response.is_success:
-                await response.aread()
-                checked(response)
+                check(response, await response.aread())
             seen, reply = _Seen(), Exchange.decoded(response)
             if reply is not None:
                 ready, arrived = reply.ready(), reply.arrived()

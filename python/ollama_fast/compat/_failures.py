@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -58,7 +58,7 @@ class Telling:
         self.has_head = False
         """Whether the head of the answer is in: set by whoever waits for it."""
 
-    def __enter__(self) -> Telling:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

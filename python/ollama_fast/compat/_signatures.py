@@ -1,7 +1,7 @@
 """
 What type checkers know of the methods that stream: `stream=True` gives other values than without.
 
-`W` is what a method gives for a whole answer, and `S` what it gives for a stream: in AsyncClient both are awaited.
+`W_co` is what a method gives for a whole answer, and `S_co` what it gives for a stream: in AsyncClient to be awaited.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,8 +9,8 @@ from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar, Unpack
 
 from ._types import Image, Message, Options, Tool
 
-W = TypeVar("W", covariant=True)
-S = TypeVar("S", covariant=True)
+W_co = TypeVar("W_co", covariant=True)
+S_co = TypeVar("S_co", covariant=True)
 
 Messages: TypeAlias = Sequence[Mapping[str, Any] | Message] | None
 
@@ -34,7 +34,7 @@ class GenerateArguments(TypedDict, total=False):
     steps: int | None
 
 
-class Generate(Protocol[W, S]):
+class Generate(Protocol[W_co, S_co]):
     """`generate`."""
 
     @overload
@@ -46,7 +46,7 @@ class Generate(Protocol[W, S]):
         *,
         stream: Literal[False] = ...,
         **arguments: Unpack[GenerateArguments],
-    ) -> W: ...
+    ) -> W_co: ...
     @overload
     def __call__(
         self,
@@ -56,7 +56,7 @@ class Generate(Protocol[W, S]):
         *,
         stream: Literal[True],
         **arguments: Unpack[GenerateArguments],
-    ) -> S: ...
+    ) -> S_co: ...
     @overload
     def __call__(
         self,
@@ -66,7 +66,7 @@ class Generate(Protocol[W, S]):
         *,
         stream: bool,
         **arguments: Unpack[GenerateArguments],
-    ) -> W | S: ...
+    ) -> W_co | S_co: ...
 
 
 class ChatArguments(TypedDict, total=False):
@@ -81,7 +81,7 @@ class ChatArguments(TypedDict, total=False):
     keep_alive: float | str | None
 
 
-class Chat(Protocol[W, S]):
+class Chat(Protocol[W_co, S_co]):
     """`chat`."""
 
     @overload
@@ -92,26 +92,26 @@ class Chat(Protocol[W, S]):
         *,
         stream: Literal[False] = ...,
         **arguments: Unpack[ChatArguments],
-    ) -> W: ...
+    ) -> W_co: ...
     @overload
     def __call__(
         self, model: str = ..., messages: Messages = ..., *, stream: Literal[True], **arguments: Unpack[ChatArguments]
-    ) -> S: ...
+    ) -> S_co: ...
     @overload
     def __call__(
         self, model: str = ..., messages: Messages = ..., *, stream: bool, **arguments: Unpack[ChatArguments]
-    ) -> W | S: ...
+    ) -> W_co | S_co: ...
 
 
-class Transfer(Protocol[W, S]):
+class Transfer(Protocol[W_co, S_co]):
     """`pull` and `push`."""
 
     @overload
-    def __call__(self, model: str, *, insecure: bool = ..., stream: Literal[False] = ...) -> W: ...
+    def __call__(self, model: str, *, insecure: bool = ..., stream: Literal[False] = ...) -> W_co: ...
     @overload
-    def __call__(self, model: str, *, insecure: bool = ..., stream: Literal[True]) -> S: ...
+    def __call__(self, model: str, *, insecure: bool = ..., stream: Literal[True]) -> S_co: ...
     @overload
-    def __call__(self, model: str, *, insecure: bool = ..., stream: bool) -> W | S: ...
+    def __call__(self, model: str, *, insecure: bool = ..., stream: bool) -> W_co | S_co: ...
 
 
 class CreateArguments(TypedDict, total=False):
@@ -128,12 +128,12 @@ class CreateArguments(TypedDict, total=False):
     messages: Messages
 
 
-class Create(Protocol[W, S]):
+class Create(Protocol[W_co, S_co]):
     """`create`, whose arguments but the first are keywords to a type checker."""
 
     @overload
-    def __call__(self, model: str, *, stream: Literal[False] = ..., **arguments: Unpack[CreateArguments]) -> W: ...
+    def __call__(self, model: str, *, stream: Literal[False] = ..., **arguments: Unpack[CreateArguments]) -> W_co: ...
     @overload
-    def __call__(self, model: str, *, stream: Literal[True], **arguments: Unpack[CreateArguments]) -> S: ...
+    def __call__(self, model: str, *, stream: Literal[True], **arguments: Unpack[CreateArguments]) -> S_co: ...
     @overload
-    def __call__(self, model: str, *, stream: bool, **arguments: Unpack[CreateArguments]) -> W | S: ...
+    def __call__(self, model: str, *, stream: bool, **arguments: Unpack[CreateArguments]) -> W_co | S_co: ...

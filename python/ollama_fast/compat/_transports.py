@@ -7,13 +7,11 @@ from urllib.request import getproxies
 
 import httpx
 
-from .._transport import Transport
-from .._url import is_loopback, origin
+from ollama_fast._transport import Transport
+from ollama_fast._url import is_loopback, origin
 
 
-def transports(
-    client: type[Any], url: str, options: dict[str, Any], mounts: Any, *, trust_env: bool
-) -> dict[str, Any]:
+def transports(client: type[Any], url: str, options: dict[str, Any], mounts: Any, *, trust_env: bool) -> dict[str, Any]:
     """
     Give the arguments `transport` and `mounts` for a *client* of the host at *url*.
 
@@ -22,7 +20,7 @@ def transports(
     """
     kind: Any = Transport
     if issubclass(client, httpx.AsyncClient):
-        from .._async_transport import AsyncTransport
+        from ollama_fast._async_transport import AsyncTransport
 
         kind = AsyncTransport
     given: dict[str, Any] = {"transport": kind(trust_env=trust_env, **options)}
