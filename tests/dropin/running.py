@@ -54,7 +54,13 @@ def run(
     if not genuine:  # what there is to run does not depend on what is tested
         collect = [*command, "--collect-only", "--quiet", "--quiet"]
         found = subprocess.run(
-            collect, cwd=root, env=with_genuine, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            collect,
+            cwd=root,
+            env=with_genuine,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         if found.returncode:
             print(found.stdout)

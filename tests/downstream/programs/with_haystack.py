@@ -22,10 +22,12 @@ def keep(chunk: StreamingChunk) -> None:
 whole = OllamaChatGenerator(model=model, url=url, generation_kwargs=settings).run(messages)
 OllamaChatGenerator(model=model, url=url, generation_kwargs=settings, streaming_callback=keep).run(messages)
 print(
-    json.dumps({
-        "served": ollama.Client.__module__,
-        "whole": whole["replies"][0].text,
-        "parts": parts,
-        "embedding": OllamaTextEmbedder(model=model, url=url).run(question)["embedding"],
-    })
+    json.dumps(
+        {
+            "served": ollama.Client.__module__,
+            "whole": whole["replies"][0].text,
+            "parts": parts,
+            "embedding": OllamaTextEmbedder(model=model, url=url).run(question)["embedding"],
+        }
+    )
 )

@@ -18,13 +18,16 @@ client = ollama.Client(url)
 messages = [{"role": "user", "content": question}]
 settings = {"temperature": 0, "num_predict": 8}
 print(
-    json.dumps({
-        "served": ollama.Client.__module__,
-        "whole": client.chat(model, messages, options=settings).message.content,
-        "parts": [part.message.content for part in client.chat(model, messages, options=settings, stream=True)],
-        "embedding": client.embed(model, question)["embeddings"][0],
-        "spans": [
-            [span.name, (span.attributes or {}).get("gen_ai.usage.output_tokens")] for span in spans.get_finished_spans()
-        ],
-    })
+    json.dumps(
+        {
+            "served": ollama.Client.__module__,
+            "whole": client.chat(model, messages, options=settings).message.content,
+            "parts": [part.message.content for part in client.chat(model, messages, options=settings, stream=True)],
+            "embedding": client.embed(model, question)["embeddings"][0],
+            "spans": [
+                [span.name, (span.attributes or {}).get("gen_ai.usage.output_tokens")]
+                for span in spans.get_finished_spans()
+            ],
+        }
+    )
 )
