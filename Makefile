@@ -58,7 +58,11 @@ test-mocked: build
 
 .PHONY: test-httpx-suite  ## Run httpx's own tests of clients, fetched once into a cache, over this package's transports
 test-httpx-suite: build
-	$(BIN)/python tests/httpx_suite/run.py $(ARGS)
+	PYTHONPATH=tests $(BIN)/python tests/httpx_suite/run.py $(ARGS)
+
+.PHONY: test-dropin  ## Run the tests of the package ollama, fetched once into a cache, with ollama_fast.compat in its place
+test-dropin: build
+	PYTHONPATH=tests $(BIN)/python -m dropin.run $(ARGS)
 
 $(ENGINES)/.installed: pyproject.toml | $(BIN)/python
 	@echo "making $(ENGINES) with Ray and Dask: half a minute, once"
@@ -119,6 +123,10 @@ full: test test-over-httpx test-mocked test-httpx-suite check demo test-real tes
 .PHONY: bench  ## Measure, and write its part of benches/RESULTS.md
 bench: build
 	$(BIN)/python -m benches.run
+
+.PHONY: bench-compat  ## Measure ollama_fast.compat beside the official client, and write that part; ARGS="--only stream --rounds 5" for a glance
+bench-compat: build
+	$(BIN)/python -m benches.compat $(ARGS)
 
 .PHONY: bench-schemas  ## Measure what decision 0013 says of libraries for schemas, and print it
 bench-schemas: build

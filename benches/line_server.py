@@ -30,14 +30,17 @@ class Connection(socketserver.StreamRequestHandler):
     short = reply(chat_lines(2))
 
     def handle(self) -> None:
-        while self.rfile.readline():  # the request line
+        while request_line := self.rfile.readline():
             length = 0
             while (header := self.rfile.readline().strip()) != b"":
                 name, _, value = header.partition(b":")
                 if name.lower() == b"content-length":
                     length = int(value)
-            body = self.rfile.read(length)
-            self.connection.sendall(self.short if b'"short"' in body else self.burst)
+            self.connection.sendall(self.answer(request_line, self.rfile.read(length)))
+
+    def answer(self, _request_line: bytes, body: bytes) -> bytes:
+        """Give the whole HTTP response to a request."""
+        return self.short if b'"short"' in body else self.burst
 
 
 class _Server(socketserver.ThreadingTCPServer):

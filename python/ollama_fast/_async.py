@@ -145,10 +145,10 @@ async def _open(exchange: Exchange[Any]) -> httpx.Response:
     opener = exchange.opener = _current_task()
     try:
         if exchange.draft is not None:
-            exchange.body, exchange.draft = await _off_the_loop(exchange.draft.encode), None
+            exchange.body, exchange.draft = await off_the_loop(exchange.draft.encode), None
         while True:
             upload = exchange.request.upload
-            outgoing = exchange.outgoing(exchange.body if upload is None else _Pieces(upload))
+            outgoing = exchange.outgoing(exchange.body if upload is None else Pieces(upload))
             pool = None if exchange.client is not None else await _pool(exchange.connection)
             response = await _answer(exchange, pool, outgoing)
             if not exchange.goes_on(response):
@@ -185,7 +185,7 @@ def _answer(
     return httpx.AsyncClient(transport=pool, trust_env=False).send(outgoing, stream=True)
 
 
-async def _off_the_loop(job: Callable[[], R]) -> R:
+async def off_the_loop(job: Callable[[], R]) -> R:
     """Do *job* in a thread: on asyncio, or on trio, where a caller's own client may run."""
     try:
         asyncio.get_running_loop()
@@ -196,7 +196,7 @@ async def _off_the_loop(job: Callable[[], R]) -> R:
     return await asyncio.to_thread(job)
 
 
-class _Pieces:
+class Pieces:
     """A file, read in a thread; as often as a client's auth wants it sent."""
 
     def __init__(self, upload: Upload) -> None:

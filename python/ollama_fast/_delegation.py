@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from types import FunctionType, MethodDescriptorType, ModuleType
 from typing import Any, Final, TypeAlias
 
@@ -50,6 +51,14 @@ def patched() -> bool:
     try:
         return clients() or sockets() or transports() or pools()
     except AttributeError:  # a function was taken away
+        return True
+
+
+def methods_patched() -> bool:
+    """Whether something replaces, at this moment, the methods of httpx's clients that lead to sending a request."""
+    try:
+        return _methods.changed()
+    except AttributeError:
         return True
 
 
@@ -94,6 +103,14 @@ class _Part:
         return False
 
 
+def _block() -> Any:
+    yield
+
+
+_BLOCKS: Final = frozenset(make(_block).__code__ for make in (contextmanager, asynccontextmanager))
+"""What the functions are that these decorators make: their own is inside."""
+
+
 def _genuine(package: ModuleType, path: str) -> object:
     """Give the function at *path* if the source of *package* made it, else None."""
     kind, _, name = path.rpartition(".")
@@ -105,11 +122,12 @@ def _genuine(package: ModuleType, path: str) -> object:
     # what it leaves alone. And known by its code, because functools.wraps copies only names to a replacement.
     if type(found) is not FunctionType or name not in vars(owner):
         return None
-    home: str = found.__globals__.get("__name__", "")
+    made: Any = getattr(found, "__wrapped__", None) if found.__code__ in _BLOCKS else found
+    home: str = made.__globals__.get("__name__", "")
     inside = home == package.__name__ or home.startswith(f"{package.__name__}.")
-    if not inside or found.__code__.co_qualname != path:
+    if not inside or made.__code__.co_qualname != path:
         return None
-    return found if getattr(sys.modules.get(home), "__dict__", None) is found.__globals__ else None
+    return found if getattr(sys.modules.get(home), "__dict__", None) is made.__globals__ else None
 
 
 def _watch_clients(
@@ -138,6 +156,22 @@ def _watch_clients(
             and asyncio._send_single_request is apass_on
             and blocking._transport_for_url is choose
             and asyncio._transport_for_url is achoose
+        ):
+            return False
+        return slowly()
+
+    return changed
+
+
+def _watch_methods(slowly: Changed, httpx: Any, request: Any, arequest: Any, stream: Any, astream: Any) -> Changed:
+    blocking, asyncio = httpx.Client, httpx.AsyncClient
+
+    def changed() -> bool:
+        if (
+            blocking.request is request
+            and asyncio.request is arequest
+            and blocking.stream is stream
+            and asyncio.stream is astream
         ):
             return False
         return slowly()
@@ -209,6 +243,11 @@ _clients: Final = _Part(
         "AsyncClient._transport_for_url",
     ),
     _watch_clients,
+)
+_methods: Final = _Part(
+    "httpx",
+    ("Client.request", "AsyncClient.request", "Client.stream", "AsyncClient.stream"),
+    _watch_methods,
 )
 _transports: Final = _Part(
     "httpx", ("HTTPTransport.handle_request", "AsyncHTTPTransport.handle_async_request"), _watch_transports

@@ -30,7 +30,7 @@ _FORMATS = {
     "ipv6": "IPv6 address",
     "regex": "regular expression",
 }
-_TYPES: Mapping[type, str] = {
+TYPES: Mapping[type, str] = {
     str: "string",
     bool: "boolean",
     int: "integer",
@@ -39,6 +39,7 @@ _TYPES: Mapping[type, str] = {
     list: "array",
     dict: "object",
 }
+"""What JSON calls the types of its values."""
 _MOST = 64 * 1024
 """How many characters of JSON a parameter's schema may take: models read each of them with each request."""
 _WORK = 16 * _MOST
@@ -125,7 +126,7 @@ def _plain(schema: Any, definitions: _Definitions, path: str, within: tuple[str,
     values = [schema["const"]] if "const" in schema else schema.get("enum")
     if values is not None:
         found.keys["enum"] = list(values)
-        found.keys.setdefault("type", _types_of(values))
+        found.keys.setdefault("type", types_of(values))
     if "properties" in schema:
         _put_properties(found, schema, definitions, path, within)
     if schema.get("type") == "array":
@@ -190,8 +191,9 @@ def _or_null(only: _Plain) -> _Plain:
     return only
 
 
-def _types_of(values: Sequence[Any]) -> str | list[str]:
-    types = list(dict.fromkeys(_TYPES.get(type(value), "string") for value in values))
+def types_of(values: Sequence[Any]) -> str | list[str]:
+    """Give the type of JSON values, or their types."""
+    types = list(dict.fromkeys(TYPES.get(type(value), "string") for value in values))
     return types[0] if len(types) == 1 else types
 
 

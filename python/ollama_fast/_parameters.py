@@ -10,6 +10,7 @@ import functools
 import inspect
 import sys
 import types
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NotRequired, Required, get_args, get_origin, get_type_hints
@@ -55,7 +56,7 @@ class Read:
 
 def label(function: Any) -> str:
     """Say which callable it is, for errors."""
-    plain = _below_partials(function)
+    plain = below_partials(function)
     return getattr(plain, "__qualname__", None) or type(plain).__qualname__
 
 
@@ -75,7 +76,7 @@ def target(function: Callable[..., Any]) -> Callable[..., Any]:
     if isinstance(function, functools.partial):
         return functools.partial(target(function.func), *function.args, **function.keywords)
     bound: Callable[..., Any] = getattr(function, "__call__", function)  # noqa: B004 - to have it, not to ask
-    return bound if _is_object(function) else function
+    return bound if is_object(function) else function
 
 
 def default_of(function: Callable[..., Any], name: str) -> Any:
@@ -83,11 +84,19 @@ def default_of(function: Callable[..., Any], name: str) -> Any:
     return _signature(target(function)).parameters[name].default
 
 
-def read(function: Callable[..., Any]) -> Read:
-    """Read *function*. Raises ToolSchemaError for a signature that no tool can have."""
-    plain = _below_partials(function)
-    described = type(plain).__call__ if _is_object(plain) else plain
-    if inspect.isasyncgenfunction(described) or inspect.isgeneratorfunction(described):
+def read(function: Callable[..., Any], *, lenient: bool = False) -> Read:
+    """
+    Read *function*. Raises ToolSchemaError for a signature that no tool can have.
+
+    Args:
+        function: Any callable.
+
+        lenient: Whether it may be a generator or hide its parameters behind `*args, **kwargs`, and keeps those whose
+            names begin with `_` to itself, as with the client that `ollama_fast.compat` stands for.
+    """
+    plain = below_partials(function)
+    described = type(plain).__call__ if is_object(plain) else plain
+    if not lenient and (inspect.isasyncgenfunction(described) or inspect.isgeneratorfunction(described)):
         raise ToolSchemaError(
             f"{label(function)} gives its results one by one: return a list", function=label(function)
         )
@@ -103,9 +112,12 @@ def read(function: Callable[..., Any]) -> Read:
         given = given[1:]
     if isinstance(function, functools.partial):
         given = [parameter for parameter in given if parameter.name not in function.keywords]
+    if lenient:
+        given = [parameter for parameter in given if not parameter.name.startswith("_")]
     scope = _Scope(plain, described)
     found = [parameter for raw in given for parameter in _parameters(raw, scope, label(function))]
-    if {p.kind for p in given} == {_VAR_POSITIONAL, _VAR_KEYWORD} and all(p.annotation is EMPTY for p in given):
+    hidden = {p.kind for p in given} == {_VAR_POSITIONAL, _VAR_KEYWORD} and all(p.annotation is EMPTY for p in given)
+    if hidden and not lenient:
         raise ToolSchemaError(
             f"{label(function)}(*args, **kwargs) hides its parameters: if it is decorated, use functools.wraps",
             function=label(function),
@@ -122,17 +134,19 @@ def read(function: Callable[..., Any]) -> Read:
     )
 
 
+_UNPACK = frozenset({typing.Unpack, Unpack})  # those of typing and typing_extensions are two before Python 3.12
 _VAR_POSITIONAL = inspect.Parameter.VAR_POSITIONAL
 _VAR_KEYWORD = inspect.Parameter.VAR_KEYWORD
 
 
-def _below_partials(function: Any) -> Any:
+def below_partials(function: Any) -> Any:
+    """Give what partials are of."""
     while isinstance(function, functools.partial):
         function = function.func
     return function
 
 
-def _is_object(function: Any) -> bool:
+def is_object(function: Any) -> bool:
     """Say whether it is an object whose class has `__call__`, and not what stands for a function."""
     return not (
         inspect.isroutine(function)
@@ -262,7 +276,7 @@ def _parameters(raw: inspect.Parameter, scope: _Scope, function: str) -> list[Pa
     if raw.kind is _VAR_POSITIONAL:
         return [Parameter(raw.name, raw.kind, list[type_], ())]
     if raw.kind is _VAR_KEYWORD:
-        if get_origin(type_) is Unpack and is_typeddict(get_args(type_)[0]):
+        if get_origin(type_) in _UNPACK and is_typeddict(get_args(type_)[0]):
             return list(_unpacked(get_args(type_)[0]))
         return [Parameter(raw.name, raw.kind, dict[str, type_], {})]
     return [Parameter(raw.name, raw.kind, type_, raw.default)]

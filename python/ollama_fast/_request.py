@@ -130,21 +130,31 @@ class Request(Generic[R]):
             if "stream" in self.extra:
                 raise ValueError("extra cannot hold 'stream': the name of the function says whether it streams")
             fields |= self.extra
-        import orjson
-
         images: list[Sealed] = []
-        try:
-            body = orjson.dumps(fields, default=partial(_json_form, images))
-        except orjson.JSONEncodeError as exc:
-            if isinstance(exc.__cause__, TypeError):
-                raise exc.__cause__ from None
-            raise TypeError(f"the arguments for {self.path} cannot be sent as JSON: {exc}") from exc
-        if b"null" in body:
-            _refuse_infinite(fields)
+        body = encode(fields, self.path, images)
         if images:
             return Draft(body, images)
         # A copy of the right size: orjson's own occupies 4 KiB at least, which counts where a thousand streams wait.
         return bytes(memoryview(body)) if len(body) < 4096 else body
+
+
+def encode(fields: Mapping[str, Any], path: str, images: list[Sealed] | None = None) -> bytes:
+    """
+    Give the JSON of *fields* for *path*; a sealed image leaves a gap, and is put into *images*.
+
+    Raises TypeError or ValueError for a value that has no JSON form.
+    """
+    import orjson
+
+    try:
+        body = orjson.dumps(fields, default=partial(_json_form, [] if images is None else images))
+    except orjson.JSONEncodeError as exc:
+        if isinstance(exc.__cause__, TypeError):
+            raise exc.__cause__ from None
+        raise TypeError(f"the arguments for {path} cannot be sent as JSON: {exc}") from exc
+    if b"null" in body:
+        _refuse_infinite(fields)
+    return body
 
 
 def _json_form(images: list[Sealed], value: object) -> object:
@@ -372,15 +382,20 @@ def response_error(context: Context, status: int, body: bytes, *, names_model: b
 
 
 def _said(context: Context, said: Part, status: int, *, names_model: bool = True) -> errors.ResponseError:
-    message = said["error"]
-    if isinstance(message, dict) and isinstance(message.get("message"), str):  # as gateways write it
-        message = message["message"]
-    text = message if isinstance(message, str) else "" if message is None else _json_text(message)
+    text = message_of(said)
     if status == 401 or "signin_url" in said:
         return _error(errors.AuthenticationError, context, status, text, signin_url=said.get("signin_url"))
     # "404 page not found" is not JSON and does not come here: that is a path that the server does not know.
     kind = errors.ModelNotFoundError if status == 404 and names_model else errors.ResponseError
     return _error(kind, context, status, text)
+
+
+def message_of(said: Part) -> str:
+    """Give the text of the error that *said* tells; "" if it gives no reason."""
+    message = said["error"]
+    if isinstance(message, dict) and isinstance(message.get("message"), str):  # as gateways write it
+        message = message["message"]
+    return message if isinstance(message, str) else "" if message is None else _json_text(message)
 
 
 def _error(

@@ -7,17 +7,18 @@ Nothing here waits or sends. pydantic and docstring_parser are imported with the
 from __future__ import annotations
 
 import inspect
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from . import _parameters
+from ._by_identity import Memory, recall, remember
 from .errors import ToolSchemaError
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaValidator
 
+    from ._adapt import Adapted
     from ._parameters import Parameter, Read
 
 
@@ -42,24 +43,14 @@ class Taken:
     optional: bool
 
 
-_MOST = 256
-"""How many functions are remembered. Types hold some of them, such as a method that takes its own class."""
-
-_remembered: dict[tuple[int, type], tuple[weakref.ref[Any], Known]] = {}
-"""
-By identity, since callables may be unhashable or equal to others. An entry goes with its function, or when it is the
-oldest of too many.
-"""
+_remembered: Memory[Known] = {}
 
 
 def known(function: Callable[..., Any]) -> Known:
     """Give what *function* was converted to, or convert it. Raises ToolSchemaError if it cannot be told to a model."""
-    # A bound method is a new object each time it is asked for: its function, and whether it is bound, say it all.
-    held = getattr(function, "__func__", function)
-    key = (id(held), type(function))
-    entry = _remembered.get(key)
-    if entry is not None and entry[0]() is held:
-        return entry[1]
+    found = recall(_remembered, function)
+    if found is not None:
+        return found
     if not callable(function):
         raise TypeError(f"a tool must be a function or its dict, not {type(function).__name__}")
     label = _parameters.label(function)
@@ -71,32 +62,18 @@ def known(function: Callable[..., Any]) -> Known:
     except Exception as exc:
         said = f"{label} cannot be told to a model: {type(exc).__name__}: {exc}"
         raise ToolSchemaError(said, function=label) from exc
-    pop = _remembered.pop  # held here: at the interpreter's exit, a module's names go before its functions
-    try:
-        reference = weakref.ref(held, lambda _: pop(key, None))
-    except TypeError:  # an object with __slots__
-        return converted
-    _remembered[key] = (reference, converted)
-    for oldest in list(_remembered)[:-_MOST]:
-        pop(oldest, None)
+    remember(_remembered, function, converted)
     return converted
 
 
 def _convert(read: Read, label: str) -> Known:
     from pydantic_core import to_json
 
-    from ._adapt import adapt_fields
-
-    types, optional = _types_of(read.parameters)
-    try:
-        adapted = adapt_fields(types, optional, read.namespace)
-    except TypeError as exc:
-        _refuse_types(types, read.namespace, label)
-        raise ToolSchemaError(f"{label} cannot be told to a model: {exc}", function=label) from exc
+    adapted, optional = adapted_of(read, label)
     about: dict[str, Any] = {"name": read.name}
     if read.description:
         about["description"] = read.description
-    required = [name for name in types if name not in optional]
+    required = [p.name for p in read.parameters if p.name not in optional]
     about["parameters"] = {
         "type": "object",
         **({"required": required} if required else {}),
@@ -105,6 +82,27 @@ def _convert(read: Read, label: str) -> Known:
     encoded = to_json({"type": "function", "function": about})
     taken = tuple(Taken(p.name, p.kind, p.name in optional) for p in read.parameters)
     return Known(read.name, encoded, adapted.validator, taken, read.unbound)
+
+
+def adapted_of(read: Read, label: str) -> tuple[Adapted, set[str]]:
+    """
+    Give what pydantic made of all parameters together, and the names of those that may be left out.
+
+    Args:
+        read: What a function says.
+
+        label: Which function it is, for errors.
+
+    Raises ToolSchemaError, which names the parameter, for a type that has no schema.
+    """
+    from ._adapt import adapt_fields
+
+    types, optional = _types_of(read.parameters)
+    try:
+        return adapt_fields(types, optional, read.namespace), optional
+    except TypeError as exc:
+        _refuse_types(types, read.namespace, label)
+        raise ToolSchemaError(f"{label} cannot be told to a model: {exc}", function=label) from exc
 
 
 def _types_of(parameters: Sequence[Parameter]) -> tuple[dict[str, Any], set[str]]:

@@ -1,0 +1,75 @@
+"""
+The server of `make bench-compat`, a process of its own: `python -m benches.compat_server PARTS VECTORS LENGTH`.
+
+It prints its port and answers by path: a chat or a generate with a stream, or whole if the body says so, and an embed
+with many vectors in one HTTP chunk. The bytes are made before. It ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import sys
+import threading
+from typing import ClassVar
+
+from .line_server import Connection, reply
+from .wire import chat_lines, float32_answer
+
+
+def generate_lines(count: int) -> list[bytes]:
+    """Give the lines of a generate's stream with the words of chat_lines."""
+    lines: list[bytes] = []
+    for line in chat_lines(count):
+        part = json.loads(line)
+        part["response"] = part.pop("message")["content"]
+        lines.append(json.dumps(part, separators=(",", ":")).encode() + b"\n")
+    return lines
+
+
+def whole(text: str) -> bytes:
+    """Give a chat's answer in one piece."""
+    answer = json.loads(chat_lines(1)[0])
+    answer["message"]["content"] = text
+    return json.dumps(answer, separators=(",", ":")).encode()
+
+
+TEXT = "Because of the way light scatters."
+
+
+def _in_one_piece(body: bytes) -> bytes:
+    kind = b"Content-Type: application/json; charset=utf-8"
+    return b"HTTP/1.1 200 OK\r\n%b\r\nContent-Length: %d\r\n\r\n%b" % (kind, len(body), body)
+
+
+class _Connection(Connection):
+    answers: ClassVar[dict[bytes, bytes]] = {}
+
+    def answer(self, request_line: bytes, body: bytes) -> bytes:
+        path = request_line.split()[1]
+        if path == b"/api/chat" and b'"stream":false' in body.replace(b" ", b""):
+            path = b"whole"
+        return self.answers[path]
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+
+def main() -> None:
+    parts, vectors, length = (int(number) for number in sys.argv[1:])
+    _Connection.answers = {
+        b"/api/chat": reply(chat_lines(parts)),
+        b"whole": _in_one_piece(whole(TEXT)),
+        b"/api/generate": reply(generate_lines(parts)),
+        b"/api/embed": reply([float32_answer(vectors, length)]),
+    }
+    with _Server(("127.0.0.1", 0), _Connection) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        print(server.server_address[1], flush=True)
+        sys.stdin.read()
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,363 @@
+"""
+The methods of clients before any I/O: from the arguments of `ollama` to a request, the same for both colours.
+
+The models check and convert the arguments, and the endpoints say what is sent where. Annotations are real objects
+here, since programs look at them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+from pydantic import BaseModel
+
+from ollama_fast import _endpoints
+from ollama_fast._request import Request
+
+from ._types import (
+    ChatRequest,
+    ChatResponse,
+    CopyRequest,
+    CreateRequest,
+    DeleteRequest,
+    EmbeddingsRequest,
+    EmbeddingsResponse,
+    EmbedRequest,
+    EmbedResponse,
+    GenerateRequest,
+    GenerateResponse,
+    Image,
+    ListResponse,
+    Message,
+    Options,
+    ProcessResponse,
+    ProgressResponse,
+    PullRequest,
+    PushRequest,
+    ShowRequest,
+    ShowResponse,
+    StatusResponse,
+    SystemOneContent,
+    SystemOneQuestion,
+    SystemOneRequest,
+    SystemOneResponse,
+    Tool,
+    WebFetchRequest,
+    WebFetchResponse,
+    WebSearchRequest,
+    WebSearchResponse,
+)
+
+R = TypeVar("R")
+
+
+class Call(NamedTuple, Generic[R]):
+    """What a method asks for."""
+
+    cls: type[R]
+    """What the answer becomes."""
+
+    request: Request[Any]
+
+    stream: bool = False
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The method of HTTP, and the path, or the URL if it is not the host's."""
+        return self.request.method, (self.request.origin or "") + self.request.path
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What else `_request` is given: the body, and for an endpoint that streams, whether it shall."""
+        options: dict[str, Any] = {}
+        if self.request.body is not None:
+            sent = {name: value for name, value in self.request.body.items() if value is not None}
+            options["json"] = sent | dict(self.request.extra or {})
+        if self.request.memory is not None:
+            options["stream"] = self.stream
+        return options
+
+
+def _fields(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(exclude_none=True)
+
+
+# --- answers of models -----------------------------------------------------------------------------------------------
+
+
+def generate(
+    model: str = "",
+    prompt: str | None = None,
+    suffix: str | None = None,
+    *,
+    system: str | None = None,
+    template: str | None = None,
+    context: Sequence[int] | None = None,
+    stream: bool = False,
+    think: bool | str | None = None,
+    logprobs: bool | None = None,
+    top_logprobs: int | None = None,
+    raw: bool | None = None,
+    format: Literal["", "json"] | dict[str, Any] | None = None,
+    images: Sequence[str | bytes | Image] | None = None,
+    options: Mapping[str, Any] | Options | None = None,
+    keep_alive: float | str | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    steps: int | None = None,
+) -> Call[GenerateResponse]:
+    """
+    Complete *prompt* with *model*, as :func:`ollama_fast.generate` does; with *stream* part by part.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
+    """
+    from ._client import _copy_images
+
+    fields = _fields(
+        GenerateRequest(
+            model=model,
+            prompt=prompt,
+            suffix=suffix,
+            system=system,
+            template=template,
+            context=context,
+            stream=stream,
+            think=think,
+            logprobs=logprobs,
+            top_logprobs=top_logprobs,
+            raw=raw,
+            format=format,
+            images=list(_copy_images(images)) if images else None,
+            options=options,
+            keep_alive=keep_alive,
+            width=width,
+            height=height,
+            steps=steps,
+        )
+    )
+    return Call(GenerateResponse, _endpoints.generate(model, extra=fields), stream)
+
+
+def chat(
+    model: str = "",
+    messages: Sequence[Mapping[str, Any] | Message] | None = None,
+    *,
+    tools: Sequence[Mapping[str, Any] | Tool | Callable[..., Any]] | None = None,
+    stream: bool = False,
+    think: bool | str | None = None,
+    logprobs: bool | None = None,
+    top_logprobs: int | None = None,
+    format: Literal["", "json"] | dict[str, Any] | None = None,
+    options: Mapping[str, Any] | Options | None = None,
+    keep_alive: float | str | None = None,
+) -> Call[ChatResponse]:
+    """
+    Answer the last of *messages* with *model*, as :func:`ollama_fast.chat` does; with *stream* part by part.
+
+    Functions among *tools* become schemas by their annotations and docstrings. Raises ResponseError, ConnectionError or
+    one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
+    """
+    from ._client import _copy_messages, _copy_tools  # at each call, since OpenLLMetry replaces what is there
+
+    fields = _fields(
+        ChatRequest(
+            model=model,
+            messages=list(_copy_messages(messages)),
+            tools=list(_copy_tools(tools)),
+            stream=stream,
+            think=think,
+            logprobs=logprobs,
+            top_logprobs=top_logprobs,
+            format=format,
+            options=options,
+            keep_alive=keep_alive,
+        )
+    )
+    return Call(ChatResponse, _endpoints.chat(model, extra=fields), stream)
+
+
+def systemone(
+    model: str,
+    state: SystemOneContent,
+    questions: Mapping[str, SystemOneQuestion | Mapping[str, Any]],
+    keep_alive: float | str | None = None,
+) -> Call[SystemOneResponse]:
+    """
+    Answer *questions* about *state* with probabilities, as :func:`ollama_fast.systemone` does.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
+    """
+    checked: Any = questions
+    fields = _fields(SystemOneRequest(model=model, state=state, questions=checked, keep_alive=keep_alive))
+    request = _endpoints.systemone(model, fields["state"], fields["questions"], extra=fields)
+    return Call(SystemOneResponse, request)
+
+
+def embed(
+    model: str = "",
+    input: str | Sequence[str] = "",
+    truncate: bool | None = None,
+    options: Mapping[str, Any] | Options | None = None,
+    keep_alive: float | str | None = None,
+    dimensions: int | None = None,
+) -> Call[EmbedResponse]:
+    """
+    Turn *input* into vectors with *model*, as :func:`ollama_fast.embed` does.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
+    """
+    fields = _fields(
+        EmbedRequest(
+            model=model,
+            input=input,
+            truncate=truncate,
+            options=options,
+            keep_alive=keep_alive,
+            dimensions=dimensions,
+        )
+    )
+    return Call(EmbedResponse, _endpoints.embed(model, extra=fields))
+
+
+def embeddings(
+    model: str = "",
+    prompt: str | None = None,
+    options: Mapping[str, Any] | Options | None = None,
+    keep_alive: float | str | None = None,
+) -> Call[EmbeddingsResponse]:
+    """
+    Turn *prompt* into one vector with *model*; superseded by `embed`.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
+    """
+    fields = _fields(EmbeddingsRequest(model=model, prompt=prompt, options=options, keep_alive=keep_alive))
+    return Call(EmbeddingsResponse, _endpoints.embeddings(model, extra=fields))
+
+
+# --- models on the server --------------------------------------------------------------------------------------------
+
+
+def pull(model: str, *, insecure: bool = False, stream: bool = False) -> Call[ProgressResponse]:
+    """
+    Download *model* from its registry to the server; with *stream* telling how far it is.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts.
+    """
+    fields = _fields(PullRequest(model=model, insecure=insecure, stream=stream))
+    return Call(ProgressResponse, _endpoints.pull(model, extra=fields), stream)
+
+
+def push(model: str, *, insecure: bool = False, stream: bool = False) -> Call[ProgressResponse]:
+    """
+    Upload *model* from the server to its registry; with *stream* telling how far it is.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts.
+    """
+    fields = _fields(PushRequest(model=model, insecure=insecure, stream=stream))
+    return Call(ProgressResponse, _endpoints.push(model, extra=fields), stream)
+
+
+def create(
+    model: str,
+    quantize: str | None = None,
+    from_: str | None = None,
+    files: dict[str, str] | None = None,
+    adapters: dict[str, str] | None = None,
+    template: str | None = None,
+    license: str | list[str] | None = None,
+    system: str | None = None,
+    parameters: Mapping[str, Any] | Options | None = None,
+    messages: Sequence[Mapping[str, Any] | Message] | None = None,
+    *,
+    stream: bool = False,
+) -> Call[ProgressResponse]:
+    """
+    Make *model* of another or of uploaded files; with *stream* telling how far it is.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts.
+    """
+    fields = _fields(
+        CreateRequest(
+            model=model,
+            stream=stream,
+            quantize=quantize,
+            from_=from_,
+            files=files,
+            adapters=adapters,
+            license=license,
+            template=template,
+            system=system,
+            parameters=parameters,
+            messages=messages,
+        )
+    )
+    return Call(ProgressResponse, _endpoints.create_from(model, {}, fields), stream)
+
+
+def delete(model: str) -> Call[StatusResponse]:
+    """
+    Remove *model* from the server.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts.
+    """
+    return Call(StatusResponse, _endpoints.delete(model, extra=_fields(DeleteRequest(model=model))))
+
+
+def copy(source: str, destination: str) -> Call[StatusResponse]:
+    """
+    Give the model *source* a second name, *destination*.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts.
+    """
+    fields = _fields(CopyRequest(source=source, destination=destination))
+    return Call(StatusResponse, _endpoints.copy(source, destination, extra=fields))
+
+
+def show(model: str) -> Call[ShowResponse]:
+    """
+    Show what the server knows of *model*.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts.
+    """
+    return Call(ShowResponse, _endpoints.show(model, extra=_fields(ShowRequest(model=model))))
+
+
+def list_models() -> Call[ListResponse]:
+    """
+    List the models on the server.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts.
+    """
+    return Call(ListResponse, _endpoints.list_models())
+
+
+def ps() -> Call[ProcessResponse]:
+    """
+    List the models in memory.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts.
+    """
+    return Call(ProcessResponse, _endpoints.ps())
+
+
+# --- ollama.com ------------------------------------------------------------------------------------------------------
+
+
+def web_search(query: str, max_results: int = 3) -> Call[WebSearchResponse]:
+    """
+    Search the web by ollama.com, for *max_results* pages.
+
+    The blocking client raises ValueError if it has no key. Raises ResponseError, ConnectionError or one of httpx's
+    timeouts.
+    """
+    fields = _fields(WebSearchRequest(query=query, max_results=max_results))
+    return Call(WebSearchResponse, _endpoints.web_search(query, extra=fields))
+
+
+def web_fetch(url: str) -> Call[WebFetchResponse]:
+    """
+    Fetch the text of the web page at *url* by ollama.com.
+
+    The blocking client raises ValueError if it has no key. Raises ResponseError, ConnectionError or one of httpx's
+    timeouts.
+    """
+    return Call(WebFetchResponse, _endpoints.web_fetch(url, extra=_fields(WebFetchRequest(url=url))))

@@ -1,0 +1,40 @@
+"""What `importlib.metadata` tells of `ollama` where that is replaced and not installed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.machinery import PathFinder
+from importlib.metadata import Distribution, DistributionFinder
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+_TEXTS: Final = {
+    "METADATA": "Metadata-Version: 2.1\nName: ollama\nVersion: 0.6.3\n",
+    "top_level.txt": "ollama\n",
+}
+"""Of the release whose surface this package has."""
+
+
+class _Metadata(Distribution):
+    def read_text(self, filename: str) -> str | None:
+        return _TEXTS.get(filename)
+
+    def locate_file(self, path: str | PathLike[str]) -> Path:
+        return Path(__file__).parent / path
+
+
+def found(context: Any) -> Iterator[Distribution]:
+    """
+    Give the distribution, unless something else is asked for or it is installed.
+
+    Args:
+        context: What is asked for, by `importlib.metadata` or by its backport, which has a class of its own for it.
+    """
+    asked: dict[str, Any] = {} if context is None else vars(context)
+    name = asked.get("name")
+    if "path" in asked or (name is not None and re.sub(r"[-_.]+", "-", name).lower() != "ollama"):
+        return
+    if not any(PathFinder.find_distributions(DistributionFinder.Context(name="ollama"))):
+        yield _Metadata()
