@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import httpx
 
 from . import _core
+from ._certificates import trusting
 from ._delegation import forced, transports_patched
 from ._routes import Routes
 
@@ -32,6 +33,7 @@ class Plan(Generic[T]):
     ) -> None:
         self._kind: Callable[..., T] = kind
         self._options = options | {"trust_env": trust_env}
+        self._verify = self._options.pop("verify")
         self._routes = Routes.of(proxy, trust_env=trust_env)
         self._others: dict[tuple[AbstractEventLoop | None, Proxy | None], T] = {}
         special = any(options[name] for name in ("uds", "local_address", "retries", "socket_options"))
@@ -58,7 +60,13 @@ class Plan(Generic[T]):
         for owner, proxy in list(self._others):
             if owner is not None and owner.is_closed():
                 self._others.pop((owner, proxy), None)
-        return self._others.setdefault(key, self._kind(**self._options, proxy=key[1]))
+        return self._others.setdefault(key, self._kind(**self._options, verify=self._certificates(), proxy=key[1]))
+
+    def _certificates(self) -> Any:
+        """Give what to trust: a context that is shared, unless settings of this transport alone go into it."""
+        if self._verify is not True or self._options["cert"] is not None or self._options["http2"]:
+            return self._verify
+        return trusting(verify=True, trust_env=self._options["trust_env"])
 
     def release(self, loop: AbstractEventLoop | None = None) -> list[T]:
         """Forget httpx's transports of *loop*, and give them to be closed."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._host import Host, Limits
@@ -12,7 +10,6 @@ from ._url import is_loopback, origin
 from .errors import HostError
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
 C = TypeVar("C")
@@ -51,8 +48,10 @@ class Connection:
     def _options(self) -> dict[str, Any]:
         import httpx
 
+        from ._certificates import trusting, trusting_nobody
+
         return {
-            "verify": _certificates(self.verify) if self.origin.startswith("https:") else _trust_nobody(),
+            "verify": trusting(self.verify) if self.origin.startswith("https:") else trusting_nobody(),
             "proxy": self.proxy,
             # Environment proxies are for other machines: one that is asked for 127.0.0.1 reaches itself.
             "trust_env": not is_loopback(self.origin),
@@ -62,24 +61,3 @@ class Connection:
                 keepalive_expiry=self.limits.keepalive_expiry,
             ),
         }
-
-
-@lru_cache(maxsize=16)
-def _certificates(verify: bool | str) -> ssl.SSLContext:
-    # Shared, because loading the certificates takes 20 ms.
-    import ssl
-
-    import httpx
-
-    if isinstance(verify, str):
-        folder = Path(verify).is_dir()
-        return ssl.create_default_context(capath=verify if folder else None, cafile=None if folder else verify)
-    return httpx.create_ssl_context(verify=verify)
-
-
-@lru_cache(maxsize=1)
-def _trust_nobody() -> ssl.SSLContext:
-    # Plain http needs no certificates; if TLS were spoken through such a pool all the same, it would fail, not succeed.
-    import ssl
-
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -3,8 +3,10 @@
 # Annotations are real objects here, since programs look at them.
 
 import inspect
+import ipaddress
 import os
 import platform
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import cache, partial
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeAlias,
 from ollama_fast import _core, _endpoints, _upload
 from ollama_fast._host import api_key
 from ollama_fast._upload import Upload
-from ollama_fast._url import read
+from ollama_fast._url import Auth, read
 
 from . import _calls
 from ._calls import Call
@@ -73,7 +75,16 @@ def _as_path(text: str | os.PathLike[str] | None) -> Path | None:
 
 
 def _parse_host(host: str | None) -> str:
-    return read(host or "", "given as host")[0]
+    return _read_host(host or "")[0]
+
+
+def _read_host(text: str) -> tuple[str, Auth | None]:
+    """Give the URL that *text* stands for, with an IPv6 address as it is written there, and credentials in it."""
+    url, credentials = read(text, "given as host")
+    if (written := re.search(r"\[([^]%]*)", text)) is not None:
+        short = ipaddress.IPv6Address(written[1]).compressed
+        url = url.replace(f"[{short}", written[0], 1)
+    return url, credentials
 
 
 # --- methods ---------------------------------------------------------------------------------------------------------
@@ -182,7 +193,7 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
 
             kwargs: The other arguments of httpx's client. Without `transport` this package's transport serves.
         """
-        url, credentials = read(host or os.environ.get("OLLAMA_HOST", ""), "given as host")
+        url, credentials = _read_host(host or os.environ.get("OLLAMA_HOST", ""))
         given: dict[str, Any] = {name.lower(): value for name, value in (headers or {}).items()} | {
             "content-type": "application/json",
             "accept": "application/json",
