@@ -9,6 +9,8 @@ import pytest
 
 import ollama_fast
 from docs_server import docs_server
+from ollama_fast import compat
+from ollama_fast.compat._install import uninstall
 
 ROOT = Path(__file__).parent.parent
 DOCS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
@@ -106,6 +108,10 @@ def run(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             exec(compile("\n" * (block.line - 1) + code, block.page, "exec"), {"__name__": "__main__"})
         finally:
             ollama_fast.close()
+            uninstall()
+            # The functions of `compat` keep their client for good, and this server ends.
+            if (client := vars(compat._client).pop("_client", None)) is not None:
+                client.close()
 
 
 EXAMPLES = [

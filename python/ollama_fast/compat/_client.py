@@ -19,7 +19,7 @@ from ollama_fast._host import api_key
 from ollama_fast._upload import Upload
 from ollama_fast._url import Auth, read
 
-from . import _calls
+from . import _calls, _types
 from ._calls import Call
 from ._signatures import Chat, Create, Generate, Transfer
 from ._types import ChatResponse, GenerateResponse, Image, Message, ProgressResponse, StatusResponse, Tool
@@ -45,6 +45,11 @@ CONNECTION_ERROR_MESSAGE = (
 )
 
 
+def __getattr__(name: str) -> Any:
+    """Give what the module of `ollama` has beside: programs import models from there, too."""
+    return getattr(_types, name)
+
+
 # --- arguments -------------------------------------------------------------------------------------------------------
 
 
@@ -61,14 +66,14 @@ def _copy_messages(messages: Sequence[Mapping[str, Any] | Message] | None) -> It
         yield Message.model_validate(given)
 
 
-def _copy_tools(tools: Sequence[Any] | None = None) -> Iterator[Tool]:
+def _copy_tools(tools: Sequence[Mapping[str, Any] | Tool | Callable[..., Any]] | None = None) -> Iterator[Tool]:
     for tool in tools or ():
         yield convert_function_to_tool(tool) if callable(tool) else Tool.model_validate(tool)
 
 
-def _as_path(text: str | os.PathLike[str] | None) -> Path | None:
+def _as_path(s: str | os.PathLike[str] | None) -> Path | None:
     try:
-        path = Path(text) if isinstance(text, str | Path) else None
+        path = Path(s) if isinstance(s, str | Path) else None
         return path if path is not None and path.exists() else None
     except (OSError, ValueError):  # too long, or with a NUL: no path
         return None
