@@ -221,7 +221,7 @@ def fields_set(model: Any) -> Any:
 WORDS = st.sampled_from(["a", "b", "one", "(int)", ":", "x:", "Returns", "(of: them)", ""])
 LINES = st.one_of(
     st.sampled_from(["", "Args:", "  args: these", "Returns:", "Yields: it", "RAISES:"]),
-    st.builds(lambda words: "  " + " ".join(words), st.lists(WORDS, min_size=1, max_size=5)),
+    st.builds(lambda words: "  " + " ".join(words).strip(), st.lists(WORDS, min_size=1, max_size=5)),
 )
 
 

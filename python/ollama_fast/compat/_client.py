@@ -19,7 +19,7 @@ from ollama_fast._host import api_key
 from ollama_fast._upload import Upload
 from ollama_fast._url import Auth, read
 
-from . import _calls
+from . import _calls, _types
 from ._calls import Call
 from ._signatures import Chat, Create, Generate, Transfer
 from ._types import ChatResponse, GenerateResponse, Image, Message, ProgressResponse, StatusResponse, Tool
@@ -45,6 +45,11 @@ CONNECTION_ERROR_MESSAGE = (
 )
 
 
+def __getattr__(name: str) -> Any:
+    """Give what the module of `ollama` has beside: programs import models from there, too."""
+    return getattr(_types, name)
+
+
 # --- arguments -------------------------------------------------------------------------------------------------------
 
 
@@ -61,14 +66,14 @@ def _copy_messages(messages: Sequence[Mapping[str, Any] | Message] | None) -> It
         yield Message.model_validate(given)
 
 
-def _copy_tools(tools: Sequence[Any] | None = None) -> Iterator[Tool]:
+def _copy_tools(tools: Sequence[Mapping[str, Any] | Tool | Callable[..., Any]] | None = None) -> Iterator[Tool]:
     for tool in tools or ():
         yield convert_function_to_tool(tool) if callable(tool) else Tool.model_validate(tool)
 
 
-def _as_path(text: str | os.PathLike[str] | None) -> Path | None:
+def _as_path(s: str | os.PathLike[str] | None) -> Path | None:
     try:
-        path = Path(text) if isinstance(text, str | Path) else None
+        path = Path(s) if isinstance(s, str | Path) else None
         return path if path is not None and path.exists() else None
     except (OSError, ValueError):  # too long, or with a NUL: no path
         return None
@@ -165,7 +170,7 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
 
     _client: Any
     _direct: "Direct | None" = None
-    """The short way for requests, if the transport is this package's."""
+    """The short way for requests, if there is one."""
 
     def __init__(
         self,
@@ -193,6 +198,8 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
 
             kwargs: The other arguments of httpx's client. Without `transport` this package's transport serves.
         """
+        from ._direct import PLAIN, Direct
+
         url, credentials = _read_host(host or os.environ.get("OLLAMA_HOST", ""))
         given: dict[str, Any] = {name.lower(): value for name, value in (headers or {}).items()} | {
             "content-type": "application/json",
@@ -204,18 +211,15 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
             sent["authorization"] = f"Bearer {key}"
         if credentials is not None and "authorization" not in sent:
             kwargs.setdefault("auth", credentials)
-        own = None
-        if kwargs.get("transport") is None:
+        if makes_transport := kwargs.get("transport") is None:
             from ._transports import transports
 
             options: dict[str, Any] = {name: kwargs.pop(name) for name in _OF_TRANSPORTS if name in kwargs}
-            own = transports(client, url, options, kwargs.get("mounts"), trust_env=kwargs.get("trust_env", True))
-            kwargs |= own
+            trust_env = kwargs.get("trust_env", True)
+            kwargs |= transports(client, url, options, kwargs.get("mounts"), trust_env=trust_env)
         self._client = client(base_url=url, follow_redirects=follow_redirects, timeout=timeout, headers=sent, **kwargs)
-        if own is not None:
-            from ._direct import Direct
-
-            self._direct = Direct(self._client, own["transport"])
+        if makes_transport or type(kwargs["transport"]) in PLAIN:
+            self._direct = Direct(self._client, kwargs["transport"])
 
     def _options(self, call: Call[Any], asks: str | None = None) -> dict[str, Any]:
         """

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
+from inspect import Signature
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, cast
 
 from pydantic import (
     BaseModel,
@@ -32,10 +33,29 @@ _LONGEST_PATH: Final = 32767
 """In characters, as of Windows. Longer text is base64."""
 
 
+class _Signature:
+    """The signature of a model's class, whose schema is built for it."""
+
+    def __get__(self, instance: Any, owner: type[BaseModel]) -> Signature:
+        owner.model_rebuild()
+        found: Signature = vars(owner)["__signature__"].__get__(instance, owner)
+        return found
+
+
+_SIGNATURE: Final = cast("Signature", _Signature())
+
+
 class SubscriptableBaseModel(BaseModel):
     """A model whose fields are items, too."""
 
     model_config = _OPEN
+    __signature__ = _SIGNATURE
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if not cls.__pydantic_complete__:
+            cls.__signature__ = _SIGNATURE  # and not that of a class above, which may be built
 
     def __getitem__(self, key: str) -> Any:
         if key not in self:
@@ -126,6 +146,7 @@ class Image(BaseModel):
     """An image: its bytes, the path of a file, or base64 text. It is serialised as base64, and read only then."""
 
     model_config = _FIXED
+    __signature__ = _SIGNATURE
 
     value: str | bytes | Path
 
@@ -436,6 +457,7 @@ class CopyRequest(BaseModel):
     """What `copy` sends."""
 
     model_config = _FIXED
+    __signature__ = _SIGNATURE
 
     source: str
     destination: str
