@@ -49,6 +49,10 @@ class DecodeError(ResponseError, json.JSONDecodeError):
         return type(self), (self.error, self.status_code, self.doc)
 
 
+class CutLineError(IncompleteStreamError, DecodeError):
+    """The answer ended inside a line."""
+
+
 class Telling:
     """A block that raises the errors of this module in place of others; what has no better name passes as it is."""
 
@@ -76,7 +80,7 @@ class Telling:
         if isinstance(exc, httpx.NetworkError | httpx.RemoteProtocolError):
             return BrokenStreamError(f"the connection broke before the last part: {exc}", request=_request(exc))
         if isinstance(exc, EOFError):
-            return IncompleteStreamError(f"the answer ended inside a line: {exc}")
+            return CutLineError(f"the answer ended inside a line: {exc}")
         if type(exc) is ValueError:  # the core's; pydantic's and others' are classes of their own
             return DecodeError(f"a line of the answer is not JSON: {exc}")
         return None
