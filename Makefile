@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ENGINES := .venv-engines
+DOWNSTREAM := .venv-downstream
 export VIRTUAL_ENV := $(abspath $(VENV))
 unexport PYTHONHOME
 PY_TREES := python tests benches examples
@@ -79,6 +80,28 @@ test-engines: build $(ENGINES)/.installed
 	$(ENGINES)/bin/python -m pip install -q --force-reinstall --no-deps $(ENGINES)/wheel/*.whl
 	$(ENGINES)/bin/python -m pytest -m engines --durations 5 tests/engines $(ARGS)
 
+$(DOWNSTREAM)/.installed: pyproject.toml | $(BIN)/python
+	@echo "making $(DOWNSTREAM) with libraries on the package ollama: a minute or two, once"
+	$(PYTHON) -m venv $(DOWNSTREAM)
+	$(DOWNSTREAM)/bin/python -m pip install -q --upgrade 'pip>=25.1'
+	$(DOWNSTREAM)/bin/python -m pip install -q --group downstream
+	touch $@
+
+$(DOWNSTREAM)/.wheel: $(VENV)/.built $(DOWNSTREAM)/.installed $(shell find python -name '*.py')
+	rm -rf $(DOWNSTREAM)/wheel
+	$(BIN)/maturin build --quiet --release --out $(DOWNSTREAM)/wheel
+	$(DOWNSTREAM)/bin/python -m pip install -q $(DOWNSTREAM)/wheel/*.whl
+	$(DOWNSTREAM)/bin/python -m pip install -q --force-reinstall --no-deps $(DOWNSTREAM)/wheel/*.whl
+	touch $@
+
+.PHONY: test-downstream  ## Run the own tests of libraries on the package ollama, with ollama_fast.compat in its place
+test-downstream: $(DOWNSTREAM)/.wheel
+	PYTHONPATH=tests $(DOWNSTREAM)/bin/python -m downstream.run $(ARGS)
+
+.PHONY: test-downstream-real  ## Have those libraries call the server that test-real calls, through ollama_fast.compat
+test-downstream-real: $(DOWNSTREAM)/.wheel genuine
+	DOWNSTREAM_PYTHON=$(abspath $(DOWNSTREAM)/bin/python) $(BIN)/python -m pytest -m downstream --timeout 900 tests/downstream $(ARGS)
+
 .PHONY: genuine  ## Build a genuine Ollama server into a cache, once, unless OLLAMA_HOST and OLLAMA_MODEL name one
 genuine:
 	@[ -n "$$OLLAMA_HOST" ] && [ -n "$$OLLAMA_MODEL" ] || PYTHON=$(PYTHON) tests/real/build.sh
@@ -143,4 +166,4 @@ bench-abi3: $(VENV)/.installed
 
 .PHONY: clean  ## Remove what was built, but not the cache of the genuine server
 clean:
-	rm -rf $(VENV) $(ENGINES) target dist python/ollama_fast/*.so
+	rm -rf $(VENV) $(ENGINES) $(DOWNSTREAM) target dist python/ollama_fast/*.so

@@ -37,6 +37,7 @@ _CALLS: Final = (
     compat_rows.GENERATE,
     compat_rows.WHOLE,
     compat_rows.EMBED,
+    compat_rows.MODELS,
     compat_rows.PLAIN,
     compat_rows.TLS,
 )

@@ -18,6 +18,7 @@ from .compat_rows import (
     GENUINE,
     ITEMS,
     LENGTH,
+    MODELS,
     OURS,
     PARTS,
     PLAIN,
@@ -101,8 +102,9 @@ Compare only within a table. Every row checks its own answer.
 
 Calls, parts and clients are timed in one process, collector off, over a connection that is open, with a server in
 another process. Clients are used as they come, in an environment without proxies. The rows over httpx's transport are
-of clients that were given `transport=httpx.HTTPTransport()` or `httpx.AsyncHTTPTransport()`. The functions are those of
-`ollama_fast` itself, which give dicts.
+of clients that were given `transport=httpx.HTTPTransport()` or `httpx.AsyncHTTPTransport()`. Those with a hook have one
+that does nothing, and so all of httpx's client in their way. The functions are those of `ollama_fast`, which give
+dicts.
 
 * Machine: {machine.machine()}
 * Versions: {machine.versions(_PEERS)}"""
@@ -152,6 +154,14 @@ _TEXTS: Final = {
     DUMP: ("A burst, each part dumped, us per part", 1, "The same with `part.model_dump()`."),
     GENERATE: ("A burst of generate, us per part", 1, "The same for generate and `part.response`."),
     WHOLE: ("A whole chat, us", 1, f"One of {WHOLES} small answers in one piece."),
+    MODELS: (
+        "A part into models, us",
+        1,
+        (
+            "The parts of that burst, decoded before, into a ChatResponse with a Message each: `ChatResponse(**part)`, "
+            "pydantic's `model_construct` for both, and what `ollama_fast.compat` does."
+        ),
+    ),
     EMBED: (
         "Many vectors, ms",
         1e3,

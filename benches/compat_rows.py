@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import httpx
 import numpy as np
+import orjson
 
 import ollama_fast
 from ollama_fast.types import Message
@@ -20,7 +21,10 @@ from .wire import MODEL, chat_lines, text_of
 GENUINE: Final = "official client"
 OURS: Final = "ollama_fast.compat"
 STOCK: Final = "ollama_fast.compat, httpx's transport"
+HOOKED: Final = "ollama_fast.compat, with a hook of httpx"
 FUNCTIONS: Final = "ollama_fast, functions"
+VALIDATED: Final = "ollama_fast.compat, validated"
+CONSTRUCTED: Final = "ollama_fast.compat, model_construct"
 
 BLOCKING: Final = "blocking"
 ASYNCIO: Final = "asyncio"
@@ -32,6 +36,7 @@ DUMP: Final = "dump"
 GENERATE: Final = "generate"
 WHOLE: Final = "whole"
 EMBED: Final = "embed"
+MODELS: Final = "models"
 PLAIN: Final = "client"
 TLS: Final = "client-https"
 
@@ -81,6 +86,9 @@ def tasks(url: str, runner: asyncio.Runner) -> Iterator[Task]:
     compat = importlib.import_module(MODULES[OURS])
     blocking[STOCK] = compat.Client(url, transport=httpx.HTTPTransport())
     on_asyncio[STOCK] = compat.AsyncClient(url, transport=httpx.AsyncHTTPTransport())
+    blocking[HOOKED] = compat.Client(url, event_hooks={"request": [_ignore]})
+    on_asyncio[HOOKED] = compat.AsyncClient(url, event_hooks={"request": [_ignore_on_asyncio]})
+    yield from _models()
     for name, client in blocking.items():
         yield from _blocking(name, client)
     for name, client in on_asyncio.items():
@@ -88,6 +96,44 @@ def tasks(url: str, runner: asyncio.Runner) -> Iterator[Task]:
     yield from _functions(url, runner)
     for name in MODULES:
         yield from _making(name, runner)
+
+
+def _ignore(_: httpx.Request) -> None:
+    """Stand for a hook of a caller, for which a request goes all the way through httpx's client."""
+
+
+async def _ignore_on_asyncio(_: httpx.Request) -> None:
+    """Do the same on asyncio."""
+
+
+# --- models ----------------------------------------------------------------------------------------------------------
+
+
+def _models() -> Iterator[Task]:
+    parts = [orjson.loads(line) for line in chat_lines(PARTS)]
+    types = {name: importlib.import_module(f"{module}._types") for name, module in MODULES.items()}
+    genuine, ours = types[GENUINE].ChatResponse, types[OURS].ChatResponse
+    message: Any = types[OURS].Message
+
+    def constructed(part: dict[str, Any]) -> Any:
+        return ours.model_construct(**{**part, "message": message.model_construct(**part["message"])})
+
+    ways: dict[str, Callable[[dict[str, Any]], Any]] = {
+        GENUINE: lambda part: genuine(**part),
+        OURS: importlib.import_module(f"{MODULES[OURS]}._answers").maker(ours),
+        VALIDATED: lambda part: ours(**part),
+        CONSTRUCTED: constructed,
+    }
+
+    def right(made: Any) -> bool:
+        return _right_dumps([one.model_dump() for one in made])
+
+    for name, make in ways.items():
+
+        def run(make: Callable[[dict[str, Any]], Any] = make) -> Any:
+            return [make(part) for part in parts]
+
+        yield Task(MODELS, BLOCKING, name, run, right, PARTS)
 
 
 # --- calls -----------------------------------------------------------------------------------------------------------
@@ -134,12 +180,13 @@ def _blocking(name: str, client: Any) -> Iterator[Task]:
         return client.embed(MODEL, _MANY).embeddings
 
     yield Task(STREAM, BLOCKING, name, stream, _right_text, PARTS)
-    if name != STOCK:
+    if name in MODULES:
         yield Task(ITEMS, BLOCKING, name, items, _right_text, PARTS)
         yield Task(DUMP, BLOCKING, name, dump, _right_dumps, PARTS)
         yield Task(GENERATE, BLOCKING, name, generate, _right_text, PARTS)
     yield Task(WHOLE, BLOCKING, name, whole, _right_wholes, WHOLES)
-    yield Task(EMBED, BLOCKING, name, embed, _right_vectors, 1)
+    if name != HOOKED:
+        yield Task(EMBED, BLOCKING, name, embed, _right_vectors, 1)
 
 
 def _asyncio(name: str, client: Any, runner: asyncio.Runner) -> Iterator[Task]:
@@ -165,12 +212,13 @@ def _asyncio(name: str, client: Any, runner: asyncio.Runner) -> Iterator[Task]:
         return (await client.embed(MODEL, _MANY)).embeddings
 
     yield Task(STREAM, ASYNCIO, name, _run(runner, stream), _right_text, PARTS)
-    if name != STOCK:
+    if name in MODULES:
         yield Task(ITEMS, ASYNCIO, name, _run(runner, items), _right_text, PARTS)
         yield Task(DUMP, ASYNCIO, name, _run(runner, dump), _right_dumps, PARTS)
         yield Task(GENERATE, ASYNCIO, name, _run(runner, generate), _right_text, PARTS)
     yield Task(WHOLE, ASYNCIO, name, _run(runner, whole), _right_wholes, WHOLES)
-    yield Task(EMBED, ASYNCIO, name, _run(runner, embed), _right_vectors, 1)
+    if name != HOOKED:
+        yield Task(EMBED, ASYNCIO, name, _run(runner, embed), _right_vectors, 1)
 
 
 def _run(runner: asyncio.Runner, job: Callable[[], Awaitable[Any]]) -> Callable[[], Any]:

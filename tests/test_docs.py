@@ -9,6 +9,9 @@ import pytest
 
 import ollama_fast
 from docs_server import docs_server
+from dropin import differences
+from ollama_fast import compat
+from ollama_fast.compat._install import uninstall
 
 ROOT = Path(__file__).parent.parent
 DOCS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
@@ -106,6 +109,10 @@ def run(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             exec(compile("\n" * (block.line - 1) + code, block.page, "exec"), {"__name__": "__main__"})
         finally:
             ollama_fast.close()
+            uninstall()
+            # The functions of `compat` keep their client for good, and this server ends.
+            if (client := vars(compat._client).pop("_client", None)) is not None:
+                client.close()
 
 
 EXAMPLES = [
@@ -204,6 +211,18 @@ def test_the_architecture_has_a_line_for_every_source_file() -> None:
     for kind in ("*.py", "*.pyi"):
         sources |= {file.relative_to(PACKAGE).as_posix() for file in PACKAGE.rglob(kind)}
     assert told == sources
+
+
+def shown_differences(text: str) -> dict[str, str]:
+    """Give what a page shows of how the drop-in module differs: the rows behind the head "What | Why"."""
+    _, _, rows = text.partition("| What | Why |\n|---|---|\n")
+    return dict(re.findall(r"^\| `(.+?)` \| (.+) \|$", rows.partition("\n\n")[0], re.MULTILINE))
+
+
+def test_the_page_of_the_drop_in_module_shows_all_differences() -> None:
+    lists = [found for name, found in vars(differences).items() if name.isupper()]
+    known = {what: why for found in lists for what, why in found.items()}
+    assert shown_differences((ROOT / "docs" / "compat.md").read_text(encoding="utf-8")) == known
 
 
 def test_the_changelog_names_the_version() -> None:

@@ -22,9 +22,7 @@ GENUINE: Final = bool(os.environ.get("DROPIN_GENUINE"))
 COLLECTED: Final = os.environ.get("DROPIN_COLLECTED")
 """A file for the names of the tests: it is written with the genuine package, and read with ours."""
 FAILING: Final[dict[str, str]] = json.loads(os.environ.get("DROPIN_FAILING", "{}"))
-"""Tests that fail, and why."""
-SKIPPED: Final[dict[str, str]] = json.loads(os.environ.get("DROPIN_SKIPPED", "{}"))
-"""Tests that are not run, and why."""
+"""Tests that fail with the genuine package, and must fail with ours, each with the reason."""
 
 _PLACE: Final = str(importlib.metadata.distribution("ollama").locate_file("ollama"))
 _ran: Final[set[str]] = set()
@@ -47,18 +45,16 @@ if not GENUINE:
 
 @pytest.hookimpl(tryfirst=True)  # before any are deselected
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    names = [item.nodeid for item in items]
-    if unknown := FAILING.keys() - names | SKIPPED.keys() - names:
+    names = {item.nodeid for item in items}
+    if unknown := FAILING.keys() - names:
         raise pytest.UsageError(f"there are no tests of these names: {sorted(unknown)}")
     if COLLECTED:
         file = Path(COLLECTED)
         if GENUINE:
-            file.write_text(json.dumps(names), encoding="utf-8")
-        elif different := set(names) ^ set(json.loads(file.read_text(encoding="utf-8"))):
+            file.write_text(json.dumps(sorted(names)), encoding="utf-8")
+        elif different := names ^ set(json.loads(file.read_text(encoding="utf-8"))):
             raise pytest.UsageError(f"not with both packages there are the tests {sorted(different)}")
     for item in items:
-        if reason := SKIPPED.get(item.nodeid):
-            item.add_marker(pytest.mark.skip(reason=reason))
         if reason := FAILING.get(item.nodeid):
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
 

@@ -64,6 +64,7 @@ def _run(find: Callable[[str, list[str]], _Start], words: list[str], wanted: str
 
 def _program(path: str, arguments: list[str]) -> _Start:
     sys.argv = [path, *arguments]
+    path = str(Path(path).absolute())
     if get_importer(path) is not None:  # a folder or an archive with a file __main__.py
         if not sys.flags.safe_path:
             del sys.path[0]
@@ -71,7 +72,6 @@ def _program(path: str, arguments: list[str]) -> _Start:
         _new_main()
         return partial(_run_module_as_main, "__main__", alter_argv=False)
     _put_first(str(Path(path).resolve().parent))
-    path = str(Path(path).absolute())
     names = _new_main(__file__=path, __cached__=None)
     if path.endswith(".pyc"):
         loader: Any = SourcelessFileLoader("__main__", path)
@@ -116,7 +116,9 @@ def _put_first(folder: str) -> None:
 
 def _hide_our_frames(exc: BaseException) -> None:
     # Not printed here: python does that, and chooses the exit status, whatever the program did to the hook.
-    theirs = exc.__traceback__ and exc.__traceback__.tb_next
+    theirs = exc.__traceback__
+    while theirs and theirs.tb_frame.f_code.co_filename == __file__:
+        theirs = theirs.tb_next
     show = sys.excepthook
 
     def show_theirs(kind: type[BaseException], exc: BaseException, _all: TracebackType | None) -> None:

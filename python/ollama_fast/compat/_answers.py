@@ -193,6 +193,8 @@ def _generate(part: Part) -> Any:
     fields = made.__dict__
     if (context := fields["context"]) is not None:
         fields["context"] = [*_list(context)]
+        if not {int}.issuperset(map(type, context)):
+            raise TypeError
     if (logprobs := fields["logprobs"]) is not None:
         fields["logprobs"] = _listed(_logprob, logprobs)
     return made

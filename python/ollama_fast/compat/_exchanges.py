@@ -36,7 +36,7 @@ def ask(
 ) -> tuple[httpx.Response, bytes]:
     """Send a request, and give the response and its body."""
     request = None if direct is None else direct.request(client, args, options)
-    with Telling():
+    with Telling(request):
         if direct is not None and request is not None:
             with closing(direct.transport.handle_request(request)) as response:
                 if direct.is_over(response):
@@ -51,7 +51,7 @@ async def aask(
 ) -> tuple[httpx.Response, bytes]:
     """Send a request, and give the response and its body."""
     request = None if direct is None else direct.request(client, args, options)
-    with Telling():
+    with Telling(request):
         if direct is not None and request is not None:
             async with aclosing(await direct.transport.handle_async_request(request)) as response:
                 if direct.is_over(response):
@@ -63,9 +63,12 @@ async def aask(
 
 @contextmanager
 def _opened(
-    client: httpx.Client, direct: Direct | None, args: tuple[Any, ...], options: Options
+    client: httpx.Client,
+    direct: Direct | None,
+    request: httpx.Request | None,
+    args: tuple[Any, ...],
+    options: Options,
 ) -> Generator[httpx.Response]:
-    request = None if direct is None else direct.request(client, args, options)
     if direct is not None and request is not None:
         with closing(direct.transport.handle_request(request)) as response:
             if direct.is_over(response):
@@ -77,9 +80,12 @@ def _opened(
 
 @asynccontextmanager
 async def _aopened(
-    client: httpx.AsyncClient, direct: Direct | None, args: tuple[Any, ...], options: Options
+    client: httpx.AsyncClient,
+    direct: Direct | None,
+    request: httpx.Request | None,
+    args: tuple[Any, ...],
+    options: Options,
 ) -> AsyncGenerator[httpx.Response]:
-    request = None if direct is None else direct.request(client, args, options)
     if direct is not None and request is not None:
         async with aclosing(await direct.transport.handle_async_request(request)) as response:
             if direct.is_over(response):
@@ -117,7 +123,8 @@ def parts(
     client: httpx.Client, direct: Direct | None, cls: type[T], args: tuple[Any, ...], options: Options
 ) -> Generator[T]:
     """Send a request, at the first `next`, and give the parts of its answer as *cls*."""
-    with Telling() as telling, _opened(client, direct, args, options) as response:
+    request = None if direct is None else direct.request(client, args, options)
+    with Telling(request) as telling, _opened(client, direct, request, args, options) as response:
         telling.has_head = True
         if not response.is_success:
             check(response, response.read())
@@ -130,8 +137,9 @@ async def aparts(
     client: httpx.AsyncClient, direct: Direct | None, cls: type[T], args: tuple[Any, ...], options: Options
 ) -> AsyncGenerator[T]:
     """Send a request, at the first `anext`, and give the parts of its answer as *cls*."""
-    with Telling() as telling:
-        async with _aopened(client, direct, args, options) as response:
+    request = None if direct is None else direct.request(client, args, options)
+    with Telling(request) as telling:
+        async with _aopened(client, direct, request, args, options) as response:
             telling.has_head = True
             if not response.is_success:
                 check(response, await response.aread())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import httpx
 
@@ -49,16 +49,22 @@ class DecodeError(ResponseError, json.JSONDecodeError):
         return type(self), (self.error, self.status_code, self.doc)
 
 
-class CutLineError(IncompleteStreamError, DecodeError):
+class IncompleteLineError(DecodeError, IncompleteStreamError):
     """The answer ended inside a line."""
 
 
 class Telling:
-    """A block that raises the errors of this module in place of others; what has no better name passes as it is."""
+    """
+    A block that raises the errors of this module in place of others; what has no better name passes as it is.
 
-    __slots__ = ("has_head",)
+    Args:
+        request: What an error of httpx is about, if httpx does not say it.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_request", "has_head")
+
+    def __init__(self, request: httpx.Request | None = None) -> None:
+        self._request = request
         self.has_head = False
         """Whether the head of the answer is in: set by whoever waits for it."""
 
@@ -68,24 +74,22 @@ class Telling:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if isinstance(value, httpx.RequestError) and value._request is None and self._request is not None:  # noqa: SLF001 - its property raises an error if there is none
+            value.request = self._request
         failure = self._failure(value)
         if failure is not None:
             raise failure from value
 
     def _failure(self, exc: BaseException | None) -> Exception | None:
         if isinstance(exc, httpx.ConnectError):
-            return ConnectError(request=_request(exc))
+            return ConnectError(request=exc._request)  # noqa: SLF001 - as above
         if not self.has_head:
             return None
         if isinstance(exc, httpx.NetworkError | httpx.RemoteProtocolError):
-            return BrokenStreamError(f"the connection broke before the last part: {exc}", request=_request(exc))
+            text = f"the connection broke before the last part: {exc}"
+            return BrokenStreamError(text, request=exc._request)  # noqa: SLF001 - as above
         if isinstance(exc, EOFError):
-            return CutLineError(f"the answer ended inside a line: {exc}")
+            return IncompleteLineError(f"the stream is incomplete: it ended inside a line: {exc}")
         if type(exc) is ValueError:  # the core's; pydantic's and others' are classes of their own
             return DecodeError(f"a line of the answer is not JSON: {exc}")
         return None
-
-
-def _request(exc: Any) -> httpx.Request | None:
-    found: httpx.Request | None = exc._request  # noqa: SLF001 - its property raises an error if there is none
-    return found

@@ -102,7 +102,7 @@ class _Finder:
     def find_distributions(self, context: Any = None) -> Iterator[Distribution]:
         from ollama_fast.compat._metadata import found
 
-        return found(context)
+        return found(context, others=[finder for finder in sys.meta_path if finder is not self])
 
 
 _finder: Final = _Finder()

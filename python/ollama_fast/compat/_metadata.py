@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from importlib.machinery import PathFinder
+from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, DistributionFinder
 from os import PathLike
 from pathlib import Path
@@ -25,16 +24,19 @@ class _Metadata(Distribution):
         return Path(__file__).parent / path
 
 
-def found(context: Any) -> Iterator[Distribution]:
+def found(context: Any, *, others: Iterable[Any]) -> Iterator[Distribution]:
     """
-    Give the distribution, unless something else is asked for or it is installed.
+    Give the distribution, unless something else is asked for or another finder has it.
 
     Args:
         context: What is asked for, by `importlib.metadata` or by its backport, which has a class of its own for it.
+
+        others: The other finders. The backport takes the ability from the one that usually has it.
     """
     asked: dict[str, Any] = {} if context is None else vars(context)
     name = asked.get("name")
     if "path" in asked or (name is not None and re.sub(r"[-_.]+", "-", name).lower() != "ollama"):
         return
-    if not any(PathFinder.find_distributions(DistributionFinder.Context(name="ollama"))):
+    able = [finder.find_distributions for finder in others if hasattr(finder, "find_distributions")]
+    if not any(True for find in able for _ in find(DistributionFinder.Context(name="ollama"))):
         yield _Metadata()

@@ -23,7 +23,12 @@ def transports(client: type[Any], url: str, options: dict[str, Any], mounts: Any
         from ollama_fast._async_transport import AsyncTransport
 
         kind = AsyncTransport
-    given: dict[str, Any] = {"transport": kind(trust_env=trust_env, **options)}
-    if trust_env and options.get("proxy") is None and mounts is None and is_loopback(url) and getproxies():
-        given["mounts"] = {f"all://{httpx.URL(origin(url)).netloc.decode()}": kind(trust_env=False, **options)}
-    return given
+    with_proxies = trust_env and options.get("proxy") is None and mounts is None and is_loopback(url) and getproxies()
+    if not with_proxies:
+        return {"transport": kind(trust_env=trust_env, **options)}
+    direct = kind(trust_env=False, **options)
+    try:
+        others = kind(trust_env=True, **options)
+    except (ValueError, httpx.InvalidURL):  # a proxy that is none keeps nobody from this machine
+        return {"transport": direct}
+    return {"transport": others, "mounts": {f"all://{httpx.URL(origin(url)).netloc.decode()}": direct}}

@@ -1,0 +1,3 @@
+"""The genuine server that the programs of these tests ask."""
+
+from real.conftest import real as real
