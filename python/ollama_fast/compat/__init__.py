@@ -5,9 +5,9 @@ The names, signatures, models and exceptions are those of `ollama` 0.6.3. The fu
 which is looked at when one is first called.
 """
 
-from typing import Any
-
 from ._client import AsyncClient, Client
+from ._install import install as install
+from ._install import uninstall as uninstall
 from ._types import (
     ChatResponse,
     EmbeddingsResponse,
@@ -81,7 +81,7 @@ class _DefaultClient(Client):
     def __init__(self) -> None:
         pass
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name != "_client":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         super().__init__()

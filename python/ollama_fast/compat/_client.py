@@ -170,7 +170,7 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
 
     _client: Any
     _direct: "Direct | None" = None
-    """The short way for requests, if the transport is this package's."""
+    """The short way for requests, if there is one."""
 
     def __init__(
         self,
@@ -198,6 +198,8 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
 
             kwargs: The other arguments of httpx's client. Without `transport` this package's transport serves.
         """
+        from ._direct import PLAIN, Direct
+
         url, credentials = _read_host(host or os.environ.get("OLLAMA_HOST", ""))
         given: dict[str, Any] = {name.lower(): value for name, value in (headers or {}).items()} | {
             "content-type": "application/json",
@@ -209,18 +211,15 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
             sent["authorization"] = f"Bearer {key}"
         if credentials is not None and "authorization" not in sent:
             kwargs.setdefault("auth", credentials)
-        own = None
-        if kwargs.get("transport") is None:
+        if makes_transport := kwargs.get("transport") is None:
             from ._transports import transports
 
             options: dict[str, Any] = {name: kwargs.pop(name) for name in _OF_TRANSPORTS if name in kwargs}
-            own = transports(client, url, options, kwargs.get("mounts"), trust_env=kwargs.get("trust_env", True))
-            kwargs |= own
+            trust_env = kwargs.get("trust_env", True)
+            kwargs |= transports(client, url, options, kwargs.get("mounts"), trust_env=trust_env)
         self._client = client(base_url=url, follow_redirects=follow_redirects, timeout=timeout, headers=sent, **kwargs)
-        if own is not None:
-            from ._direct import Direct
-
-            self._direct = Direct(self._client, own["transport"])
+        if makes_transport or type(kwargs["transport"]) in PLAIN:
+            self._direct = Direct(self._client, kwargs["transport"])
 
     def _options(self, call: Call[Any], asks: str | None = None) -> dict[str, Any]:
         """

@@ -19,6 +19,9 @@ from ollama_fast._request import encode
 
 _log = logging.getLogger("httpx")
 _WHOLE = frozenset({httpx.Client, httpx.AsyncClient})
+PLAIN = frozenset({httpx.HTTPTransport, httpx.AsyncHTTPTransport})
+"""Transports of a caller's that look at nothing but the request, like this package's."""
+
 _METHODS = frozenset({"request", "stream", "build_request", "send"})
 """What a test may replace in one client."""
 
