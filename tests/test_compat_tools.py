@@ -261,7 +261,7 @@ def test_any_simple_function_is_told_as_the_genuine_package_tells_it(
     def function(**kwargs: Any) -> None: ...
 
     function.__doc__ = "\n".join(lines)
-    function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # pyright: ignore[reportFunctionMemberAccess]
+    function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=type_, default=default)
             for name, (type_, default) in parameters.items()
