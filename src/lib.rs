@@ -18,6 +18,8 @@ mod base64;
 mod blocking;
 #[cfg(all(feature = "python", unix))]
 mod failure;
+#[cfg(feature = "python")]
+mod floats;
 #[cfg(all(feature = "python", unix))]
 mod incoming;
 #[cfg(feature = "python")]
@@ -44,6 +46,8 @@ mod _core {
     #[cfg(unix)]
     #[pymodule_export]
     use super::blocking::{Leash, Pool, Reply};
+    #[pymodule_export]
+    use super::floats::all_floats;
     #[pymodule_export]
     use super::json::{decode, decode_beginning};
     #[pymodule_export]

@@ -413,6 +413,7 @@ def test_what_a_tool_dumps_can_be_chosen() -> None:
     why = OURS.Tool.Function.Parameters.Property(enum=[None], const=None, examples=[None])
     assert why.model_dump(exclude_none=True, exclude={"const"}) == {"enum": [None], "examples": [None]}
     assert why.model_dump(exclude_none=True, include={"const"}) == {"const": None}
+    assert why.model_dump(exclude_none=True, include={"enum"}) == {"enum": [None]}
     assert why.model_dump(exclude_unset=True) == {"enum": [None], "const": None, "examples": [None]}
 
 
@@ -761,10 +762,13 @@ def test_an_odd_part_is_never_taken_for_another(data: st.DataObject) -> None:
     test_an_odd_part_is_left_to_validation(name, place, data.draw(anything))
 
 
-def test_an_error_of_an_odd_part_has_no_other_behind_it() -> None:
-    with pytest.raises(pydantic.ValidationError, match=r"message\n  Field required") as caught:
-        maker(_types.ChatResponse)({"model": "m"})
+@pytest.mark.parametrize("name", ODD)
+def test_an_error_of_an_odd_part_has_no_other_behind_it(name: str) -> None:
+    with pytest.raises(TypeError, match="argument after \\*\\* must be a mapping, not list") as caught:
+        maker(getattr(OURS, name))([])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert caught.value.__context__ is None
+    with pytest.raises(pydantic.ValidationError, match=r"message\n  Field required"):
+        maker(_types.ChatResponse)({"model": "m"})
 
 
 def test_a_scalar_of_a_wrong_type_is_taken_as_it_is() -> None:

@@ -278,6 +278,17 @@ def test_encode_base64_gives_what_base64_gives(data: bytes) -> None:
     assert _core.encode_base64(data) == base64.b64encode(data).decode()
 
 
+@given(st.lists(st.floats() | st.sampled_from([0, True, None, "1", 10**400]), max_size=4))
+def test_a_list_is_all_floats_if_it_holds_nothing_else(numbers: list[Any]) -> None:
+    assert _core.all_floats(numbers) == ({*map(type, numbers)} <= {float})
+
+
+@pytest.mark.parametrize("wrong", [None, 1.0, (1.0,), "1"])
+def test_only_a_list_is_asked_for_its_floats(wrong: Any) -> None:
+    with pytest.raises(TypeError):
+        _core.all_floats(wrong)
+
+
 def test_memory_does_not_grow_with_calls() -> None:
     resource: Any = pytest.importorskip("resource", reason="no module of Windows")
     line = json.dumps({"response": "x" * 200, "list": [1.5] * 20}).encode() + b"\n"

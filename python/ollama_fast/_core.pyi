@@ -10,6 +10,7 @@ __all__ = [
     "LineDecoder",
     "VectorDecoder",
     "__version__",
+    "all_floats",
     "base64_fault",
     "decode",
     "decode_beginning",
@@ -32,6 +33,9 @@ def decode_beginning(data: bytes, /) -> Any:
 
     Raises ValueError if it is the beginning of no JSON text, as nothing at all is.
     """
+
+def all_floats(numbers: list[Any], /) -> bool:
+    """Whether all of *numbers* are floats, and none an int."""
 
 def encode_base64(data: bytes, /) -> str:
     """Encode *data* in standard base64 with padding."""

@@ -26,3 +26,99 @@ SURFACE: Final = {
     "ollama._types.SubscriptableBaseModel extra": "the classes below keep what they are given",
 }
 """Names, signatures and fields, as tests/test_compat_surface.py takes them down; `*` stands for any text."""
+
+REQUESTS: Final = {
+    "unknown options": "options that the class `Options` does not name, such as `min_p`, are sent",
+    "unknown parts of messages": "`tool_call_id`, and the `id` and `index` of tool calls, are sent",
+    "unknown keywords of tools": "all of a schema is sent, such as nested `properties`, `anyOf` and `$ref`",
+    "the order of a union": "the types of `int | str` are told in the order in which they are written",
+    "what is in the types of functions": "items of lists, choices, values of dicts and fields of classes are told",
+    "dates and Enums": "dates, UUIDs and Enums in options are sent as text; there they are a TypeError",
+    "the User-Agent": "it names this package, too",
+    "the length of a file": "AsyncClient.create_blob sends it, and so the server can refuse at once",
+    "the key of the environment": "OLLAMA_API_KEY goes to ollama.com, to this machine and to the host of OLLAMA_HOST",
+    "proxies of the environment": "they are not asked for what is on this machine, which they cannot reach",
+}
+"""What is sent."""
+
+_NO_PORT: Final = "a port that is none is an error, whatever its number"
+_ALL_ADDRESSES: Final = "a server listens on all addresses, but a client needs one: this machine"
+_NO_URL: Final = "what no request can be sent to is an error at once"
+_IPV6: Final = "an IPv6 address is one without brackets, too"
+_TIDY: Final = "it is read as Ollama's own client reads it"
+
+HOSTS: Final = {
+    ":0": _NO_PORT,
+    "http://example.com:0": _NO_PORT,
+    "[::]": _ALL_ADDRESSES,
+    "::": _ALL_ADDRESSES,
+    "0.0.0.0": _ALL_ADDRESSES,
+    "0.0.0.0:8080": _ALL_ADDRESSES,
+    "::1": _IPV6,
+    "::1:1337": _IPV6,
+    "http://::1": _IPV6,
+    "fe80::1%eth0": _IPV6,
+    "[fe80::1%eth0]:1234": "a zone is written as URLs have it",
+    " 1.2.3.4 ": _TIDY,
+    '"1.2.3.4"': _TIDY,
+    "' 1.2.3.4 '": _TIDY,
+    "HTTP://Example.COM": _TIDY,
+    "http://": _TIDY,
+    "https://": _TIDY,
+    "ollama.com": "it is asked by https",
+    "ollama.com/": "it is asked by https",
+    "bücher.example": "a name is written as DNS has it",
+    "https://example.com/a b": "a path is written as URLs have it",
+    "https://example.com/a?x=1#f": _NO_URL,
+    "://foo": _NO_URL,
+    "tcp://1.2.3.4": _NO_URL,
+    "unix:///tmp/s.sock": _NO_URL,
+    "http:/1.2.3.4": _NO_URL,
+    "http:// 1.2.3.4": _NO_URL,
+}
+"""Texts for a host, in OLLAMA_HOST and elsewhere, that are read otherwise."""
+
+ANSWERS: Final = {"unknown fields": "what a newer server sends besides is kept, as attributes and items"}
+"""What a method gives."""
+
+_NEVER_EMPTY: Final = "an error without a message says what its status means"
+_NO_OBJECT: Final = "an error whose body is JSON, but no object, is a ResponseError"
+_NO_JSON: Final = "what is no JSON, or not that of an answer, is a ResponseError, too, and says what it is"
+_SHORT: Final = "an answer that ends before its last part is a ResponseError"
+_ERROR: Final = "an error in an answer is a ResponseError, whatever its shape"
+
+FAILURES: Final = {
+    "bad_gateway_empty": _NEVER_EMPTY,
+    "host_refused": _NEVER_EMPTY,
+    "panic": _NEVER_EMPTY,
+    "error_body_list": _NO_OBJECT,
+    "error_body_null": _NO_OBJECT,
+    "error_body_number": _NO_OBJECT,
+    "error_body_string": _NO_OBJECT,
+    "html_with_200": _NO_JSON,
+    "whole_empty": _NO_JSON,
+    "whole_list": _NO_JSON,
+    "malformed_line": _NO_JSON,
+    "line_of_another_shape": _NO_JSON,
+    "cut_inside_a_line": _SHORT,
+    "cut_inside_the_first_line": _SHORT,
+    "no_last_part": _SHORT,
+    "nothing": _SHORT,
+    "pull_without_success": _SHORT,
+    "whole_not_done": _SHORT,
+    "error_line_empty": _ERROR,
+    "error_line_object": _ERROR,
+    "error_with_200": _ERROR,
+    "blank_lines": "blank lines are passed over",
+    "next_line_character": "only a newline ends a line, and no other of Unicode's line ends",
+    "redirect_of_a_post": "a refusal is httpx's ConnectError, too",
+    "refused": "a refusal is the builtin ConnectionError and httpx's ConnectError, for a stream as for a whole answer",
+    "cut by the network": "a stream that the network cuts is a ResponseError, too",
+}
+"""What is raised for the answers in tests/faults, and for what the network does."""
+
+BEHAVIOUR: Final = {
+    "import under a bad OLLAMA_HOST": "it is looked at by the first call: the import does not fail",
+    "several event loops": "an AsyncClient serves one after the other",
+}
+"""What goes on working."""

@@ -8,7 +8,7 @@ checkers must find: an ignore that ignores nothing is itself an error.
 import array
 import io
 import mmap
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_type
@@ -18,6 +18,7 @@ import numpy as np
 import PIL.Image
 
 import ollama_fast
+import ollama_fast.compat as ollama
 from ollama_fast import (
     Answers,
     Conversation,
@@ -396,6 +397,37 @@ def typed_answers_and_events(host: Host, parts: Sequence[ChatResponse]) -> None:
     ollama_fast.parse(host, "m", "q", Person, think="hard")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.run_tools(host, "m", "q", [add], on_error="no")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.collect(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def drop_in(client: ollama.Client, flag: bool) -> None:
+    """Call as the package `ollama` is called."""
+    answer = client.chat("m", [{"role": "user", "content": "q"}, ollama.Message(role="user")], tools=[add])
+    assert_type(answer, ollama.ChatResponse)
+    assert_type(answer.message.content, str | None)
+    assert_type(answer["message"], Any)
+    assert_type(ollama.chat(model="m", stream=True), Iterator[ollama.ChatResponse])
+    assert_type(ollama.generate("m", "p", "s", stream=False, raw=True), ollama.GenerateResponse)
+    assert_type(client.generate("m", stream=flag), ollama.GenerateResponse | Iterator[ollama.GenerateResponse])
+    assert_type(client.pull("m", stream=True), Iterator[ollama.ProgressResponse])
+    assert_type(client.create("m", from_="n", parameters={"seed": 1}), ollama.ProgressResponse)
+    assert_type(client.embed("m", ["a", "b"]).embeddings, Sequence[Sequence[float]])
+    assert_type(client.list().models[0].model, str | None)
+    assert_type(client.create_blob("path"), str)
+    client.chat("m", thinking=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    client.embed("m", max_length=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.show()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def drop_in_on_asyncio(client: ollama.AsyncClient) -> None:
+    """Await as the package `ollama` is awaited."""
+    assert_type(await client.chat("m"), ollama.ChatResponse)
+    stream = await client.chat("m", stream=True)
+    assert_type(stream, AsyncIterator[ollama.ChatResponse])
+    async for part in stream:
+        assert_type(part.done, bool | None)
+    assert_type(await client.ps(), ollama.ProcessResponse)
+    assert_type(await client.create_blob("path"), str)
+    _ = client.list().models  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def mix_the_colours(host: Host) -> None:

@@ -6,7 +6,7 @@ here, since programs look at them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
@@ -48,6 +48,9 @@ from ._types import (
 )
 
 R = TypeVar("R")
+
+_NONE: Final = "-"
+"""Stands for an empty name, which the models do not refuse, until the fields are put over it: the server refuses it."""
 
 
 class Call(NamedTuple, Generic[R]):
@@ -188,7 +191,7 @@ def systemone(
     """
     checked: Any = questions
     fields = _fields(SystemOneRequest(model=model, state=state, questions=checked, keep_alive=keep_alive))
-    request = _endpoints.systemone(model, fields["state"], fields["questions"], extra=fields)
+    request = _endpoints.systemone(model or _NONE, fields["state"], fields["questions"], extra=fields)
     return Call(SystemOneResponse, request)
 
 
@@ -309,7 +312,7 @@ def copy(source: str, destination: str) -> Call[StatusResponse]:
     Raises ResponseError, ConnectionError or one of httpx's timeouts.
     """
     fields = _fields(CopyRequest(source=source, destination=destination))
-    return Call(StatusResponse, _endpoints.copy(source, destination, extra=fields))
+    return Call(StatusResponse, _endpoints.copy(source or _NONE, destination or _NONE, extra=fields))
 
 
 def show(model: str) -> Call[ShowResponse]:
