@@ -524,8 +524,15 @@ async def test_cookies_and_redirects_are_followed(package: Package) -> None:
         client = package.client(server.url)
         assert (await package.get(client.chat("m", MESSAGES))).message.content == "ab"
         assert dict(client._client.cookies) == {"c": "d", "e": "f"}
-    last = server.requests[-1]
-    assert (last.path, last.json["messages"]) == ("/there", MESSAGES)
+        client._client.cookies.clear()
+        (stream,) = await package.parts(await package.get(client.chat("m", MESSAGES, stream=True)))
+        assert stream.message.content == "ab"
+        client._client.follow_redirects = False
+        with pytest.raises(package.module.ResponseError) as caught:
+            await package.get(client.chat("m"))
+    assert caught.value.status_code == 307
+    assert [request.path for request in server.requests] == ["/api/chat", "/there", "/api/chat", "/there", "/api/chat"]
+    assert server.requests[1].json["messages"] == MESSAGES
 
 
 @each

@@ -10,7 +10,7 @@ way (hooks, credentials, cookies, another transport, a patch, a log) is served: 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -26,6 +26,14 @@ _METHODS = frozenset({"request", "stream", "build_request", "send"})
 """What a test may replace in one client."""
 
 
+class _Made(NamedTuple):
+    """Requests that a client made, by method and URL, while its own URL and headers were these."""
+
+    url: httpx.URL | None
+    headers: list[tuple[bytes, bytes]]
+    requests: dict[tuple[str, str], httpx.Request]
+
+
 class Direct:
     """
     The short way of one client.
@@ -36,15 +44,12 @@ class Direct:
         transport: That the client was made with.
     """
 
-    __slots__ = ("_base", "_client", "_headers", "_templates", "transport")
+    __slots__ = ("_client", "_made", "transport")
 
     def __init__(self, client: Any, transport: Any) -> None:
         self._client = client
         self.transport = transport
-        self._base: Any = None
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._templates: dict[tuple[str, str], httpx.Request] = {}
-        """Requests that the client made, by method and URL, while its URL and headers were those above."""
+        self._made = _Made(None, [], {})
 
     def request(self, client: Any, args: tuple[Any, ...], options: dict[str, Any]) -> httpx.Request | None:
         """Give the request to be sent by the transport itself, or None if it shall go the whole way by *client*."""
@@ -80,26 +85,34 @@ class Direct:
             or patched()
             or methods_patched()
             or not _METHODS.isdisjoint(vars(client))
+            or not hasattr(client, "_build_redirect_request")
             or client.is_closed
             or getattr(client, "_transport", None) is not self.transport
             or getattr(client, "_mounts", None)
             or client.auth is not None
             or any(client.event_hooks.values())
-            or client.cookies.jar._cookies
+            or any(True for _ in client.cookies.jar)
             or client.params
             or _log.isEnabledFor(logging.INFO)
         )
 
     def _template(self, method: str, url: str) -> httpx.Request:
-        client, raw = self._client, self._client.headers.raw
-        if client.base_url is not self._base or raw != self._headers:
-            self._base, self._headers, self._templates = client.base_url, raw, {}
-        found = self._templates.get((method, url))
+        client, made = self._client, self._made
+        headers = client.headers.raw
+        if client.base_url is not made.url or headers != made.headers:
+            made = self._made = _Made(client.base_url, headers, {})
+        found = made.requests.get((method, url))
         if found is None:
             kind = {"Content-Type": "application/json"} if method != "GET" else None
-            found = self._templates[method, url] = client.build_request(method, url, headers=kind)
+            found = made.requests[method, url] = client.build_request(method, url, headers=kind)
         return found
 
-    def is_over(self, response: httpx.Response) -> bool:
-        """Whether the client has nothing to do with *response*: no redirect, and no cookie to keep."""
-        return not 300 <= response.status_code < 400 and "set-cookie" not in response.headers
+    def follow(self, request: httpx.Request, response: httpx.Response) -> httpx.Request | None:
+        """Keep the cookies of *response*, and give the request that it redirects to, if it does."""
+        client, response.request = self._client, request
+        if "set-cookie" in response.headers:
+            client.cookies.extract_cookies(response)
+        if not (300 <= response.status_code < 400 and client.follow_redirects and response.has_redirect_location):
+            return None
+        following: httpx.Request = client._build_redirect_request(request, response)
+        return following

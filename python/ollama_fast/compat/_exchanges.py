@@ -37,13 +37,12 @@ def ask(
     """Send a request, and give the response and its body."""
     request = None if direct is None else direct.request(client, args, options)
     with Telling(request):
-        if direct is not None and request is not None:
-            with closing(direct.transport.handle_request(request)) as response:
-                if direct.is_over(response):
-                    reply = Exchange.decoded(response)
-                    return response, response.read() if reply is None else reply.read()
-        response = client.request(*args, **options)
-        return response, response.content
+        if direct is None or request is None:
+            response = client.request(*args, **options)
+            return response, response.content
+        with _sent(client, direct, request) as response:
+            reply = Exchange.decoded(response)
+            return response, response.read() if reply is None else reply.read()
 
 
 async def aask(
@@ -52,46 +51,35 @@ async def aask(
     """Send a request, and give the response and its body."""
     request = None if direct is None else direct.request(client, args, options)
     with Telling(request):
-        if direct is not None and request is not None:
-            async with aclosing(await direct.transport.handle_async_request(request)) as response:
-                if direct.is_over(response):
-                    reply = Exchange.decoded(response)
-                    return response, await (response.aread() if reply is None else reply.read())
-        response = await client.request(*args, **options)
-        return response, response.content
+        if direct is None or request is None:
+            response = await client.request(*args, **options)
+            return response, response.content
+        async with _asent(client, direct, request) as response:
+            reply = Exchange.decoded(response)
+            return response, await (response.aread() if reply is None else reply.read())
 
 
 @contextmanager
-def _opened(
-    client: httpx.Client,
-    direct: Direct | None,
-    request: httpx.Request | None,
-    args: tuple[Any, ...],
-    options: Options,
-) -> Generator[httpx.Response]:
-    if direct is not None and request is not None:
-        with closing(direct.transport.handle_request(request)) as response:
-            if direct.is_over(response):
-                yield response
-                return
-    with client.stream(*args, **options) as response:
+def _sent(client: httpx.Client, direct: Direct, request: httpx.Request) -> Generator[httpx.Response]:
+    """Send *request* the short way, and from its first redirect on the whole way."""
+    with closing(direct.transport.handle_request(request)) as response:
+        following = direct.follow(request, response)
+        if following is None:
+            yield response
+            return
+    with closing(client.send(following, stream=True)) as response:
         yield response
 
 
 @asynccontextmanager
-async def _aopened(
-    client: httpx.AsyncClient,
-    direct: Direct | None,
-    request: httpx.Request | None,
-    args: tuple[Any, ...],
-    options: Options,
-) -> AsyncGenerator[httpx.Response]:
-    if direct is not None and request is not None:
-        async with aclosing(await direct.transport.handle_async_request(request)) as response:
-            if direct.is_over(response):
-                yield response
-                return
-    async with client.stream(*args, **options) as response:
+async def _asent(client: httpx.AsyncClient, direct: Direct, request: httpx.Request) -> AsyncGenerator[httpx.Response]:
+    """Send *request* the short way, and from its first redirect on the whole way."""
+    async with aclosing(await direct.transport.handle_async_request(request)) as response:
+        following = direct.follow(request, response)
+        if following is None:
+            yield response
+            return
+    async with aclosing(await client.send(following, stream=True)) as response:
         yield response
 
 
@@ -124,7 +112,8 @@ def parts(
 ) -> Generator[T]:
     """Send a request, at the first `next`, and give the parts of its answer as *cls*."""
     request = None if direct is None else direct.request(client, args, options)
-    with Telling(request) as telling, _opened(client, direct, request, args, options) as response:
+    sent = client.stream(*args, **options) if direct is None or request is None else _sent(client, direct, request)
+    with Telling(request) as telling, sent as response:
         telling.has_head = True
         if not response.is_success:
             check(response, response.read())
@@ -138,8 +127,9 @@ async def aparts(
 ) -> AsyncGenerator[T]:
     """Send a request, at the first `anext`, and give the parts of its answer as *cls*."""
     request = None if direct is None else direct.request(client, args, options)
+    sent = client.stream(*args, **options) if direct is None or request is None else _asent(client, direct, request)
     with Telling(request) as telling:
-        async with _aopened(client, direct, request, args, options) as response:
+        async with sent as response:
             telling.has_head = True
             if not response.is_success:
                 check(response, await response.aread())
