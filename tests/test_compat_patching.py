@@ -90,20 +90,20 @@ def module(request: pytest.FixtureRequest, server: ReplayServer) -> Iterator[Mod
 
 
 @contextmanager
-def whole_by_client(module: Module, url: str) -> Generator[Say]:
-    with module.Client(url) as client:
+def whole_by_client(module: Module, url: str, **options: Any) -> Generator[Say]:
+    with module.Client(url, **options) as client:
         yield lambda: client.chat("m", MESSAGES).message.content
 
 
 @contextmanager
-def stream_by_client(module: Module, url: str) -> Generator[Say]:
-    with module.Client(url) as client:
+def stream_by_client(module: Module, url: str, **options: Any) -> Generator[Say]:
+    with module.Client(url, **options) as client:
         yield lambda: "".join(part.message.content for part in client.chat("m", MESSAGES, stream=True))
 
 
 @contextmanager
-def whole_by_asyncio_client(module: Module, url: str) -> Generator[Say]:
-    client = module.AsyncClient(url)
+def whole_by_asyncio_client(module: Module, url: str, **options: Any) -> Generator[Say]:
+    client = module.AsyncClient(url, **options)
 
     async def say() -> str:
         return str((await client.chat("m", MESSAGES)).message.content)
@@ -114,8 +114,8 @@ def whole_by_asyncio_client(module: Module, url: str) -> Generator[Say]:
 
 
 @contextmanager
-def stream_by_asyncio_client(module: Module, url: str) -> Generator[Say]:
-    client = module.AsyncClient(url)
+def stream_by_asyncio_client(module: Module, url: str, **options: Any) -> Generator[Say]:
+    client = module.AsyncClient(url, **options)
 
     async def say() -> str:
         return "".join([part.message.content async for part in await client.chat("m", MESSAGES, stream=True)])
@@ -123,6 +123,22 @@ def stream_by_asyncio_client(module: Module, url: str) -> Generator[Say]:
     with asyncio.Runner() as runner:
         yield lambda: runner.run(say())
         runner.run(client.close())
+
+
+def whole_over_httpx(module: Module, url: str) -> AbstractContextManager[Say]:
+    return whole_by_client(module, url, transport=httpx.HTTPTransport())
+
+
+def stream_over_httpx(module: Module, url: str) -> AbstractContextManager[Say]:
+    return stream_by_client(module, url, transport=httpx.HTTPTransport())
+
+
+def whole_over_asyncio_httpx(module: Module, url: str) -> AbstractContextManager[Say]:
+    return whole_by_asyncio_client(module, url, transport=httpx.AsyncHTTPTransport())
+
+
+def stream_over_asyncio_httpx(module: Module, url: str) -> AbstractContextManager[Say]:
+    return stream_by_asyncio_client(module, url, transport=httpx.AsyncHTTPTransport())
 
 
 @contextmanager
@@ -142,6 +158,10 @@ WAYS: Final[list[Way]] = [
     stream_by_client,
     whole_by_asyncio_client,
     stream_by_asyncio_client,
+    whole_over_httpx,
+    stream_over_httpx,
+    whole_over_asyncio_httpx,
+    stream_over_asyncio_httpx,
     whole_by_function,
     stream_by_function,
 ]
