@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,11 +90,16 @@ class Outcome:
 
     @property
     def failure(self) -> tuple[list[str], str, Any] | None:
-        """Which of the classes that programs catch the error is, what it says, and its status."""
+        """
+        Which of the classes that programs catch the error is, what it says, and its status.
+
+        What it shows of values is left out: objects show what they keep.
+        """
         if self.error is None:
             return None
         kinds = [name for name, kind in CAUGHT.items() if isinstance(self.error, kind)]
-        return kinds, str(self.error), getattr(self.error, "status_code", None)
+        text = re.sub(r"input_value=.*?, input_type=", "input_type=", str(self.error))
+        return kinds, text, getattr(self.error, "status_code", None)
 
 
 CAUGHT: Final[dict[str, Any]] = {
