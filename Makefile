@@ -14,7 +14,7 @@ RUST := Cargo.toml Cargo.lock $(wildcard src/*.rs src/*/*.rs)
 
 .PHONY: help  ## Show this list
 help:
-	@sed -n 's/^\.PHONY: \([^ ]*\)  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  %-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\.PHONY: \([^ ]*\)  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  %-20s %s\n", $$1, $$2}'
 
 # --- set-up ---------------------------------------------------------------------------------------------------------
 
@@ -137,8 +137,8 @@ wheel: build
 	$(BIN)/maturin build --quiet --release --out dist
 	tests/smoke_wheel.sh $(BIN)/python dist/*.whl
 
-.PHONY: full  ## Run all of .ci/run's checks, the engines, and the suite on every CPython from 3.11 that is found
-full: test test-over-httpx test-mocked test-httpx-suite check demo test-real test-engines wheel
+.PHONY: full  ## Run all of .ci/run's checks, the engines, the libraries, and the suite on every CPython from 3.11 that is found
+full: test test-over-httpx test-mocked test-httpx-suite test-dropin check demo test-real test-engines test-downstream test-downstream-real wheel
 	tests/every_python.sh dist/*.whl
 
 # --- figures --------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from uuid import UUID
 
 import httpx
 import ollama
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -485,7 +486,15 @@ def test_the_proxy_of_the_environment_is_not_for_this_machine(monkeypatch: pytes
             assert isinstance(outcome.error, ConnectionError if way.genuine else type(None))
 
 
+def test_credentials_in_a_host_are_sent() -> None:
+    for way in WAYS:
+        request, _ = asked(way, "ps", {}, host="http://user:password@127.0.0.1:1")
+        assert request is not None
+        assert request.headers.get("authorization") == (None if way.genuine else "Basic dXNlcjpwYXNzd29yZA==")
+
+
 TESTED_ALONE = {
+    "credentials in a host",
     "dates and Enums",
     "the User-Agent",
     "the length of a file",
@@ -618,8 +627,21 @@ def test_the_same_answer_gives_the_same_result(name: str, pair: Beside) -> None:
         assert [type(part).__name__ for part in ours.parts] == [type(part).__name__ for part in theirs.parts]
 
 
+def test_a_scalar_of_another_type_is_taken_as_it_is(pair: Beside) -> None:
+    body = json.dumps({"message": {"role": "assistant", "content": "hi"}, "created_at": 5, "done": True}).encode()
+    pair.answer = lambda _: [replay._whole(200, body, "application/json", "POST")]
+    for way, outcome in pair.all("chat", {"model": "m"}).items():
+        if way.genuine:
+            assert isinstance(outcome.error, pydantic.ValidationError)
+        else:
+            assert outcome.parts[0].created_at == 5
+
+
+def test_the_list_has_the_differences_in_answers() -> None:
+    assert set(differences.ANSWERS) == {"unknown fields", "types of scalars"}
+
+
 def test_fields_that_only_a_newer_server_sends_are_kept(pair: Beside) -> None:
-    assert list(differences.ANSWERS) == ["unknown fields"]
     for theirs, ours in outcomes_of(pair, ANSWERED["chat_native_tools"]):
         assert theirs.dumps != ours.dumps
         (call, *_), (kept, *_) = (

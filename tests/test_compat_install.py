@@ -18,7 +18,7 @@ import pytest
 
 import ollama_fast
 
-INSTALL: Final = "from ollama_fast.compat._install import install, uninstall; import sys\n"
+INSTALL: Final = "from ollama_fast.compat import install, uninstall; import sys\n"
 OURS: Final = "ollama_fast.compat"
 
 
@@ -252,7 +252,7 @@ def test_children_have_it_too(place: Place, tmp_path: Path, how: str, method: st
     program = tmp_path / "with_child.py"
     program.write_text(CHILD)
     if how == "itself":
-        guarded = "if __name__ == '__main__':\n    from ollama_fast.compat._install import install\n    install()\n"
+        guarded = "if __name__ == '__main__':\n    from ollama_fast.compat import install\n    install()\n"
         program.write_text(guarded + CHILD)
         arguments = [str(program)]
     else:

@@ -9,6 +9,7 @@ import dataclasses
 import enum
 import functools
 import gc
+import inspect
 import json
 import weakref
 from collections.abc import Callable, Iterator
@@ -218,6 +219,11 @@ def fields_set(model: Any) -> Any:
     return None
 
 
+def union_of(types: list[Any]) -> Any:
+    union: Any = Union
+    return union[tuple(types)]
+
+
 WORDS = st.sampled_from(["a", "b", "one", "(int)", ":", "x:", "Returns", "(of: them)", ""])
 LINES = st.one_of(
     st.sampled_from(["", "Args:", "  args: these", "Returns:", "Yields: it", "RAISES:"]),
@@ -233,6 +239,36 @@ def test_a_docstring_is_read_as_the_genuine_package_reads_it(lines: list[str]) -
 
 def test_no_docstring_has_a_text_for_each_name() -> None:
     assert _utils._parse_docstring(None)["any"] == ""
+
+
+PLAIN = st.sampled_from([int, str, float, bool, list, dict, Any, inspect.Parameter.empty])
+PARAMETERS = st.dictionaries(
+    st.sampled_from(["a", "b", "c", "d", "_e"]),
+    st.tuples(
+        st.one_of(
+            PLAIN, st.lists(st.sampled_from([int, str, bool, None]), min_size=2, max_size=3, unique=True).map(union_of)
+        ),
+        st.sampled_from([inspect.Parameter.empty, None, 1, "x"]),
+    ),
+    max_size=4,
+)
+
+
+@given(parameters=PARAMETERS, lines=st.lists(LINES, max_size=6))
+def test_any_simple_function_is_told_as_the_genuine_package_tells_it(
+    parameters: dict[str, tuple[Any, Any]], lines: list[str]
+) -> None:
+    def function(**kwargs: Any) -> None: ...
+
+    function.__doc__ = "\n".join(lines)
+    function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # pyright: ignore[reportFunctionMemberAccess]
+        [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=type_, default=default)
+            for name, (type_, default) in parameters.items()
+        ]
+    )
+    ours, theirs = convert_function_to_tool(function), genuine.convert_function_to_tool(function)
+    assert with_types_in_order(ours.model_dump()) == with_types_in_order(theirs.model_dump())
 
 
 # --- types that the genuine package loses ----------------------------------------------------------------------------

@@ -227,7 +227,7 @@ def test_a_default_that_the_docstring_says_is_not_said_twice() -> None:
     assert property_of(function)["description"] == "How many, defaults to 3."
 
 
-@pytest.mark.parametrize("doc", [None, "", "  \n ", "One: two", "Args:", ":param", "Parameters\n-----", "\n:x:\n"])
+@pytest.mark.parametrize("doc", [None, "", "  \n ", "One: two", "Args:", ":param", "Parameters\n-----", "\n:x:\n", ": :"])
 def test_no_docstring_is_an_error(doc: str | None) -> None:
     def function(x: int) -> None: ...
 

@@ -144,6 +144,10 @@ class Settings(TypedDict):
 def unpacked_kwargs(first: str, **settings: Unpack[Settings]) -> None: ...
 
 
+@takes("name", depth=INTEGER, name=STRING | {"description": "Whose."})
+def kwargs_unpacked_by_typing(**settings: typing.Unpack[Settings]) -> None: ...
+
+
 # --- choices ---------------------------------------------------------------------------------------------------------
 
 

@@ -52,7 +52,7 @@ def of_docstring(doc: str | None) -> Texts:
     cleaned = inspect.cleandoc(doc)
     try:
         return _texts(docstring_parser.parse(cleaned))
-    except docstring_parser.ParseError:
+    except (docstring_parser.ParseError, LookupError):  # for ": :" it is an IndexError
         return Texts(cleaned)
 
 
@@ -70,7 +70,7 @@ def of_class(class_: type) -> Texts:
         texts = _texts(undisturbed(lambda: docstring_parser.parse_from_object(class_)))
         parts |= texts.parts
         description = texts.description if doc else ""
-    except (docstring_parser.ParseError, SyntaxError, ValueError, TypeError, OSError, SystemError) as exc:
+    except (docstring_parser.ParseError, LookupError, SyntaxError, ValueError, TypeError, OSError, SystemError) as exc:
         texts = of_docstring(doc)
         parts |= texts.parts
         description = texts.description

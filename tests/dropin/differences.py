@@ -31,11 +31,12 @@ REQUESTS: Final = {
     "unknown options": "options that the class `Options` does not name, such as `min_p`, are sent",
     "unknown parts of messages": "`tool_call_id`, and the `id` and `index` of tool calls, are sent",
     "unknown keywords of tools": "all of a schema is sent, such as nested `properties`, `anyOf` and `$ref`",
-    "the order of a union": "the types of `int | str` are told in the order in which they are written",
+    "the order of a union": "its types are told in the order in which they are written",
     "what is in the types of functions": "items of lists, choices, values of dicts and fields of classes are told",
     "dates and Enums": "dates, UUIDs and Enums in options are sent as text; there they are a TypeError",
     "the User-Agent": "it names this package, too",
     "the length of a file": "AsyncClient.create_blob sends it, and so the server can refuse at once",
+    "credentials in a host": "the user and password of `http://user:password@host` are sent",
     "the key of the environment": "OLLAMA_API_KEY goes to ollama.com, to this machine and to the host of OLLAMA_HOST",
     "proxies of the environment": "they are not asked for what is on this machine, which they cannot reach",
 }
@@ -78,7 +79,10 @@ HOSTS: Final = {
 }
 """Texts for a host, in OLLAMA_HOST and elsewhere, that are read otherwise."""
 
-ANSWERS: Final = {"unknown fields": "what a newer server sends besides is kept, as attributes and items"}
+ANSWERS: Final = {
+    "unknown fields": "what a newer server sends besides is kept, as attributes and items",
+    "types of scalars": "a number in the place of a text, say, is taken as it is; there it is a ValidationError",
+}
 """What a method gives."""
 
 _NEVER_EMPTY: Final = "an error without a message says what its status means"

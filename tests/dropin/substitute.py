@@ -38,7 +38,7 @@ if any(name == "ollama" or name.startswith("ollama.") for name in sys.modules):
     raise pytest.UsageError("ollama was imported before it could be replaced")
 sys.addaudithook(_notice)
 if not GENUINE:
-    from ollama_fast.compat._install import install
+    from ollama_fast.compat import install
 
     install()
 
