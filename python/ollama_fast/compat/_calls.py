@@ -5,6 +5,9 @@ The models check and convert the arguments, and the endpoints say what is sent w
 here, since programs look at them.
 """
 
+import sys
+
+# ruff: noqa: SLF001 - the names of what copies are those of `ollama`
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
@@ -48,6 +51,9 @@ from ._types import (
 )
 
 R = TypeVar("R")
+
+_COPYING: Final = f"{__package__}._client"
+"""The module that copies messages, tools and images. Looked up at each call, since OpenLLMetry replaces its functions."""
 
 _NONE: Final = "-"
 """Stands for an empty name, which the models do not refuse, until the fields are put over it: the server refuses it."""
@@ -113,8 +119,7 @@ def generate(
 
     Raises ResponseError, ConnectionError or one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
     """
-    from ._client import _copy_images
-
+    copying: Any = sys.modules[_COPYING]
     fields = _fields(
         GenerateRequest(
             model=model,
@@ -129,7 +134,7 @@ def generate(
             top_logprobs=top_logprobs,
             raw=raw,
             format=format,
-            images=list(_copy_images(images)) if images else None,
+            images=list(copying._copy_images(images)) if images else None,
             options=options,
             keep_alive=keep_alive,
             width=width,
@@ -159,13 +164,12 @@ def chat(
     Functions among *tools* become schemas by their annotations and docstrings. Raises ResponseError, ConnectionError or
     one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
     """
-    from ._client import _copy_messages, _copy_tools  # at each call, since OpenLLMetry replaces what is there
-
+    copying: Any = sys.modules[_COPYING]
     fields = _fields(
         ChatRequest(
             model=model,
-            messages=list(_copy_messages(messages)),
-            tools=list(_copy_tools(tools)),
+            messages=list(copying._copy_messages(messages)),
+            tools=list(copying._copy_tools(tools)),
             stream=stream,
             think=think,
             logprobs=logprobs,

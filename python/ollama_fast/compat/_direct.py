@@ -16,6 +16,7 @@ import httpx
 
 from ollama_fast._delegation import methods_patched, patched
 from ollama_fast._request import encode
+from ollama_fast._response import has_header
 from ollama_fast._transport import Transport
 
 _log = logging.getLogger("httpx")
@@ -137,7 +138,7 @@ def follow(client: Any, request: httpx.Request, response: httpx.Response) -> htt
     """Keep the cookies of *response*, and give the request that it redirects to, if it does and *client* follows."""
     response.request = request
     response.default_encoding = client._default_encoding
-    if "set-cookie" in response.headers:
+    if has_header(response, b"set-cookie"):
         client.cookies.extract_cookies(response)
     if not (300 <= response.status_code < 400 and client.follow_redirects and response.has_redirect_location):
         return None
