@@ -53,7 +53,7 @@ from ._types import (
 R = TypeVar("R")
 
 _COPYING: Final = f"{__package__}._client"
-"""What copies messages, tools and images: looked up at each call, since OpenLLMetry replaces functions of that module."""
+"""The module that copies messages, tools and images: looked up at each call, since OpenLLMetry replaces what is there."""
 
 _NONE: Final = "-"
 """Stands for an empty name, which the models do not refuse, until the fields are put over it: the server refuses it."""
