@@ -423,11 +423,35 @@ def drop_in(client: ollama.Client, flag: bool) -> None:
 
 
 class Wrapped(ollama.Client):
-    """Override methods as programs do: with parameters that are not looked at, and with some that are."""
+    """Override methods as programs do: with parameters that are not looked at, and with those that there are."""
 
     def chat(self, *arguments: Any, **keywords: Any) -> Any:
         """Pass all on."""
         return super().chat(*arguments, **keywords)
+
+    def generate(
+        self,
+        model: str = "",
+        prompt: str | None = None,
+        suffix: str | None = None,
+        *,
+        system: str | None = None,
+        template: str | None = None,
+        context: Sequence[int] | None = None,
+        stream: bool = False,
+        think: Any = None,
+        logprobs: bool | None = None,
+        top_logprobs: int | None = None,
+        raw: bool | None = None,
+        format: Any = None,
+        images: Any = None,
+        options: Any = None,
+        keep_alive: Any = None,
+        width: int | None = None,
+        height: int | None = None,
+        steps: int | None = None,
+    ) -> Any:
+        """Name all parameters."""
 
     def embed(self, model: str = "", *arguments: Any, **keywords: Any) -> ollama.EmbedResponse:
         """Pass all on."""

@@ -5,7 +5,7 @@ Client and AsyncClient have these classes as bases for type checkers only; at ru
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
+from typing import Any, Literal, TypeAlias, overload
 
 from ._types import (
     ChatResponse,
@@ -29,35 +29,10 @@ from ._types import (
 )
 
 Messages: TypeAlias = Sequence[Mapping[str, Any] | Message] | None
-
-class GenerateArguments(TypedDict, total=False):
-    """The keywords of `generate` beside `stream`."""
-
-    system: str | None
-    template: str | None
-    context: Sequence[int] | None
-    think: bool | str | None
-    logprobs: bool | None
-    top_logprobs: int | None
-    raw: bool | None
-    format: Literal["", "json"] | dict[str, Any] | None
-    images: Sequence[str | bytes | Image] | None
-    options: Mapping[str, Any] | Options | None
-    keep_alive: float | str | None
-    width: int | None
-    height: int | None
-    steps: int | None
-
-class ChatArguments(TypedDict, total=False):
-    """The keywords of `chat` beside `stream`."""
-
-    tools: Sequence[Mapping[str, Any] | Tool | Callable[..., Any]] | None
-    think: bool | str | None
-    logprobs: bool | None
-    top_logprobs: int | None
-    format: Literal["", "json"] | dict[str, Any] | None
-    options: Mapping[str, Any] | Options | None
-    keep_alive: float | str | None
+OptionsGiven: TypeAlias = Mapping[str, Any] | Options | None
+Format: TypeAlias = Literal["", "json"] | dict[str, Any] | None
+Tools: TypeAlias = Sequence[Mapping[str, Any] | Tool | Callable[..., Any]] | None
+Images: TypeAlias = Sequence[str | bytes | Image] | None
 
 class Methods:
     """The methods of Client."""
@@ -69,8 +44,21 @@ class Methods:
         prompt: str | None = None,
         suffix: str | None = None,
         *,
+        system: str | None = None,
+        template: str | None = None,
+        context: Sequence[int] | None = None,
         stream: Literal[False] = False,
-        **arguments: Unpack[GenerateArguments],
+        think: bool | str | None = None,
+        logprobs: bool | None = None,
+        top_logprobs: int | None = None,
+        raw: bool | None = None,
+        format: Format = None,
+        images: Images = None,
+        options: OptionsGiven = None,
+        keep_alive: float | str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        steps: int | None = None,
     ) -> GenerateResponse:
         """Complete *prompt* with *model*; with `stream=True` part by part."""
     @overload
@@ -80,8 +68,21 @@ class Methods:
         prompt: str | None = None,
         suffix: str | None = None,
         *,
+        system: str | None = None,
+        template: str | None = None,
+        context: Sequence[int] | None = None,
         stream: Literal[True],
-        **arguments: Unpack[GenerateArguments],
+        think: bool | str | None = None,
+        logprobs: bool | None = None,
+        top_logprobs: int | None = None,
+        raw: bool | None = None,
+        format: Format = None,
+        images: Images = None,
+        options: OptionsGiven = None,
+        keep_alive: float | str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        steps: int | None = None,
     ) -> Iterator[GenerateResponse]:
         """Complete *prompt* with *model*; with `stream=True` part by part."""
     @overload
@@ -91,8 +92,21 @@ class Methods:
         prompt: str | None = None,
         suffix: str | None = None,
         *,
+        system: str | None = None,
+        template: str | None = None,
+        context: Sequence[int] | None = None,
         stream: bool,
-        **arguments: Unpack[GenerateArguments],
+        think: bool | str | None = None,
+        logprobs: bool | None = None,
+        top_logprobs: int | None = None,
+        raw: bool | None = None,
+        format: Format = None,
+        images: Images = None,
+        options: OptionsGiven = None,
+        keep_alive: float | str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        steps: int | None = None,
     ) -> GenerateResponse | Iterator[GenerateResponse]:
         """Complete *prompt* with *model*; with `stream=True` part by part."""
     @overload
@@ -101,18 +115,46 @@ class Methods:
         model: str = "",
         messages: Messages = None,
         *,
+        tools: Tools = None,
         stream: Literal[False] = False,
-        **arguments: Unpack[ChatArguments],
+        think: bool | str | None = None,
+        logprobs: bool | None = None,
+        top_logprobs: int | None = None,
+        format: Format = None,
+        options: OptionsGiven = None,
+        keep_alive: float | str | None = None,
     ) -> ChatResponse:
         """Answer the last of *messages* with *model*; with `stream=True` part by part."""
     @overload
     def chat(
-        self, model: str = "", messages: Messages = None, *, stream: Literal[True], **arguments: Unpack[ChatArguments]
+        self,
+        model: str = "",
+        messages: Messages = None,
+        *,
+        tools: Tools = None,
+        stream: Literal[True],
+        think: bool | str | None = None,
+        logprobs: bool | None = None,
+        top_logprobs: int | None = None,
+        format: Format = None,
+        options: OptionsGiven = None,
+        keep_alive: float | str | None = None,
     ) -> Iterator[ChatResponse]:
         """Answer the last of *messages* with *model*; with `stream=True` part by part."""
     @overload
     def chat(
-        self, model: str = "", messages: Messages = None, *, stream: bool, **arguments: Unpack[ChatArguments]
+        self,
+        model: str = "",
+        messages: Messages = None,
+        *,
+        tools: Tools = None,
+        stream: bool,
+        think: bool | str | None = None,
+        logprobs: bool | None = None,
+        top_logprobs: int | None = None,
+        format: Format = None,
+        options: OptionsGiven = None,
+        keep_alive: float | str | None = None,
     ) -> ChatResponse | Iterator[ChatResponse]:
         """Answer the last of *messages* with *model*; with `stream=True` part by part."""
     @overload
@@ -148,7 +190,7 @@ class Methods:
         template: str | None = None,
         license: str | list[str] | None = None,
         system: str | None = None,
-        parameters: Mapping[str, Any] | Options | None = None,
+        parameters: OptionsGiven = None,
         messages: Messages = None,
         *,
         stream: Literal[False] = False,
@@ -165,7 +207,7 @@ class Methods:
         template: str | None = None,
         license: str | list[str] | None = None,
         system: str | None = None,
-        parameters: Mapping[str, Any] | Options | None = None,
+        parameters: OptionsGiven = None,
         messages: Messages = None,
         *,
         stream: Literal[True],
@@ -182,7 +224,7 @@ class Methods:
         template: str | None = None,
         license: str | list[str] | None = None,
         system: str | None = None,
-        parameters: Mapping[str, Any] | Options | None = None,
+        parameters: OptionsGiven = None,
         messages: Messages = None,
         *,
         stream: bool,
@@ -201,7 +243,7 @@ class Methods:
         model: str = "",
         input: str | Sequence[str] = "",
         truncate: bool | None = None,
-        options: Mapping[str, Any] | Options | None = None,
+        options: OptionsGiven = None,
         keep_alive: float | str | None = None,
         dimensions: int | None = None,
     ) -> EmbedResponse:
@@ -210,7 +252,7 @@ class Methods:
         self,
         model: str = "",
         prompt: str | None = None,
-        options: Mapping[str, Any] | Options | None = None,
+        options: OptionsGiven = None,
         keep_alive: float | str | None = None,
     ) -> EmbeddingsResponse:
         """Turn *prompt* into one vector with *model*; superseded by `embed`."""
@@ -239,8 +281,21 @@ class AsyncMethods:
         prompt: str | None = None,
         suffix: str | None = None,
         *,
+        system: str | None = None,
+        template: str | None = None,
+        context: Sequence[int] | None = None,
         stream: Literal[False] = False,
-        **arguments: Unpack[GenerateArguments],
+        think: bool | str | None = None,
+        logprobs: bool | None = None,
+        top_logprobs: int | None = None,
+        raw: bool | None = None,
+        format: Format = None,
+        images: Images = None,
+        options: OptionsGiven = None,
+        keep_alive: float | str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        steps: int | None = None,
     ) -> GenerateResponse:
         """Complete *prompt* with *model*; with `stream=True` part by part."""
     @overload
@@ -250,8 +305,21 @@ class AsyncMethods:
         prompt: str | None = None,
         suffix: str | None = None,
         *,
+        system: str | None = None,
+        template: str | None = None,
+        context: Sequence[int] | None = None,
         stream: Literal[True],
-        **arguments: Unpack[GenerateArguments],
+        think: bool | str | None = None,
+        logprobs: bool | None = None,
+        top_logprobs: int | None = None,
+        raw: bool | None = None,
+        format: Format = None,
+        images: Images = None,
+        options: OptionsGiven = None,
+        keep_alive: float | str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        steps: int | None = None,
     ) -> AsyncIterator[GenerateResponse]:
         """Complete *prompt* with *model*; with `stream=True` part by part."""
     @overload
@@ -261,8 +329,21 @@ class AsyncMethods:
         prompt: str | None = None,
         suffix: str | None = None,
         *,
+        system: str | None = None,
+        template: str | None = None,
+        context: Sequence[int] | None = None,
         stream: bool,
-        **arguments: Unpack[GenerateArguments],
+        think: bool | str | None = None,
+        logprobs: bool | None = None,
+        top_logprobs: int | None = None,
+        raw: bool | None = None,
+        format: Format = None,
+        images: Images = None,
+        options: OptionsGiven = None,
+        keep_alive: float | str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        steps: int | None = None,
     ) -> GenerateResponse | AsyncIterator[GenerateResponse]:
         """Complete *prompt* with *model*; with `stream=True` part by part."""
     @overload
@@ -271,18 +352,46 @@ class AsyncMethods:
         model: str = "",
         messages: Messages = None,
         *,
+        tools: Tools = None,
         stream: Literal[False] = False,
-        **arguments: Unpack[ChatArguments],
+        think: bool | str | None = None,
+        logprobs: bool | None = None,
+        top_logprobs: int | None = None,
+        format: Format = None,
+        options: OptionsGiven = None,
+        keep_alive: float | str | None = None,
     ) -> ChatResponse:
         """Answer the last of *messages* with *model*; with `stream=True` part by part."""
     @overload
     async def chat(
-        self, model: str = "", messages: Messages = None, *, stream: Literal[True], **arguments: Unpack[ChatArguments]
+        self,
+        model: str = "",
+        messages: Messages = None,
+        *,
+        tools: Tools = None,
+        stream: Literal[True],
+        think: bool | str | None = None,
+        logprobs: bool | None = None,
+        top_logprobs: int | None = None,
+        format: Format = None,
+        options: OptionsGiven = None,
+        keep_alive: float | str | None = None,
     ) -> AsyncIterator[ChatResponse]:
         """Answer the last of *messages* with *model*; with `stream=True` part by part."""
     @overload
     async def chat(
-        self, model: str = "", messages: Messages = None, *, stream: bool, **arguments: Unpack[ChatArguments]
+        self,
+        model: str = "",
+        messages: Messages = None,
+        *,
+        tools: Tools = None,
+        stream: bool,
+        think: bool | str | None = None,
+        logprobs: bool | None = None,
+        top_logprobs: int | None = None,
+        format: Format = None,
+        options: OptionsGiven = None,
+        keep_alive: float | str | None = None,
     ) -> ChatResponse | AsyncIterator[ChatResponse]:
         """Answer the last of *messages* with *model*; with `stream=True` part by part."""
     @overload
@@ -322,7 +431,7 @@ class AsyncMethods:
         template: str | None = None,
         license: str | list[str] | None = None,
         system: str | None = None,
-        parameters: Mapping[str, Any] | Options | None = None,
+        parameters: OptionsGiven = None,
         messages: Messages = None,
         *,
         stream: Literal[False] = False,
@@ -339,7 +448,7 @@ class AsyncMethods:
         template: str | None = None,
         license: str | list[str] | None = None,
         system: str | None = None,
-        parameters: Mapping[str, Any] | Options | None = None,
+        parameters: OptionsGiven = None,
         messages: Messages = None,
         *,
         stream: Literal[True],
@@ -356,7 +465,7 @@ class AsyncMethods:
         template: str | None = None,
         license: str | list[str] | None = None,
         system: str | None = None,
-        parameters: Mapping[str, Any] | Options | None = None,
+        parameters: OptionsGiven = None,
         messages: Messages = None,
         *,
         stream: bool,
@@ -375,7 +484,7 @@ class AsyncMethods:
         model: str = "",
         input: str | Sequence[str] = "",
         truncate: bool | None = None,
-        options: Mapping[str, Any] | Options | None = None,
+        options: OptionsGiven = None,
         keep_alive: float | str | None = None,
         dimensions: int | None = None,
     ) -> EmbedResponse:
@@ -384,7 +493,7 @@ class AsyncMethods:
         self,
         model: str = "",
         prompt: str | None = None,
-        options: Mapping[str, Any] | Options | None = None,
+        options: OptionsGiven = None,
         keep_alive: float | str | None = None,
     ) -> EmbeddingsResponse:
         """Turn *prompt* into one vector with *model*; superseded by `embed`."""
