@@ -72,3 +72,9 @@ class CoreResponse(httpx.Response):
         state: dict[str, Any] = {"headers": self.headers, **super().__getstate__()}
         del state["_reply"]
         return state
+
+
+def hold(response: httpx.Response, content: bytes) -> None:
+    """Let *content*, which the core has read as a whole, be what was read of *response*."""
+    response._content = content  # noqa: SLF001 - as `read` does
+    response.is_stream_consumed = True

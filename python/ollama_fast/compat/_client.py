@@ -10,9 +10,11 @@ import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar, get_args
+from weakref import WeakSet
 
 from ollama_fast import _core, _endpoints, _upload
 from ollama_fast._host import api_key
@@ -27,7 +29,7 @@ from ._utils import convert_function_to_tool
 if TYPE_CHECKING:
     import httpx
 
-    from ._direct import Direct
+    from ._direct import Direct, Route
     from ._signatures import AsyncMethods, Methods  # pyright: ignore[reportMissingModuleSource]
 else:
     AsyncMethods = Methods = object
@@ -48,8 +50,13 @@ CONNECTION_ERROR_MESSAGE = (
 
 
 def __getattr__(name: str) -> Any:
-    """Give what the module of `ollama` has beside: programs import models from there, too."""
-    return getattr(_types, name)
+    """Give what the module of `ollama` has beside: programs take models from there, and tests patch httpx there."""
+    if name in {"httpx", "json"}:
+        return import_module(name)
+    try:
+        return getattr(_types, name)
+    except AttributeError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------
@@ -85,12 +92,13 @@ def _parse_host(host: str | None) -> str:
     return _read_host(host or "")[0]
 
 
-def _read_host(text: str) -> tuple[str, Auth | None]:
+def _read_host(text: str, source: str = "given as host") -> tuple[str, Auth | None]:
     """Give the URL that *text* stands for, with an IPv6 address as it is written there, and credentials in it."""
-    url, credentials = read(text, "given as host")
-    if (written := re.search(r"\[([^]%]*)", text)) is not None:
+    url, credentials = read(text, source)
+    written = re.search(r"(?:^|//|@)\[([^]%]*)", text)
+    if written is not None and url.startswith(("http://[", "https://[")):
         short = ipaddress.IPv6Address(written[1]).compressed
-        url = url.replace(f"[{short}", written[0], 1)
+        url = url.replace(f"[{short}", f"[{written[1]}", 1)
     return url, credentials
 
 
@@ -161,13 +169,17 @@ def _status(response: "httpx.Response") -> StatusResponse:
 _OF_TRANSPORTS: Final = ("verify", "cert", "http1", "http2", "limits", "proxy")
 """Arguments of httpx's clients that are for the transport that they make."""
 
+_OTHER_TRANSPORTS: Final = ("transport", "app", "proxies")
+"""Arguments with which they make another; the latter two are those of httpx 0.27."""
+
 
 class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
     """What both clients are: a client of httpx that knows where Ollama is."""
 
     _client: Any
-    _direct: "Direct | None" = None
-    """The short way for requests, if there is one."""
+    _direct: "Direct"
+    _streams: WeakSet[Any]
+    """Responses that are read part by part."""
 
     def __init__(
         self,
@@ -195,10 +207,13 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
 
             kwargs: The other arguments of httpx's client. Without `transport` this package's transport serves.
         """
-        from ._direct import PLAIN, Direct
+        from ._direct import Direct
 
-        url, credentials = _read_host(host or os.environ.get("OLLAMA_HOST", ""))
-        given: dict[str, Any] = {name.lower(): value for name, value in (headers or {}).items()} | {
+        if host:
+            url, credentials = _read_host(host)
+        else:
+            url, credentials = _read_host(os.environ.get("OLLAMA_HOST", ""), "read from OLLAMA_HOST")
+        given: dict[str, Any] = {name.lower(): value for name, value in dict(headers or {}).items()} | {
             "content-type": "application/json",
             "accept": "application/json",
             "user-agent": _user_agent(),
@@ -208,15 +223,20 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
             sent["authorization"] = f"Bearer {key}"
         if credentials is not None and "authorization" not in sent:
             kwargs.setdefault("auth", credentials)
-        if makes_transport := kwargs.get("transport") is None:
+        if not any(kwargs.get(name) for name in _OTHER_TRANSPORTS):
             from ._transports import transports
 
             options: dict[str, Any] = {name: kwargs.pop(name) for name in _OF_TRANSPORTS if name in kwargs}
             trust_env = kwargs.get("trust_env", True)
             kwargs |= transports(client, url, options, kwargs.get("mounts"), trust_env=trust_env)
         self._client = client(base_url=url, follow_redirects=follow_redirects, timeout=timeout, headers=sent, **kwargs)
-        if makes_transport or type(kwargs["transport"]) in PLAIN:
-            self._direct = Direct(self._client, kwargs["transport"])
+        self._direct = Direct(self._client)
+        self._streams = WeakSet()
+
+    def _route(self, words: tuple[Any, ...], named: dict[str, Any]) -> "Route | None":
+        """Give the short way for a request, if there is one."""
+        inner = self._client  # first: that of the functions is made when it is asked for
+        return self._direct.route(inner, words, named)
 
     def _options(self, call: Call[Any], asks: str | None = None) -> dict[str, Any]:
         """
@@ -245,8 +265,10 @@ class Client(BaseClient, Methods):
         super().__init__(httpx.Client, host, **kwargs)
 
     def close(self) -> None:
-        """Close the client's connections."""
+        """Close the client's connections; who reads a stream of it gets an error that is httpx's ReadError."""
         self._client.close()
+        for response in list(self._streams):
+            response.close()
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
@@ -259,18 +281,16 @@ class Client(BaseClient, Methods):
         self.close()
 
     def _request_raw(self, *args: Any, **kwargs: Any) -> "httpx.Response":
-        from ._exchanges import ask, check
+        from ._sending import send
 
-        response, body = ask(self._client, None, args, kwargs)
-        check(response, body)
-        return response
+        return send(self, args, kwargs)
 
     def _request(self, cls: type[T], *args: Any, stream: bool = False, **kwargs: Any) -> T | Iterator[T]:
-        from ._exchanges import ask, parts, whole
+        from ._sending import receive, whole
 
         if stream:
-            return parts(self._client, self._direct, cls, args, kwargs)
-        return whole(cls, *ask(self._client, self._direct, args, kwargs))
+            return receive(self, cls, args, kwargs)
+        return whole(cls, self._request_raw(*args, **kwargs))
 
     if not TYPE_CHECKING:
         generate = _blocking(_calls.generate)
@@ -306,8 +326,10 @@ class AsyncClient(BaseClient, AsyncMethods):
         super().__init__(httpx.AsyncClient, host, **kwargs)
 
     async def close(self) -> None:
-        """Close the client's connections."""
+        """Close the client's connections; who reads a stream of it gets an error that is httpx's ReadError."""
         await self._client.aclose()
+        for response in list(self._streams):
+            await response.aclose()
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
@@ -320,18 +342,16 @@ class AsyncClient(BaseClient, AsyncMethods):
         await self.close()
 
     async def _request_raw(self, *args: Any, **kwargs: Any) -> "httpx.Response":
-        from ._exchanges import aask, check
+        from ._sending import asend
 
-        response, body = await aask(self._client, None, args, kwargs)
-        check(response, body)
-        return response
+        return await asend(self, args, kwargs)
 
     async def _request(self, cls: type[T], *args: Any, stream: bool = False, **kwargs: Any) -> T | AsyncIterator[T]:
-        from ._exchanges import aask, aparts, whole
+        from ._sending import areceive, whole
 
         if stream:
-            return aparts(self._client, self._direct, cls, args, kwargs)
-        return whole(cls, *await aask(self._client, self._direct, args, kwargs))
+            return areceive(self, cls, args, kwargs)
+        return whole(cls, await self._request_raw(*args, **kwargs))
 
     if not TYPE_CHECKING:
         generate = _awaited(_calls.generate)
