@@ -23,14 +23,16 @@ from ollama_fast._url import Auth, read
 
 from . import _calls, _types
 from ._calls import Call
-from ._signatures import Chat, Create, Generate, Transfer
-from ._types import ChatResponse, GenerateResponse, Image, Message, ProgressResponse, StatusResponse, Tool
+from ._types import Image, Message, StatusResponse, Tool
 from ._utils import convert_function_to_tool
 
 if TYPE_CHECKING:
     import httpx
 
     from ._direct import Direct, Route
+    from ._signatures import AsyncMethods, Methods  # pyright: ignore[reportMissingModuleSource]
+else:
+    AsyncMethods = Methods = object
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -140,11 +142,6 @@ def _awaited(build: Callable[P, Call[R]], name: str | None = None) -> Callable[C
 
     faced: Callable[Concatenate[Any, P], _Awaited[R]] = _faced(method, build, name, "AsyncClient", AsyncIterator)
     return faced
-
-
-def _overloaded(method: Callable[..., Any]) -> Any:
-    """Leave it to the attribute's annotation what a type checker sees of *method*."""
-    return method
 
 
 def _faced(method: Any, build: Callable[..., Any], name: str | None, owner: str, iterator: Any) -> Any:
@@ -259,7 +256,7 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
         return options
 
 
-class Client(BaseClient):
+class Client(BaseClient, Methods):
     """A blocking client of one host."""
 
     def __init__(self, host: str | None = None, **kwargs: Any) -> None:
@@ -295,20 +292,22 @@ class Client(BaseClient):
             return receive(self, cls, args, kwargs)
         return whole(cls, self._request_raw(*args, **kwargs))
 
-    generate: Generate[GenerateResponse, Iterator[GenerateResponse]] = _overloaded(_blocking(_calls.generate))
-    chat: Chat[ChatResponse, Iterator[ChatResponse]] = _overloaded(_blocking(_calls.chat))
-    systemone = _blocking(_calls.systemone)
-    embed = _blocking(_calls.embed)
-    embeddings = _blocking(_calls.embeddings)
-    pull: Transfer[ProgressResponse, Iterator[ProgressResponse]] = _overloaded(_blocking(_calls.pull))
-    push: Transfer[ProgressResponse, Iterator[ProgressResponse]] = _overloaded(_blocking(_calls.push))
-    create: Create[ProgressResponse, Iterator[ProgressResponse]] = _overloaded(_blocking(_calls.create))
-    delete = _blocking(_calls.delete)
-    copy = _blocking(_calls.copy)
-    show = _blocking(_calls.show)
-    ps = _blocking(_calls.ps)
-    web_search = _blocking(_calls.web_search, asks="web search")
-    web_fetch = _blocking(_calls.web_fetch, asks="web fetch")
+    if not TYPE_CHECKING:
+        generate = _blocking(_calls.generate)
+        chat = _blocking(_calls.chat)
+        systemone = _blocking(_calls.systemone)
+        embed = _blocking(_calls.embed)
+        embeddings = _blocking(_calls.embeddings)
+        pull = _blocking(_calls.pull)
+        push = _blocking(_calls.push)
+        create = _blocking(_calls.create)
+        delete = _blocking(_calls.delete)
+        copy = _blocking(_calls.copy)
+        show = _blocking(_calls.show)
+        ps = _blocking(_calls.ps)
+        web_search = _blocking(_calls.web_search, asks="web search")
+        web_fetch = _blocking(_calls.web_fetch, asks="web fetch")
+        list = _blocking(_calls.list_models, "list")
 
     def create_blob(self, path: str | Path) -> str:
         """Send the file at *path* to the server, for `create`, and give its digest."""
@@ -317,10 +316,8 @@ class Client(BaseClient):
         self._request_raw(request.method, request.path, content=upload, headers=_length(upload))
         return digest
 
-    list = _blocking(_calls.list_models, "list")
 
-
-class AsyncClient(BaseClient):
+class AsyncClient(BaseClient, AsyncMethods):
     """A client of one host for asyncio."""
 
     def __init__(self, host: str | None = None, **kwargs: Any) -> None:
@@ -356,28 +353,22 @@ class AsyncClient(BaseClient):
             return areceive(self, cls, args, kwargs)
         return whole(cls, await self._request_raw(*args, **kwargs))
 
-    generate: Generate[_Awaited[GenerateResponse], _Awaited[AsyncIterator[GenerateResponse]]] = _overloaded(
-        _awaited(_calls.generate)
-    )
-    chat: Chat[_Awaited[ChatResponse], _Awaited[AsyncIterator[ChatResponse]]] = _overloaded(_awaited(_calls.chat))
-    systemone = _awaited(_calls.systemone)
-    embed = _awaited(_calls.embed)
-    embeddings = _awaited(_calls.embeddings)
-    pull: Transfer[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(
-        _awaited(_calls.pull)
-    )
-    push: Transfer[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(
-        _awaited(_calls.push)
-    )
-    create: Create[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(
-        _awaited(_calls.create)
-    )
-    delete = _awaited(_calls.delete)
-    copy = _awaited(_calls.copy)
-    show = _awaited(_calls.show)
-    ps = _awaited(_calls.ps)
-    web_search = _awaited(_calls.web_search)
-    web_fetch = _awaited(_calls.web_fetch)
+    if not TYPE_CHECKING:
+        generate = _awaited(_calls.generate)
+        chat = _awaited(_calls.chat)
+        systemone = _awaited(_calls.systemone)
+        embed = _awaited(_calls.embed)
+        embeddings = _awaited(_calls.embeddings)
+        pull = _awaited(_calls.pull)
+        push = _awaited(_calls.push)
+        create = _awaited(_calls.create)
+        delete = _awaited(_calls.delete)
+        copy = _awaited(_calls.copy)
+        show = _awaited(_calls.show)
+        ps = _awaited(_calls.ps)
+        web_search = _awaited(_calls.web_search)
+        web_fetch = _awaited(_calls.web_fetch)
+        list = _awaited(_calls.list_models, "list")
 
     async def create_blob(self, path: str | Path) -> str:
         """Send the file at *path* to the server, for `create`, and give its digest."""
@@ -388,8 +379,6 @@ class AsyncClient(BaseClient):
         request = _endpoints.upload_blob(digest, upload)
         await self._request_raw(request.method, request.path, content=Pieces(upload), headers=_length(upload))
         return digest
-
-    list = _awaited(_calls.list_models, "list")
 
 
 def _length(upload: Upload) -> dict[str, str]:
