@@ -52,6 +52,8 @@ _SIGNATURE: Final = cast("Signature", _Signature())
 class _Model(BaseModel):
     """A model whose schema one thread builds, while others wait."""
 
+    model_config = ConfigDict(defer_build=True)
+
     @classmethod
     def model_rebuild(
         cls,
