@@ -30,7 +30,8 @@ SURFACE: Final = {
 REQUESTS: Final = {
     "unknown options": "options that the class `Options` does not name, such as `min_p`, are sent",
     "unknown parts of messages": "`tool_call_id`, and the `id` and `index` of tool calls, are sent",
-    "unknown keywords of tools": "all of a schema is sent, such as nested `properties`, `anyOf` and `$ref`",
+    "what else is in messages": "`create` leaves it out, as `chat` does in both; there it is sent, or a TypeError",
+    "unknown keywords of tools": "`items` and all of `parameters` are sent, such as nested `properties` and `$ref`",
     "the order of a union": "its types are told in the order in which they are written",
     "what is in the types of functions": "items of lists, choices, values of dicts and fields of classes are told",
     "dates and Enums": "dates, UUIDs and Enums in options are sent as text; there they are a TypeError",
@@ -81,7 +82,7 @@ HOSTS: Final = {
 
 ANSWERS: Final = {
     "unknown fields": "what a newer server sends besides is kept, as attributes and items",
-    "types of scalars": "a number in the place of a text, say, is taken as it is; there it is a ValidationError",
+    "types of scalars": "what comes in the place of a text or a number is taken; there it is a ValidationError",
 }
 """What a method gives."""
 
