@@ -21,7 +21,8 @@ impl LineDecoder {
 
     /// Take *chunk* and give the decoder itself, an iterator over the lines that are complete by now.
     ///
-    /// A line that is not JSON raises a `ValueError` when its turn comes, after the parts before it.
+    /// A line that is not JSON raises a `ValueError` when its turn comes, after the parts before it; the attribute `line` of
+    /// that has its bytes.
     #[pyo3(signature = (chunk, /))]
     fn feed<'py>(mut slf: PyRefMut<'py, Self>, chunk: &[u8]) -> PyRefMut<'py, Self> {
         slf.lines.feed(chunk);

@@ -2,13 +2,15 @@
 
 use pyo3::exceptions::{PyEOFError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::json;
 use crate::ndjson::Lines;
 
 /// Decode the next line, or give `None` until there is one.
 ///
-/// A line that is not JSON is a `ValueError`; a last one that is only the beginning of JSON is an `EOFError`.
+/// A line that is not JSON is a `ValueError`, whose attribute `line` has the bytes, and the next call goes on behind it. A
+/// last one that is only the beginning of JSON is an `EOFError`.
 pub fn next<'py>(py: Python<'py>, lines: &mut Lines) -> PyResult<Option<Bound<'py, PyAny>>> {
     let Some(line) = lines.next_line() else {
         return Ok(None);
@@ -17,11 +19,14 @@ pub fn next<'py>(py: Python<'py>, lines: &mut Lines) -> PyResult<Option<Bound<'p
         Ok(part) => Ok(Some(part)),
         Err(error) => {
             let what = json::describe(line, &error);
+            let bytes = PyBytes::new(py, line);
             let text = format!("line {}: {what}", lines.line_number());
             if lines.is_unfinished() && json::is_cut_off(&error) {
                 return Err(PyEOFError::new_err(text));
             }
-            Err(PyValueError::new_err(text))
+            let wrong = PyValueError::new_err(text);
+            wrong.value(py).setattr("line", bytes)?;
+            Err(wrong)
         }
     }
 }

@@ -42,8 +42,10 @@ class Place:
             "Metadata-Version: 2.1\nName: ollama\nVersion: 0.5.4\n"
         )
 
-    def run(self, *arguments: str, present: bool = False, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Run python, with its warnings as errors."""
+    def run(
+        self, *arguments: str, present: bool = False, cwd: Path | None = None, given: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run python, with its warnings as errors, and *given* as its standard input."""
         paths = [str(self.other)] if present else []
         return subprocess.run(
             [sys.executable, "-S", "-W", "error", *arguments],
@@ -51,6 +53,7 @@ class Place:
             env={**os.environ, "PYTHONPATH": os.pathsep.join([*paths, str(self.packages)])},
             capture_output=True,
             text=True,
+            input=given,
             timeout=60,
             check=False,
         )
@@ -375,14 +378,22 @@ def test_code_ends_as_by_python(place: Place, kind: str) -> None:
     assert "__main__.py" not in ours.stderr
 
 
+@pytest.mark.parametrize("options", [[], ["-P"]], ids=str)
+@pytest.mark.parametrize("code", [REPORT, "", *(FAILURES[kind] for kind in FAILURES if kind != "encoding")])
+def test_what_standard_input_says_runs_as_by_python(place: Place, code: str, options: list[str]) -> None:
+    theirs = place.run(*options, "-", "x", "-y", given=code)
+    ours = place.run(*options, "-m", OURS, "-", "x", "-y", given=code)
+    assert (ours.returncode, ours.stdout, ours.stderr) == (theirs.returncode, theirs.stdout, theirs.stderr)
+
+
 @present
-@pytest.mark.parametrize("how", ["program", "-m", "-c", "folder"])
+@pytest.mark.parametrize("how", ["program", "-m", "-c", "-", "folder"])
 def test_however_it_is_started_a_program_has_it(place: Place, tmp_path: Path, how: str, present: bool) -> None:
     code = "import ollama; from ollama import _types; print(ollama.__name__, _types.__name__)"
     (tmp_path / "asks.py").write_text(code)
     (tmp_path / "__main__.py").write_text(code)
-    arguments = {"program": ["asks.py"], "-m": ["-m", "asks"], "-c": ["-c", code], "folder": ["."]}[how]
-    ended = place.run("-m", OURS, *arguments, present=present, cwd=tmp_path)
+    arguments = {"program": ["asks.py"], "-m": ["-m", "asks"], "-c": ["-c", code], "-": ["-"], "folder": ["."]}[how]
+    ended = place.run("-m", OURS, *arguments, present=present, cwd=tmp_path, given=code)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{OURS} {OURS}._types\n", "")
 
 

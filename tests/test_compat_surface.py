@@ -10,14 +10,17 @@ import importlib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from fnmatch import fnmatchcase
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pydantic
 import pydantic_core
 import pytest
 
+import ollama_fast.compat
 from dropin.differences import SURFACE
 
 MODULES = ("", "._client", "._types", "._utils")
@@ -174,6 +177,79 @@ def default_of(value: Any) -> str:
     if value is inspect.Parameter.empty or value is pydantic_core.PydanticUndefined:
         return "-"
     return repr(value)
+
+
+# --- what type checkers are told -------------------------------------------------------------------------------------
+
+
+def stub() -> types.ModuleType:
+    """Run the stub, which is no module at run time, so that its overloads can be asked for."""
+    path = Path(ollama_fast.compat.__file__).with_name("_signatures.pyi")
+    loader = SourceFileLoader("ollama_fast.compat._signatures", str(path))
+    module = types.ModuleType(loader.name)
+    vars(module)["__package__"] = ollama_fast.compat.__name__
+    loader.exec_module(module)
+    return module
+
+
+STUB = stub()
+
+
+def told(cls: type, name: str) -> list[Callable[..., Any]]:
+    """Give the overloads of a method of the stub, or the method, if it has none."""
+    place: Any = types.SimpleNamespace(__module__=STUB.__name__, __qualname__=f"{cls.__name__}.{name}")
+    return [*typing.get_overloads(place)] or [getattr(cls, name)]
+
+
+def parameters_of(function: Callable[..., Any]) -> dict[str, tuple[Any, ...]]:
+    """Give the kind, type and default of each parameter but `self`."""
+    return {
+        name: (parameter.kind, parameter.annotation, parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name != "self"
+    }
+
+
+def without_stream(parameters: dict[str, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [(name, *told) for name, told in parameters.items() if name != "stream"]
+
+
+CLIENTS: list[tuple[type, type, Any]] = [
+    (STUB.Methods, ollama_fast.compat.Client, Iterator),
+    (STUB.AsyncMethods, ollama_fast.compat.AsyncClient, AsyncIterator),
+]
+
+
+@pytest.mark.parametrize(("told_of", "client", "iterator"), CLIENTS)
+def test_type_checkers_are_told_of_the_methods_that_there_are(told_of: type, client: type, iterator: Any) -> None:
+    methods = {name: method for name, method in vars(client).items() if hasattr(method, "__signature__")}
+    assert methods.keys() == {name for name in vars(told_of) if not name.startswith("_")}
+    streaming = 0
+    for name, method in methods.items():
+        signature = inspect.signature(method)
+        there = parameters_of(method)
+        overloads = told(told_of, name)
+        streams = [parameters_of(overload).pop("stream", None) for overload in overloads]
+        for overload in overloads:
+            assert inspect.iscoroutinefunction(overload) == inspect.iscoroutinefunction(method)
+            assert without_stream(parameters_of(overload)) == without_stream(there)
+            assert overload.__doc__
+        gives = [inspect.signature(overload).return_annotation for overload in overloads]
+        assert gives[-1] == signature.return_annotation
+        if "stream" in there:
+            streaming += 1
+            keyword, empty = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+            kinds: list[Any] = [
+                (keyword, Literal[False], False),
+                (keyword, Literal[True], empty),
+                (keyword, bool, empty),
+            ]
+            assert streams == kinds
+            assert gives[1] == iterator[gives[0]]
+            assert gives[2] == gives[0] | gives[1]
+        else:
+            assert streams == [None]
+    assert streaming == 5
 
 
 # --- the two surfaces ------------------------------------------------------------------------------------------------

@@ -205,7 +205,7 @@ class Pieces:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         # Not closed on cancellation, when a thread may still be reading: it ends with its last reference.
         pieces = iter(self._upload)
-        while piece := await asyncio.to_thread(next, pieces, b""):
+        while piece := await off_the_loop(partial(next, pieces, b"")):
             yield piece
 
 

@@ -61,7 +61,8 @@ class LineDecoder:
     def feed(self, chunk: bytes, /) -> Self:
         """Take *chunk* and give the decoder itself, an iterator over the lines that are complete by now.
 
-        A line that is not JSON raises a ValueError when its turn comes, after the parts before it.
+        A line that is not JSON raises a ValueError when its turn comes, after the parts before it; the attribute `line`
+        of that has its bytes.
         """
 
     def close(self) -> Self:

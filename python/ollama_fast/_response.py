@@ -72,3 +72,15 @@ class CoreResponse(httpx.Response):
         state: dict[str, Any] = {"headers": self.headers, **super().__getstate__()}
         del state["_reply"]
         return state
+
+
+def has_header(response: httpx.Response, name: bytes) -> bool:
+    """Whether *response* has a header, whose name is in small letters; all of them are not made for it."""
+    raw = response._reply.headers if isinstance(response, CoreResponse) else response.headers.raw  # noqa: SLF001 - above
+    return any(key.lower() == name for key, _ in raw)
+
+
+def hold(response: httpx.Response, content: bytes) -> None:
+    """Let *content*, which the core has read as a whole, be what was read of *response*."""
+    response._content = content  # noqa: SLF001 - as `read` does
+    response.is_stream_consumed = True

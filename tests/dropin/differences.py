@@ -116,7 +116,6 @@ FAILURES: Final = {
     "error_with_200": _ERROR,
     "blank_lines": "blank lines are passed over",
     "next_line_character": "only a newline ends a line, and no other of Unicode's line ends",
-    "redirect_of_a_post": "a refusal is httpx's ConnectError, too",
     "refused": "a refusal is the builtin ConnectionError and httpx's ConnectError, for a stream as for a whole answer",
     "cut by the network": "a stream that the network cuts is a ResponseError, too",
 }

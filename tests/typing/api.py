@@ -413,9 +413,57 @@ def drop_in(client: ollama.Client, flag: bool) -> None:
     assert_type(client.embed("m", ["a", "b"]).embeddings, Sequence[Sequence[float]])
     assert_type(client.list().models[0].model, str | None)
     assert_type(client.create_blob("path"), str)
+    assert_type(client.create("m", None, "n", {"a": "sha256:..."}, stream=True), Iterator[ollama.ProgressResponse])
+    assert_type(ollama.Client.chat(client, "m", []), ollama.ChatResponse)
+    assert_type(ollama.chat.__name__, str)
+    _ = ollama.chat.__self__  # type: ignore[attr-defined]  # what pyright knows, as of any method
     client.chat("m", thinking=True)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     client.embed("m", max_length=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.show()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+class Wrapped(ollama.Client):
+    """Override methods as programs do: with parameters that are not looked at, and with those that there are."""
+
+    def chat(self, *arguments: Any, **keywords: Any) -> Any:
+        """Pass all on."""
+        return super().chat(*arguments, **keywords)
+
+    def generate(
+        self,
+        model: str = "",
+        prompt: str | None = None,
+        suffix: str | None = None,
+        *,
+        system: str | None = None,
+        template: str | None = None,
+        context: Sequence[int] | None = None,
+        stream: bool = False,
+        think: Any = None,
+        logprobs: bool | None = None,
+        top_logprobs: int | None = None,
+        raw: bool | None = None,
+        format: Any = None,
+        images: Any = None,
+        options: Any = None,
+        keep_alive: Any = None,
+        width: int | None = None,
+        height: int | None = None,
+        steps: int | None = None,
+    ) -> Any:
+        """Name all parameters."""
+
+    def embed(self, model: str = "", *arguments: Any, **keywords: Any) -> ollama.EmbedResponse:
+        """Pass all on."""
+        return super().embed(model, *arguments, **keywords)
+
+
+class WrappedOnAsyncio(ollama.AsyncClient):
+    """Override a coroutine function."""
+
+    async def chat(self, *arguments: Any, **keywords: Any) -> Any:
+        """Pass all on."""
+        return await super().chat(*arguments, **keywords)
 
 
 async def drop_in_on_asyncio(client: ollama.AsyncClient) -> None:

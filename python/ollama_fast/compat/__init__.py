@@ -82,10 +82,12 @@ class _DefaultClient(Client):
         pass
 
     def __getattr__(self, name: str) -> object:
-        if name != "_client":
+        if name not in {"_client", "_direct", "_streams"}:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        replaced = dict(vars(self))
         super().__init__()
-        return self._client
+        vars(self).update(replaced)
+        return vars(self)[name]
 
 
 _client = _DefaultClient()

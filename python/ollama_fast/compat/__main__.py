@@ -20,8 +20,10 @@ _USAGE: Final = """\
 usage: python -m ollama_fast.compat [--] PROGRAM [ARGUMENT ...]
        python -m ollama_fast.compat -m MODULE [ARGUMENT ...]
        python -m ollama_fast.compat -c CODE [ARGUMENT ...]
+       python -m ollama_fast.compat - [ARGUMENT ...]
 
 Run a program, unchanged and as python itself would, with ollama_fast.compat wherever it imports ollama.
+The last form reads it from standard input, to its end.
 """
 
 
@@ -37,6 +39,8 @@ def main(arguments: list[str]) -> None:
     first, rest = arguments[0], arguments[1:]
     if first in ("-h", "--help"):
         sys.stdout.write(_USAGE)
+    elif first == "-":
+        _run(_standard_input, arguments, "")
     elif first == "--" or not first.startswith("-"):
         _run(_program, rest if first == "--" else arguments, "a PROGRAM")
     elif first.startswith("-m"):
@@ -93,9 +97,19 @@ def _module(name: str, arguments: list[str]) -> _Start:
 
 
 def _code(text: str, arguments: list[str]) -> _Start:
-    sys.argv = ["-c", *arguments]
+    return _text(text, ["-c", *arguments], "<string>")
+
+
+def _standard_input(name: str, arguments: list[str]) -> _Start:
+    text = sys.stdin.buffer.read()
+    return _text(text, [name, *arguments], "<stdin>", __file__="<stdin>", __cached__=None)
+
+
+def _text(text: str | bytes, words: list[str], place: str, **names: Any) -> _Start:
+    sys.argv = words
     _put_first("")
-    return partial(exec, compile(text, "<string>", "exec", dont_inherit=True), _new_main(__loader__=BuiltinImporter))
+    names = _new_main(__loader__=BuiltinImporter, **names)
+    return partial(exec, compile(text, place, "exec", dont_inherit=True), names)
 
 
 _run_module_as_main: Final[Callable[..., object]] = vars(runpy)["_run_module_as_main"]

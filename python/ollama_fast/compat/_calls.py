@@ -5,6 +5,9 @@ The models check and convert the arguments, and the endpoints say what is sent w
 here, since programs look at them.
 """
 
+import sys
+
+# ruff: noqa: SLF001 - the names of what copies are those of `ollama`
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
@@ -50,6 +53,9 @@ from ._types import (
 )
 
 R = TypeVar("R")
+
+_COPYING: Final = f"{__package__}._client"
+"""The module that copies messages, tools and images. OpenLLMetry replaces its functions, so each call looks there."""
 
 _NONE: Final = "-"
 """Stands for an empty name, which the models do not refuse, until the fields are put over it: the server refuses it."""
@@ -178,12 +184,48 @@ def generate(
     steps: int | None = None,
 ) -> Call[GenerateResponse]:
     """
-    Complete *prompt* with *model*, as :func:`ollama_fast.generate` does; with *stream* part by part.
+    Complete *prompt* with *model*.
+
+    Args:
+        model: Name of the model.
+
+        prompt: Text to complete. Without one the model is only loaded, or with `keep_alive=0` unloaded.
+
+        suffix: Text that comes after the answer, for a model that can insert.
+
+        system: In place of the model's system message.
+
+        template: In place of the model's prompt template.
+
+        context: The `context` of an earlier answer, to go on from there; deprecated by Ollama.
+
+        stream: Whether the parts come one by one: what is given is then an iterator, which asks when it is first read.
+
+        think: Whether a thinking model thinks first, or how hard, such as "low" or "high". It does unless told not to.
+
+        logprobs: Whether each token comes with its log probability.
+
+        top_logprobs: How many other likely tokens come with it, from 0 to 20.
+
+        raw: Whether the prompt goes to the model as it is, without template.
+
+        format: "json", or a JSON schema as a dict, such as `Model.model_json_schema()`, that the answer's text follows.
+
+        images: For a model that sees: bytes are the image itself, a str is base64 or a path, an Image has either.
+
+        options: Parameters of the run, such as `{"temperature": 0}`.
+
+        keep_alive: How long the model stays loaded: seconds, or a duration such as "5m"; below 0 for ever.
+
+        width: Of an image that is made, in pixels; only servers from 0.14.3 to 0.32.5 make any.
+
+        height: The same.
+
+        steps: How many steps an image is made in.
 
     Raises ResponseError, ConnectionError or one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
     """
-    from ._client import _copy_images
-
+    copying: Any = sys.modules[_COPYING]
     fields = _fields(
         GenerateRequest(
             model=model,
@@ -198,7 +240,7 @@ def generate(
             top_logprobs=top_logprobs,
             raw=raw,
             format=format,
-            images=list(_copy_images(images)) if images else None,
+            images=list(copying._copy_images(images)) if images else None,
             options=options,
             keep_alive=keep_alive,
             width=width,
@@ -209,7 +251,7 @@ def generate(
     return Call(GenerateResponse, _endpoints.generate(model, extra=fields), stream)
 
 
-def chat(
+def chat(  # noqa: D417 - it quotes a docstring
     model: str = "",
     messages: Sequence[Mapping[str, Any] | Message] | None = None,
     *,
@@ -223,18 +265,45 @@ def chat(
     keep_alive: float | str | None = None,
 ) -> Call[ChatResponse]:
     """
-    Answer the last of *messages* with *model*, as :func:`ollama_fast.chat` does; with *stream* part by part.
+    Answer the last of *messages* with *model*.
 
-    Functions among *tools* become schemas by their annotations and docstrings. Raises ResponseError, ConnectionError or
-    one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
-    """
-    from ._client import _copy_messages, _copy_tools  # at each call, since OpenLLMetry replaces what is there
+    Args:
+        model: Name of the model.
 
+        messages: The conversation so far, oldest first, as dicts or Message objects. Without any the model is only
+            loaded, or with `keep_alive=0` unloaded.
+
+        tools: Functions that the model may call, or dicts or Tool objects. A function is told by its annotations and by
+            its docstring, whose `Args:`, in Google's style, describe the parameters:
+
+                Add two numbers.
+
+                Args:
+                    a: The first of them.
+
+        stream: Whether the parts come one by one: what is given is then an iterator, which asks when it is first read.
+
+        think: Whether a thinking model thinks first, or how hard, such as "low" or "high". It does unless told not to.
+
+        logprobs: Whether each token comes with its log probability.
+
+        top_logprobs: How many other likely tokens come with it, from 0 to 20.
+
+        format: "json", or a JSON schema as a dict, such as `Model.model_json_schema()`, that the answer's text follows.
+
+        options: Parameters of the run, such as `{"temperature": 0}`.
+
+        keep_alive: How long the model stays loaded: seconds, or a duration such as "5m"; below 0 for ever.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts; pydantic's ValidationError for wrong arguments,
+    and ToolSchemaError for a function that cannot be told to a model.
+    """  # noqa: D214 - it quotes a docstring
+    copying: Any = sys.modules[_COPYING]
     fields = _conversation(
         ChatRequest(
             model=model,
-            messages=list(_copy_messages(messages)),
-            tools=list(_copy_tools(tools)),
+            messages=list(copying._copy_messages(messages)),
+            tools=list(copying._copy_tools(tools)),
             stream=stream,
             think=think,
             logprobs=logprobs,
@@ -254,7 +323,17 @@ def systemone(
     keep_alive: float | str | None = None,
 ) -> Call[SystemOneResponse]:
     """
-    Answer *questions* about *state* with probabilities, as :func:`ollama_fast.systemone` does.
+    Answer *questions* about *state* with probabilities.
+
+    Args:
+        model: Name of the model.
+
+        state: What the questions are about: a text, or JSON that the server renders as one.
+
+        questions: By names of your own, which the answers have, too: a choice, a "noul" (true or false) or a score
+            each.
+
+        keep_alive: How long the model stays loaded: seconds, or a duration such as "5m"; below 0 for ever.
 
     Raises ResponseError, ConnectionError or one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
     """
@@ -273,7 +352,20 @@ def embed(
     dimensions: int | None = None,
 ) -> Call[EmbedResponse]:
     """
-    Turn *input* into vectors with *model*, as :func:`ollama_fast.embed` does.
+    Turn *input* into vectors with *model*, one for each text.
+
+    Args:
+        model: Name of the model.
+
+        input: A text or several.
+
+        truncate: Whether a text that is too long is cut, and no error. True by default.
+
+        options: Parameters of the run, such as `{"temperature": 0}`.
+
+        keep_alive: How long the model stays loaded: seconds, or a duration such as "5m"; below 0 for ever.
+
+        dimensions: Length of the vectors, if shorter than the model's own.
 
     Raises ResponseError, ConnectionError or one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
     """
@@ -299,6 +391,15 @@ def embeddings(
     """
     Turn *prompt* into one vector with *model*; superseded by `embed`.
 
+    Args:
+        model: Name of the model.
+
+        prompt: The text.
+
+        options: Parameters of the run, such as `{"temperature": 0}`.
+
+        keep_alive: How long the model stays loaded: seconds, or a duration such as "5m"; below 0 for ever.
+
     Raises ResponseError, ConnectionError or one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
     """
     fields = _fields(EmbeddingsRequest(model=model, prompt=prompt, options=options, keep_alive=keep_alive))
@@ -310,9 +411,16 @@ def embeddings(
 
 def pull(model: str, *, insecure: bool = False, stream: bool = False) -> Call[ProgressResponse]:
     """
-    Download *model* from its registry to the server; with *stream* telling how far it is.
+    Download *model* from its registry to the server.
 
-    Raises ResponseError, ConnectionError or one of httpx's timeouts.
+    Args:
+        model: Name of the model.
+
+        insecure: Whether a registry without a valid certificate is trusted.
+
+        stream: Whether to be told how far it is: what is given is then an iterator of such parts.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
     """
     fields = _fields(PullRequest(model=model, insecure=insecure, stream=stream))
     return Call(ProgressResponse, _endpoints.pull(model, extra=fields), stream)
@@ -320,9 +428,16 @@ def pull(model: str, *, insecure: bool = False, stream: bool = False) -> Call[Pr
 
 def push(model: str, *, insecure: bool = False, stream: bool = False) -> Call[ProgressResponse]:
     """
-    Upload *model* from the server to its registry; with *stream* telling how far it is.
+    Upload *model* from the server to its registry.
 
-    Raises ResponseError, ConnectionError or one of httpx's timeouts.
+    Args:
+        model: Name of the model, which says where it goes.
+
+        insecure: Whether a registry without a valid certificate is trusted.
+
+        stream: Whether to be told how far it is: what is given is then an iterator of such parts.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
     """
     fields = _fields(PushRequest(model=model, insecure=insecure, stream=stream))
     return Call(ProgressResponse, _endpoints.push(model, extra=fields), stream)
@@ -343,9 +458,32 @@ def create(
     stream: bool = False,
 ) -> Call[ProgressResponse]:
     """
-    Make *model* of another or of uploaded files; with *stream* telling how far it is.
+    Make *model* of another or of uploaded files.
 
-    Raises ResponseError, ConnectionError or one of httpx's timeouts.
+    Args:
+        model: Name of the new model.
+
+        quantize: To which format, such as "q4_K_M", its weights become.
+
+        from_: Name of the model that it is made of.
+
+        files: Names of files of weights, and the digest of each, as `create_blob` gave it.
+
+        adapters: The same for files of adapters.
+
+        template: Of its prompts.
+
+        license: One or several texts.
+
+        system: Its system message.
+
+        parameters: Options that are its own from then on.
+
+        messages: A conversation that each chat with it goes on from.
+
+        stream: Whether to be told how far it is: what is given is then an iterator of such parts.
+
+    Raises ResponseError, ConnectionError or one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
     """
     fields = _conversation(
         CreateRequest(
@@ -369,6 +507,9 @@ def delete(model: str) -> Call[StatusResponse]:
     """
     Remove *model* from the server.
 
+    Args:
+        model: Name of the model.
+
     Raises ResponseError, ConnectionError or one of httpx's timeouts.
     """
     return Call(StatusResponse, _endpoints.delete(model, extra=_fields(DeleteRequest(model=model))))
@@ -376,7 +517,12 @@ def delete(model: str) -> Call[StatusResponse]:
 
 def copy(source: str, destination: str) -> Call[StatusResponse]:
     """
-    Give the model *source* a second name, *destination*.
+    Give a model a second name.
+
+    Args:
+        source: Its name.
+
+        destination: The new name, which is taken from the model that has it.
 
     Raises ResponseError, ConnectionError or one of httpx's timeouts.
     """
@@ -387,6 +533,9 @@ def copy(source: str, destination: str) -> Call[StatusResponse]:
 def show(model: str) -> Call[ShowResponse]:
     """
     Show what the server knows of *model*.
+
+    Args:
+        model: Name of the model.
 
     Raises ResponseError, ConnectionError or one of httpx's timeouts.
     """
@@ -416,7 +565,12 @@ def ps() -> Call[ProcessResponse]:
 
 def web_search(query: str, max_results: int = 3) -> Call[WebSearchResponse]:
     """
-    Search the web by ollama.com, for *max_results* pages.
+    Search the web by ollama.com.
+
+    Args:
+        query: What for.
+
+        max_results: How many pages at most, from 1 to 10.
 
     The blocking client raises ValueError if it has no key. Raises ResponseError, ConnectionError or one of httpx's
     timeouts.
@@ -427,7 +581,10 @@ def web_search(query: str, max_results: int = 3) -> Call[WebSearchResponse]:
 
 def web_fetch(url: str) -> Call[WebFetchResponse]:
     """
-    Fetch the text of the web page at *url* by ollama.com.
+    Fetch the text of a web page by ollama.com.
+
+    Args:
+        url: Of the page.
 
     The blocking client raises ValueError if it has no key. Raises ResponseError, ConnectionError or one of httpx's
     timeouts.

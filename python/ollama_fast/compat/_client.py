@@ -10,9 +10,11 @@ import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar, get_args
+from weakref import WeakSet
 
 from ollama_fast import _core, _endpoints, _upload, types
 from ollama_fast._host import api_key
@@ -21,14 +23,16 @@ from ollama_fast._url import Auth, read
 
 from . import _calls, _types
 from ._calls import Call
-from ._signatures import Chat, Create, Generate, Transfer
-from ._types import ChatResponse, GenerateResponse, Image, Message, ProgressResponse, StatusResponse, Tool
+from ._types import Image, Message, StatusResponse, Tool
 from ._utils import convert_function_to_tool
 
 if TYPE_CHECKING:
     import httpx
 
-    from ._direct import Direct
+    from ._direct import Direct, Route
+    from ._signatures import AsyncMethods, Methods  # pyright: ignore[reportMissingModuleSource]
+else:
+    AsyncMethods = Methods = object
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,8 +50,13 @@ CONNECTION_ERROR_MESSAGE = (
 
 
 def __getattr__(name: str) -> Any:
-    """Give what the module of `ollama` has beside: programs import models from there, too."""
-    return getattr(_types, name)
+    """Give what the module of `ollama` has beside: programs take models from there, and tests patch httpx there."""
+    if name in {"httpx", "json"}:
+        return import_module(name)
+    try:
+        return getattr(_types, name)
+    except AttributeError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------
@@ -85,12 +94,13 @@ def _parse_host(host: str | None) -> str:
     return _read_host(host or "")[0]
 
 
-def _read_host(text: str) -> tuple[str, Auth | None]:
+def _read_host(text: str, source: str = "given as host") -> tuple[str, Auth | None]:
     """Give the URL that *text* stands for, with an IPv6 address as it is written there, and credentials in it."""
-    url, credentials = read(text, "given as host")
-    if (written := re.search(r"\[([^]%]*)", text)) is not None:
+    url, credentials = read(text, source)
+    written = re.search(r"(?:^|//|@)\[([^]%]*)", text)
+    if written is not None and url.startswith(("http://[", "https://[")):
         short = ipaddress.IPv6Address(written[1]).compressed
-        url = url.replace(f"[{short}", written[0], 1)
+        url = url.replace(f"[{short}", f"[{written[1]}", 1)
     return url, credentials
 
 
@@ -136,11 +146,6 @@ def _awaited(build: Callable[P, Call[R]], name: str | None = None) -> Callable[C
     return faced
 
 
-def _overloaded(method: Callable[..., Any]) -> Any:
-    """Leave it to the attribute's annotation what a type checker sees of *method*."""
-    return method
-
-
 def _faced(method: Any, build: Callable[..., Any], name: str | None, owner: str, iterator: Any) -> Any:
     """Give *method* the name, signature and doc of *build*."""
     method.__name__ = name or build.__name__
@@ -166,13 +171,17 @@ def _status(response: "httpx.Response") -> StatusResponse:
 _OF_TRANSPORTS: Final = ("verify", "cert", "http1", "http2", "limits", "proxy")
 """Arguments of httpx's clients that are for the transport that they make."""
 
+_OTHER_TRANSPORTS: Final = ("transport", "app", "proxies")
+"""Arguments with which they make another; the latter two are those of httpx 0.27."""
+
 
 class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
     """What both clients are: a client of httpx that knows where Ollama is."""
 
     _client: Any
-    _direct: "Direct | None" = None
-    """The short way for requests, if there is one."""
+    _direct: "Direct"
+    _streams: WeakSet[Any]
+    """Responses that are read part by part."""
 
     def __init__(
         self,
@@ -200,10 +209,13 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
 
             kwargs: The other arguments of httpx's client. Without `transport` this package's transport serves.
         """
-        from ._direct import PLAIN, Direct
+        from ._direct import Direct
 
-        url, credentials = _read_host(host or os.environ.get("OLLAMA_HOST", ""))
-        given: dict[str, Any] = {name.lower(): value for name, value in (headers or {}).items()} | {
+        if host:
+            url, credentials = _read_host(host)
+        else:
+            url, credentials = _read_host(os.environ.get("OLLAMA_HOST", ""), "read from OLLAMA_HOST")
+        given: dict[str, Any] = {name.lower(): value for name, value in dict(headers or {}).items()} | {
             "content-type": "application/json",
             "accept": "application/json",
             "user-agent": _user_agent(),
@@ -213,15 +225,20 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
             sent["authorization"] = f"Bearer {key}"
         if credentials is not None and "authorization" not in sent:
             kwargs.setdefault("auth", credentials)
-        if makes_transport := kwargs.get("transport") is None:
+        if not any(kwargs.get(name) for name in _OTHER_TRANSPORTS):
             from ._transports import transports
 
             options: dict[str, Any] = {name: kwargs.pop(name) for name in _OF_TRANSPORTS if name in kwargs}
             trust_env = kwargs.get("trust_env", True)
             kwargs |= transports(client, url, options, kwargs.get("mounts"), trust_env=trust_env)
         self._client = client(base_url=url, follow_redirects=follow_redirects, timeout=timeout, headers=sent, **kwargs)
-        if makes_transport or type(kwargs["transport"]) in PLAIN:
-            self._direct = Direct(self._client, kwargs["transport"])
+        self._direct = Direct(self._client)
+        self._streams = WeakSet()
+
+    def _route(self, words: tuple[Any, ...], named: dict[str, Any]) -> "Route | None":
+        """Give the short way for a request, if there is one."""
+        inner = self._client  # first: that of the functions is made when it is asked for
+        return self._direct.route(inner, words, named)
 
     def _options(self, call: Call[Any], asks: str | None = None) -> dict[str, Any]:
         """
@@ -241,17 +258,29 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
         return options
 
 
-class Client(BaseClient):
+class Client(BaseClient, Methods):
     """A blocking client of one host."""
 
     def __init__(self, host: str | None = None, **kwargs: Any) -> None:
+        """
+        Make a client.
+
+        Args:
+            host: Where Ollama is, by the rules of OLLAMA_HOST, which counts if this is None or "".
+
+            kwargs: Arguments of httpx.Client, such as `timeout`, which is None by default, `headers` and `auth`.
+
+        Raises ValueError if the host cannot be understood.
+        """
         import httpx
 
         super().__init__(httpx.Client, host, **kwargs)
 
     def close(self) -> None:
-        """Close the client's connections."""
+        """Close the client's connections; who reads a stream of it gets an error that is httpx's ReadError."""
         self._client.close()
+        for response in list(self._streams):
+            response.close()
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
@@ -264,33 +293,33 @@ class Client(BaseClient):
         self.close()
 
     def _request_raw(self, *args: Any, **kwargs: Any) -> "httpx.Response":
-        from ._exchanges import ask, check
+        from ._sending import send
 
-        response, body = ask(self._client, None, args, kwargs)
-        check(response, body)
-        return response
+        return send(self, args, kwargs)
 
     def _request(self, cls: type[T], *args: Any, stream: bool = False, **kwargs: Any) -> T | Iterator[T]:
-        from ._exchanges import ask, parts, whole
+        from ._sending import receive, whole
 
         if stream:
-            return parts(self._client, self._direct, cls, args, kwargs)
-        return whole(cls, *ask(self._client, self._direct, args, kwargs))
+            return receive(self, cls, args, kwargs)
+        return whole(cls, self._request_raw(*args, **kwargs))
 
-    generate: Generate[GenerateResponse, Iterator[GenerateResponse]] = _overloaded(_blocking(_calls.generate))
-    chat: Chat[ChatResponse, Iterator[ChatResponse]] = _overloaded(_blocking(_calls.chat))
-    systemone = _blocking(_calls.systemone)
-    embed = _blocking(_calls.embed)
-    embeddings = _blocking(_calls.embeddings)
-    pull: Transfer[ProgressResponse, Iterator[ProgressResponse]] = _overloaded(_blocking(_calls.pull))
-    push: Transfer[ProgressResponse, Iterator[ProgressResponse]] = _overloaded(_blocking(_calls.push))
-    create: Create[ProgressResponse, Iterator[ProgressResponse]] = _overloaded(_blocking(_calls.create))
-    delete = _blocking(_calls.delete)
-    copy = _blocking(_calls.copy)
-    show = _blocking(_calls.show)
-    ps = _blocking(_calls.ps)
-    web_search = _blocking(_calls.web_search, asks="web search")
-    web_fetch = _blocking(_calls.web_fetch, asks="web fetch")
+    if not TYPE_CHECKING:
+        generate = _blocking(_calls.generate)
+        chat = _blocking(_calls.chat)
+        systemone = _blocking(_calls.systemone)
+        embed = _blocking(_calls.embed)
+        embeddings = _blocking(_calls.embeddings)
+        pull = _blocking(_calls.pull)
+        push = _blocking(_calls.push)
+        create = _blocking(_calls.create)
+        delete = _blocking(_calls.delete)
+        copy = _blocking(_calls.copy)
+        show = _blocking(_calls.show)
+        ps = _blocking(_calls.ps)
+        web_search = _blocking(_calls.web_search, asks="web search")
+        web_fetch = _blocking(_calls.web_fetch, asks="web fetch")
+        list = _blocking(_calls.list_models, "list")
 
     def create_blob(self, path: str | Path) -> str:
         """Send the file at *path* to the server, for `create`, and give its digest."""
@@ -299,20 +328,30 @@ class Client(BaseClient):
         self._request_raw(request.method, request.path, content=upload, headers=_length(upload))
         return digest
 
-    list = _blocking(_calls.list_models, "list")
 
-
-class AsyncClient(BaseClient):
+class AsyncClient(BaseClient, AsyncMethods):
     """A client of one host for asyncio."""
 
     def __init__(self, host: str | None = None, **kwargs: Any) -> None:
+        """
+        Make a client.
+
+        Args:
+            host: Where Ollama is, by the rules of OLLAMA_HOST, which counts if this is None or "".
+
+            kwargs: Arguments of httpx.AsyncClient, such as `timeout`, which is None by default, `headers` and `auth`.
+
+        Raises ValueError if the host cannot be understood.
+        """
         import httpx
 
         super().__init__(httpx.AsyncClient, host, **kwargs)
 
     async def close(self) -> None:
-        """Close the client's connections."""
+        """Close the client's connections; who reads a stream of it gets an error that is httpx's ReadError."""
         await self._client.aclose()
+        for response in list(self._streams):
+            await response.aclose()
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
@@ -325,41 +364,33 @@ class AsyncClient(BaseClient):
         await self.close()
 
     async def _request_raw(self, *args: Any, **kwargs: Any) -> "httpx.Response":
-        from ._exchanges import aask, check
+        from ._sending import asend
 
-        response, body = await aask(self._client, None, args, kwargs)
-        check(response, body)
-        return response
+        return await asend(self, args, kwargs)
 
     async def _request(self, cls: type[T], *args: Any, stream: bool = False, **kwargs: Any) -> T | AsyncIterator[T]:
-        from ._exchanges import aask, aparts, whole
+        from ._sending import areceive, whole
 
         if stream:
-            return aparts(self._client, self._direct, cls, args, kwargs)
-        return whole(cls, *await aask(self._client, self._direct, args, kwargs))
+            return areceive(self, cls, args, kwargs)
+        return whole(cls, await self._request_raw(*args, **kwargs))
 
-    generate: Generate[_Awaited[GenerateResponse], _Awaited[AsyncIterator[GenerateResponse]]] = _overloaded(
-        _awaited(_calls.generate)
-    )
-    chat: Chat[_Awaited[ChatResponse], _Awaited[AsyncIterator[ChatResponse]]] = _overloaded(_awaited(_calls.chat))
-    systemone = _awaited(_calls.systemone)
-    embed = _awaited(_calls.embed)
-    embeddings = _awaited(_calls.embeddings)
-    pull: Transfer[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(
-        _awaited(_calls.pull)
-    )
-    push: Transfer[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(
-        _awaited(_calls.push)
-    )
-    create: Create[_Awaited[ProgressResponse], _Awaited[AsyncIterator[ProgressResponse]]] = _overloaded(
-        _awaited(_calls.create)
-    )
-    delete = _awaited(_calls.delete)
-    copy = _awaited(_calls.copy)
-    show = _awaited(_calls.show)
-    ps = _awaited(_calls.ps)
-    web_search = _awaited(_calls.web_search)
-    web_fetch = _awaited(_calls.web_fetch)
+    if not TYPE_CHECKING:
+        generate = _awaited(_calls.generate)
+        chat = _awaited(_calls.chat)
+        systemone = _awaited(_calls.systemone)
+        embed = _awaited(_calls.embed)
+        embeddings = _awaited(_calls.embeddings)
+        pull = _awaited(_calls.pull)
+        push = _awaited(_calls.push)
+        create = _awaited(_calls.create)
+        delete = _awaited(_calls.delete)
+        copy = _awaited(_calls.copy)
+        show = _awaited(_calls.show)
+        ps = _awaited(_calls.ps)
+        web_search = _awaited(_calls.web_search)
+        web_fetch = _awaited(_calls.web_fetch)
+        list = _awaited(_calls.list_models, "list")
 
     async def create_blob(self, path: str | Path) -> str:
         """Send the file at *path* to the server, for `create`, and give its digest."""
@@ -370,8 +401,6 @@ class AsyncClient(BaseClient):
         request = _endpoints.upload_blob(digest, upload)
         await self._request_raw(request.method, request.path, content=Pieces(upload), headers=_length(upload))
         return digest
-
-    list = _awaited(_calls.list_models, "list")
 
 
 def _length(upload: Upload) -> dict[str, str]:

@@ -5,91 +5,117 @@ What httpx's client does for every request takes as long as all the rest. Whatev
 way (hooks, credentials, cookies, another transport, a patch, a log) is served: the request goes the whole way then.
 """
 
-# ruff: noqa: SLF001 - tests put transports into httpx's clients, where only private attributes show them
+# ruff: noqa: SLF001 - what httpx's clients would do with a request only private attributes tell
 
 from __future__ import annotations
 
 import logging
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import httpx
 
 from ollama_fast._delegation import methods_patched, patched
 from ollama_fast._request import encode
+from ollama_fast._response import has_header
+from ollama_fast._transport import Transport
 
 _log = logging.getLogger("httpx")
-_WHOLE = frozenset({httpx.Client, httpx.AsyncClient})
-PLAIN = frozenset({httpx.HTTPTransport, httpx.AsyncHTTPTransport})
-"""Transports of a caller's that look at nothing but the request, like this package's."""
 
-_METHODS = frozenset({"request", "stream", "build_request", "send"})
+_PRIVATE: Final = ("_transport_for_url", "_build_redirect_request", "_send_handling_redirects")
+_KNOWN: Final = all(hasattr(kind, name) for kind in (httpx.Client, httpx.AsyncClient) for name in _PRIVATE)
+"""Whether httpx's clients are made as they are known here; if not, there is no short way."""
+
+_METHODS: Final = frozenset(dir(httpx.Client)) | frozenset(dir(httpx.AsyncClient))
 """What a test may replace in one client."""
+
+_MOST: Final = 64
+"""How many requests are remembered of a client."""
+
+
+class Route(NamedTuple):
+    """A request and the transport that sends it."""
+
+    transport: Any
+    request: httpx.Request
 
 
 class _Made(NamedTuple):
     """Requests that a client made, by method and URL, while its own URL and headers were these."""
 
-    url: httpx.URL | None
+    url: httpx.URL
     headers: list[tuple[bytes, bytes]]
     requests: dict[tuple[str, str], httpx.Request]
 
 
 class Direct:
-    """
-    The short way of one client.
+    """The short way of one of httpx's clients."""
 
-    Args:
-        client: A client of httpx.
+    __slots__ = ("_client", "_made", "_transports")
 
-        transport: That the client was made with.
-    """
-
-    __slots__ = ("_client", "_made", "transport")
-
-    def __init__(self, client: Any, transport: Any) -> None:
+    def __init__(self, client: Any) -> None:
         self._client = client
-        self.transport = transport
-        self._made = _Made(None, [], {})
+        self._made = _Made(httpx.URL(), [], {})
+        self._transports: frozenset[type] = frozenset()
+        """Those that look at nothing but the request."""
+        if _KNOWN and type(client) is httpx.Client:
+            self._transports = frozenset({Transport, httpx.HTTPTransport})
+        elif _KNOWN and type(client) is httpx.AsyncClient:
+            from ollama_fast._async_transport import AsyncTransport
 
-    def request(self, client: Any, args: tuple[Any, ...], options: dict[str, Any]) -> httpx.Request | None:
-        """Give the request to be sent by the transport itself, or None if it shall go the whole way by *client*."""
-        if client is not self._client or len(args) != 2 or not self._is_idle():
+            self._transports = frozenset({AsyncTransport, httpx.AsyncHTTPTransport})
+
+    def route(self, client: Any, words: tuple[Any, ...], named: dict[str, Any]) -> Route | None:
+        """
+        Give the short way for a request of *client*; None if it shall go the whole way.
+
+        Args:
+            client: The client to ask, which somebody may have put in the place of that which is known here.
+
+            words: Arguments of the request by position: method and URL.
+
+            named: Those by name.
+        """
+        fields: Any = named.get("json")
+        if (
+            client is not self._client
+            or len(words) != 2
+            or not (named.keys() <= {"json"} and (fields is None or type(fields) is dict))
+            or not self._is_idle()
+        ):
             return None
-        fields: Any = options.get("json")
-        if not (options.keys() <= {"json"} and (fields is None or type(fields) is dict)):
+        template = self._template(*words)
+        transport = client._transport_for_url(template.url)
+        if type(transport) not in self._transports:
             return None
-        template = self._template(*args)
-        extensions: dict[str, Any] = {"timeout": client.timeout.as_dict()}
-        if fields is None:
-            return httpx.Request(
-                template.method, template.url, headers=template.headers, stream=template.stream, extensions=extensions
-            )
-        try:
-            content = encode(fields, args[1])
-        except TypeError:  # httpx can encode more, or says what is wrong
-            return None
-        # The stream itself, since httpx finds nothing to add to it, and looks for as long as the rest takes.
-        stream = httpx.ByteStream(content)
+        stream: Any = template.stream
+        if fields is not None:
+            try:
+                # The stream itself, since httpx finds nothing to add to it, and looks for as long as the rest takes.
+                stream = httpx.ByteStream(encode(fields, words[1]))
+            except TypeError:  # httpx can encode more, or says what is wrong
+                return None
         made = httpx.Request(
-            template.method, template.url, headers=template.headers, stream=stream, extensions=extensions
+            template.method,
+            template.url,
+            headers=template.headers,
+            stream=stream,
+            extensions={"timeout": client.timeout.as_dict()},
         )
-        made.headers["Content-Length"] = str(len(content))
-        made.read()  # so that `content` is there for who looks at it
-        return made
+        content = made.read()  # so that `content` is there for who looks at it
+        if fields is not None:
+            made.headers["Content-Length"] = str(len(content))
+        return Route(transport, made)
 
     def _is_idle(self) -> bool:
         """Whether the client would do nothing with a request but send it."""
         client = self._client
         return not (
-            type(client) not in _WHOLE
-            or patched()
+            patched()
             or methods_patched()
             or not _METHODS.isdisjoint(vars(client))
-            or not hasattr(client, "_build_redirect_request")
             or client.is_closed
-            or getattr(client, "_transport", None) is not self.transport
-            or getattr(client, "_mounts", None)
             or client.auth is not None
+            or client.base_url.userinfo
             or any(client.event_hooks.values())
             or any(True for _ in client.cookies.jar)
             or client.params
@@ -99,7 +125,7 @@ class Direct:
     def _template(self, method: str, url: str) -> httpx.Request:
         client, made = self._client, self._made
         headers = client.headers.raw
-        if client.base_url is not made.url or headers != made.headers:
+        if client.base_url is not made.url or headers != made.headers or len(made.requests) > _MOST:
             made = self._made = _Made(client.base_url, headers, {})
         found = made.requests.get((method, url))
         if found is None:
@@ -107,12 +133,14 @@ class Direct:
             found = made.requests[method, url] = client.build_request(method, url, headers=kind)
         return found
 
-    def follow(self, request: httpx.Request, response: httpx.Response) -> httpx.Request | None:
-        """Keep the cookies of *response*, and give the request that it redirects to, if it does."""
-        client, response.request = self._client, request
-        if "set-cookie" in response.headers:
-            client.cookies.extract_cookies(response)
-        if not (300 <= response.status_code < 400 and client.follow_redirects and response.has_redirect_location):
-            return None
-        following: httpx.Request = client._build_redirect_request(request, response)
-        return following
+
+def follow(client: Any, request: httpx.Request, response: httpx.Response) -> httpx.Request | None:
+    """Keep the cookies of *response*, and give the request that it redirects to, if it does and *client* follows."""
+    response.request = request
+    response.default_encoding = client._default_encoding
+    if has_header(response, b"set-cookie"):
+        client.cookies.extract_cookies(response)
+    if not (300 <= response.status_code < 400 and client.follow_redirects and response.has_redirect_location):
+        return None
+    following: httpx.Request = client._build_redirect_request(request, response)
+    return following

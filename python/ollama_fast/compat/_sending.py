@@ -1,0 +1,262 @@
+"""Send the requests of clients, and make of what comes models, or what is raised in their place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable, Iterator
+from contextlib import AsyncExitStack, ExitStack, aclosing, closing
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import httpx
+
+from ollama_fast import _core
+from ollama_fast._exchange import Exchange
+from ollama_fast._request import message_of
+from ollama_fast._response import hold
+from ollama_fast._stream import is_last
+
+from ._answers import maker
+from ._direct import Route, follow
+from ._types import ResponseError
+from .errors import DecodeError, IncompleteLineError, IncompleteStreamError, connecting, reading
+
+if TYPE_CHECKING:
+    from ._client import AsyncClient, Client
+
+T = TypeVar("T")
+
+Words: TypeAlias = tuple[Any, ...]
+Named: TypeAlias = dict[str, Any]
+"""Arguments of a request as httpx's clients take them, by position and by name."""
+
+_SHOWN = 300
+"""How many characters of an answer that is no answer an error shows."""
+
+
+# --- a whole answer --------------------------------------------------------------------------------------------------
+
+
+def send(client: Client, words: Words, named: Named) -> httpx.Response:
+    """Do a request, and give its response, which has been read."""
+    inner, route = client._client, client._route(words, named)  # noqa: SLF001 - of this package
+    with connecting(None if route is None else route.request, stream=False):
+        if route is None:
+            answer: httpx.Response = inner.request(*words, **named)
+            return checked(answer)
+        with closing(_go(inner, route)) as response:
+            reply = Exchange.decoded(response)
+            if reply is None:
+                response.read()
+            else:
+                hold(response, reply.read())
+    return checked(response)
+
+
+async def asend(client: AsyncClient, words: Words, named: Named) -> httpx.Response:
+    """Do a request, and give its response, which has been read."""
+    inner, route = client._client, client._route(words, named)  # noqa: SLF001 - of this package
+    with connecting(None if route is None else route.request, stream=False):
+        if route is None:
+            answer: httpx.Response = await inner.request(*words, **named)
+            return checked(answer)
+        async with aclosing(await _ago(inner, route)) as response:
+            reply = Exchange.decoded(response)
+            if reply is None:
+                await response.aread()
+            else:
+                hold(response, await reply.read())
+    return checked(response)
+
+
+def _go(inner: httpx.Client, route: Route) -> httpx.Response:
+    """Send a request by its route, and go on from a redirect as httpx does."""
+    response: httpx.Response = route.transport.handle_request(route.request)
+    following = follow(inner, route.request, response)
+    if following is None:
+        return response
+    with closing(response):
+        response.read()  # so that its connection serves again
+    found: httpx.Response = inner._send_handling_redirects(following, follow_redirects=True, history=[response])  # noqa: SLF001 - see `_direct`
+    return found
+
+
+async def _ago(inner: httpx.AsyncClient, route: Route) -> httpx.Response:
+    """Send a request by its route, and go on from a redirect as httpx does."""
+    response: httpx.Response = await route.transport.handle_async_request(route.request)
+    following = follow(inner, route.request, response)
+    if following is None:
+        return response
+    async with aclosing(response):
+        await response.aread()  # so that its connection serves again
+    found: httpx.Response = await inner._send_handling_redirects(following, follow_redirects=True, history=[response])  # noqa: SLF001 - see `_direct`
+    return found
+
+
+def checked(response: T) -> T:
+    """Give *response*, which has been read, or raise ResponseError if its status is not that of an answer."""
+    if not isinstance(response, httpx.Response):
+        made: Any = response  # by a test, which expects of it what `ollama` does with it
+        made.raise_for_status()
+    elif not response.is_success:
+        raise ResponseError(response.text, response.status_code)
+    return response
+
+
+def whole(cls: type[T], response: Any) -> T:
+    """Turn a whole answer, which has been read, into a *cls*."""
+    if not isinstance(response, httpx.Response):
+        return cls(**response.json())
+    body = response.content
+    try:
+        found = _core.decode(body)
+    except ValueError as exc:
+        found = _leniently(body, exc, response.status_code)
+    _check(found, response.status_code)
+    if found.get("done") is False and not is_last(found):
+        raise IncompleteStreamError("the answer is not finished: it says done: false", response.status_code)
+    return maker(cls)(found)
+
+
+# --- an answer in parts ----------------------------------------------------------------------------------------------
+
+
+def receive(client: Client, cls: type[T], words: Words, named: Named) -> Generator[T]:
+    """Do a request, at the first `next`, and give the parts of its answer as *cls*."""
+    inner, route = client._client, client._route(words, named)  # noqa: SLF001 - of this package
+    request = None if route is None else route.request
+    with ExitStack() as stack:
+        with connecting(request, stream=True):
+            response: Any = stack.enter_context(
+                inner.stream(*words, **named) if route is None else closing(_go(inner, route))
+            )
+        client._streams.add(response)  # noqa: SLF001 - of this package
+        if isinstance(response, httpx.Response) and not response.is_success:
+            with reading(request):
+                response.read()
+        seen = _Seen()
+        for batch in _batches(checked(response), request):
+            yield from _models(_decoded(batch, response, request), cls, seen)
+        seen.finish()
+
+
+async def areceive(client: AsyncClient, cls: type[T], words: Words, named: Named) -> AsyncGenerator[T]:
+    """Do a request, at the first `anext`, and give the parts of its answer as *cls*."""
+    inner, route = client._client, client._route(words, named)  # noqa: SLF001 - of this package
+    request = None if route is None else route.request
+    async with AsyncExitStack() as stack:
+        with connecting(request, stream=True):
+            response: Any = await stack.enter_async_context(
+                inner.stream(*words, **named) if route is None else aclosing(await _ago(inner, route))
+            )
+        client._streams.add(response)  # noqa: SLF001 - of this package
+        if isinstance(response, httpx.Response) and not response.is_success:
+            with reading(request):
+                await response.aread()
+        seen, reply = _Seen(), Exchange.decoded(checked(response))
+        if reply is not None:
+            ready, arrived = reply.ready(), reply.arrived()
+            while await _under(ready, request):
+                for model in _models(_decoded(arrived, response, request), cls, seen):
+                    yield model
+        else:
+            decoder, chunks = _core.LineDecoder(), aiter(response.aiter_bytes())
+            while (chunk := await _under(anext(chunks, None), request)) is not None:
+                for model in _models(_decoded(decoder.feed(chunk), response, request), cls, seen):
+                    yield model
+            for model in _models(_decoded(decoder.close(), response, request), cls, seen):
+                yield model
+        seen.finish()
+
+
+async def _under(wait: Awaitable[T], request: httpx.Request | None) -> T:
+    with reading(request):
+        return await wait
+
+
+def _batches(response: Any, request: httpx.Request | None) -> Iterator[Iterable[Any]]:
+    """Give decoded lines, as they come."""
+    if not isinstance(response, httpx.Response):  # made by a test
+        yield map(json.loads, response.iter_lines())
+        return
+    reply = Exchange.decoded(response)
+    if reply is not None:
+        yield reply
+        return
+    decoder = _core.LineDecoder()
+    with reading(request):
+        for chunk in response.iter_bytes():
+            yield decoder.feed(chunk)
+    yield decoder.close()
+
+
+def _decoded(batch: Iterable[Any], response: Any, request: httpx.Request | None) -> Iterator[Any]:
+    """Give the lines of a batch, and raise for one that is none, or that does not come, what that is here."""
+    lines = iter(batch)
+    with reading(request):
+        while True:
+            try:
+                yield from lines
+            except EOFError as exc:
+                raise IncompleteLineError(f"the stream is incomplete: it ended inside a line: {exc}") from exc
+            except ValueError as exc:
+                line, charset = getattr(exc, "line", b""), response.charset_encoding or "utf-8"
+                found = _leniently(line.decode(charset, "replace"), exc, -1)
+            else:
+                return
+            yield found
+
+
+def _models(lines: Iterable[Any], cls: type[T], seen: _Seen) -> Generator[T]:
+    """Turn decoded lines into a *cls* each."""
+    make = maker(cls)
+    for line in lines:
+        if type(line) is not dict or "error" in line:
+            _check(line, -1)
+        seen.last = line
+        yield make(line)
+
+
+class _Seen:
+    """The last part of a stream that was seen."""
+
+    __slots__ = ("last",)
+
+    def __init__(self) -> None:
+        self.last: dict[str, Any] | None = None
+
+    def finish(self) -> None:
+        """
+        Raise IncompleteStreamError if the last part did not come.
+
+        A stream whose parts do not say whether they are the last is taken to be whole: tests make up such.
+        """
+        if self.last is None:
+            raise IncompleteStreamError("the stream is incomplete: nothing came")
+        if ("done" in self.last or "status" in self.last) and not is_last(self.last):
+            raise IncompleteStreamError("the stream is incomplete: it ended before its last part")
+
+
+# --- what is no answer -----------------------------------------------------------------------------------------------
+
+
+def _leniently(text: bytes | str, refused: ValueError, status: int) -> Any:
+    """Decode what the core has refused and Python's json takes: lone surrogates, NaN, and other encodings."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
+        what = f"the answer is not JSON: {_shorten(shown)}" if shown.strip() else "the answer is empty"
+        raise DecodeError(what, status, shown) from refused
+
+
+def _check(found: Any, status: int) -> None:
+    """Raise what a decoded answer, or a part of one, says or is instead."""
+    if not isinstance(found, dict):
+        text = str(found)
+        raise DecodeError(f"the answer has not the shape of Ollama's: {_shorten(text)}", status, text)
+    if found.get("error") is not None:
+        raise ResponseError(message_of(found) or "the server gave no reason")
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
