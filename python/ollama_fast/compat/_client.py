@@ -260,6 +260,16 @@ class Client(BaseClient, Methods):
     """A blocking client of one host."""
 
     def __init__(self, host: str | None = None, **kwargs: Any) -> None:
+        """
+        Make a client.
+
+        Args:
+            host: Where Ollama is, by the rules of OLLAMA_HOST, which counts if this is None or "".
+
+            kwargs: Arguments of httpx.Client, such as `timeout`, which is None by default, `headers` and `auth`.
+
+        Raises ValueError if the host cannot be understood.
+        """
         import httpx
 
         super().__init__(httpx.Client, host, **kwargs)
@@ -321,6 +331,16 @@ class AsyncClient(BaseClient, AsyncMethods):
     """A client of one host for asyncio."""
 
     def __init__(self, host: str | None = None, **kwargs: Any) -> None:
+        """
+        Make a client.
+
+        Args:
+            host: Where Ollama is, by the rules of OLLAMA_HOST, which counts if this is None or "".
+
+            kwargs: Arguments of httpx.AsyncClient, such as `timeout`, which is None by default, `headers` and `auth`.
+
+        Raises ValueError if the host cannot be understood.
+        """
         import httpx
 
         super().__init__(httpx.AsyncClient, host, **kwargs)
