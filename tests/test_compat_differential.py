@@ -14,12 +14,12 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, Optional, TypeAlias, Union
+from typing import Annotated, Any, Literal, Optional, TypeAlias, Union
 from uuid import UUID
 
 import httpx
@@ -37,6 +37,7 @@ from dropin import differences
 from ollama_fast import types
 from ollama_fast.compat import ResponseError
 from ollama_fast.compat._client import CONNECTION_ERROR_MESSAGE
+from ollama_fast.errors import ToolSchemaError
 
 Body: TypeAlias = dict[str, Any]
 Call: TypeAlias = tuple[str, dict[str, Any]]
@@ -354,6 +355,35 @@ def with_names_of_types_alone(body: Body) -> None:
             schema.pop(keyword, None)
 
 
+def without_what_is_told_of_parameters(body: Body) -> None:
+    for schema in schemas_in(body):
+        schema["description"] = ""
+        schema.pop("items", None)
+
+
+def without_choices(body: Body) -> None:
+    with_names_of_types_alone(body)
+    for tool in body["tools"]:
+        tool["function"]["parameters"]["required"] = []
+
+
+def without_parameters(*names: str) -> Callable[[Body], None]:
+    def undo(body: Body) -> None:
+        for tool in body["tools"]:
+            parameters = tool["function"]["parameters"]
+            parameters["required"] = [name for name in parameters["required"] if name not in names]
+            for name in names:
+                parameters["properties"].pop(name, None)
+
+    return undo
+
+
+def with_the_first_line_alone(body: Body) -> None:
+    without_what_is_told_of_parameters(body)
+    for tool in body["tools"]:
+        tool["function"]["description"] = tool["function"]["description"].partition("\n")[0]
+
+
 UNDONE: dict[str, Callable[[Body], None]] = {
     "unknown options": without_unknown_options,
     "unknown parts of messages": without_unknown_parts_of_messages,
@@ -375,6 +405,59 @@ def requests_of(outcome: Outcome, undone: Iterable[Callable[[Body], None]]) -> A
 def swapped(x: str | int, *, y: float) -> None: ...
 
 
+def of_formats(day: date, key: UUID, path: Path, data: bytes, all_of: set[int]) -> None:
+    """Take what JSON has as texts and lists."""
+
+
+def with_texts(
+    x: Annotated[int, pydantic.Field(description="The first.")], y: int = pydantic.Field(description="y")
+) -> None:
+    """Take numbers."""
+
+
+def of_some(x: Literal["a", None]) -> None:  # noqa: PYI061 - meant so
+    """Take a choice."""
+
+
+def of_many(x: int, *args: int, **kwargs: str) -> None:
+    """Take many."""
+
+
+class Adder:
+    def add(self, x: int) -> int:
+        """Add."""
+        return x
+
+
+def in_numpys_style(x: int) -> None:
+    """
+    Take a number.
+
+    Parameters
+    ----------
+    x
+        The number.
+    """
+
+
+def in_sphinxs_style(x: int) -> None:
+    """
+    Take a number.
+
+    :param x: The number.
+    """
+
+
+def with_a_colon(x: int) -> None:
+    """
+    Take a number.
+
+    Args:
+        x: The number,
+            note: above 0
+    """
+
+
 CASES: dict[str, tuple[Call, Callable[[Body], None]]] = {
     "unknown options": (
         ("chat", {"model": "m", "options": Made("Options", {"min_p": 0.1, "seed": 7})}),
@@ -391,6 +474,28 @@ CASES: dict[str, tuple[Call, Callable[[Body], None]]] = {
     "unknown keywords of tools": (("chat", {"model": "m", "tools": RAW_TOOLS}), without_unknown_keywords),
     "the order of a union": (("chat", {"model": "m", "tools": [either, swapped]}), with_types_in_order),
     "what is in the types of functions": (("chat", {"model": "m", "tools": [of_lists]}), with_names_of_types_alone),
+    "formats in the types of functions": (
+        ("chat", {"model": "m", "tools": [of_formats]}),
+        without_what_is_told_of_parameters,
+    ),
+    "texts in the types of functions": (
+        ("chat", {"model": "m", "tools": [with_texts]}),
+        without_what_is_told_of_parameters,
+    ),
+    "None among the choices of a Literal": (("chat", {"model": "m", "tools": [of_some]}), without_choices),
+    "*args and **kwargs of functions": (
+        ("chat", {"model": "m", "tools": [of_many]}),
+        without_parameters("args", "kwargs"),
+    ),
+    "self of a function in a class": (("chat", {"model": "m", "tools": [Adder.add]}), without_parameters("self")),
+    "docstrings in another style than Google's": (
+        ("chat", {"model": "m", "tools": [in_numpys_style, in_sphinxs_style]}),
+        with_the_first_line_alone,
+    ),
+    "lines with a colon under Args": (
+        ("chat", {"model": "m", "tools": [with_a_colon]}),
+        without_what_is_told_of_parameters,
+    ),
 }
 
 
@@ -531,6 +636,18 @@ class Kind(Enum):
     ONE = "one"
 
 
+def test_a_type_that_has_no_schema_is_an_error_with_its_place(pair: Beside) -> None:
+    def takes(x: Adder) -> None: ...
+
+    for way, outcome in pair.all("chat", {"model": "m", "tools": [takes]}).items():
+        assert outcome.requests == []
+        if way.genuine:
+            assert isinstance(outcome.error, pydantic.errors.PydanticSchemaGenerationError)
+        else:
+            assert isinstance(outcome.error, ToolSchemaError)
+            assert "takes's parameter 'x'" in str(outcome.error)
+
+
 def test_the_user_agent_says_more(pair: Beside) -> None:
     pair.answer = answer_to("ps")
     theirs, _, ours, _ = [outcome.headers[0]["user-agent"] for outcome in pair.all("ps", {}).values()]
@@ -615,6 +732,16 @@ def test_the_key_of_the_environment_goes_where_it_belongs(
         assert ("authorization" in request.headers) is (theirs_has if way.genuine else ours_has)
 
 
+def test_spaces_around_a_key_of_the_environment_are_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, theirs, ours in ((" k ", "Bearer  k", "Bearer k"), ("a\nb", "Bearer a\nb", None)):
+        monkeypatch.setenv("OLLAMA_API_KEY", key)
+        for way in WAYS:
+            request, error = asked(way, "ps", {}, host="http://127.0.0.1:1")
+            wanted = theirs if way.genuine else ours
+            assert (request and request.headers["authorization"].rstrip(" ")) == wanted
+            assert (error != "") is (wanted is None)
+
+
 def test_the_proxy_of_the_environment_is_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with beside(trust_env=True) as pair:
@@ -633,6 +760,7 @@ def test_credentials_in_a_host_are_sent() -> None:
 TESTED_ALONE = {
     "credentials in a host",
     "dates and Enums",
+    "types that no JSON schema has",
     "the User-Agent",
     "the length of a file",
     "the key of the environment",
@@ -813,19 +941,14 @@ def test_a_fault_is_raised_alike_but_for_what_is_listed(name: str, pair: Beside)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_refusal_is_the_same_error_for_a_stream(stream: bool) -> None:
+def test_a_refusal_is_the_builtin_error_for_a_stream_too(stream: bool) -> None:
     with beside(host="http://127.0.0.1:1") as pair:
         for way, outcome in pair.all("chat", {"model": "m", "stream": stream}).items():
             assert outcome.failure is not None
             kinds, text, _ = outcome.failure
-            assert kinds == (
-                ["ConnectionError", "ConnectError"]
-                if not way.genuine
-                else ["ConnectError"]
-                if stream
-                else ["ConnectionError"]
-            )
-            assert way.genuine or text == CONNECTION_ERROR_MESSAGE
+            of_stream = ["ConnectError"] if way.genuine else ["ConnectionError", "ConnectError"]
+            assert kinds == (of_stream if stream else ["ConnectionError"])
+            assert (way.genuine and stream) or text == CONNECTION_ERROR_MESSAGE
 
 
 def test_a_stream_that_the_network_cuts_is_a_response_error_too(pair: Beside) -> None:

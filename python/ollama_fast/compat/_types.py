@@ -13,6 +13,7 @@ from datetime import datetime
 from http import HTTPStatus
 from inspect import Signature
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import (
@@ -31,6 +32,9 @@ S = TypeVar("S", bound=Callable[..., Any])
 
 _OPEN: Final = ConfigDict(extra="allow", defer_build=True)
 _FIXED: Final = ConfigDict(extra="ignore", defer_build=True)
+
+_building: Final = RLock()
+"""Held by the thread that builds schemas: before 2.14, pydantic lets threads take from each other what they build."""
 
 _LONGEST_PATH: Final = 32767
 """In characters, as of Windows. Longer text is base64."""
@@ -54,7 +58,30 @@ def _unsaid(serializer: S) -> S:
     return serializer
 
 
-class SubscriptableBaseModel(BaseModel):
+class _Model(BaseModel):
+    """A model whose schema one thread builds, while others wait."""
+
+    @classmethod
+    def model_rebuild(
+        cls,
+        *,
+        force: bool = False,
+        raise_errors: bool = True,
+        _parent_namespace_depth: int = 2,
+        _types_namespace: Mapping[str, Any] | None = None,
+    ) -> bool | None:
+        """Build the schema, as pydantic does."""
+        depth = _parent_namespace_depth + (_parent_namespace_depth > 0)  # this frame is between
+        with _building:
+            return super().model_rebuild(
+                force=force,
+                raise_errors=raise_errors,
+                _parent_namespace_depth=depth,
+                _types_namespace=_types_namespace,
+            )
+
+
+class SubscriptableBaseModel(_Model):
     """A model whose fields are items, too."""
 
     model_config = _OPEN
@@ -92,7 +119,7 @@ class SubscriptableBaseModel(BaseModel):
 
     def __contains__(self, key: str) -> bool:
         """Whether *key* was set, be it to None, or has a default other than None."""
-        if key in self.model_fields_set:
+        if key in self.model_fields_set or key in (self.__pydantic_extra__ or ()):
             return True
         field = type(self).__pydantic_fields__.get(key)
         return field is not None and field.default is not None
@@ -166,7 +193,7 @@ class BaseGenerateRequest(BaseStreamableRequest):
     """How long the model stays loaded: seconds, or a Go duration such as "5m"."""
 
 
-class Image(BaseModel):
+class Image(_Model):
     """An image: its bytes, the path of a file, or base64 text. It is serialised as base64, and read only then."""
 
     model_config = _FIXED
@@ -482,7 +509,7 @@ class DeleteRequest(BaseRequest):
     """What `delete` sends."""
 
 
-class CopyRequest(BaseModel):
+class CopyRequest(_Model):
     """What `copy` sends."""
 
     model_config = _FIXED
