@@ -578,6 +578,34 @@ def test_what_a_program_keeps_in_messages_for_a_new_model_is_not_sent(pair: Besi
             assert body["messages"] == MESSAGES_SENT
 
 
+CALLING = {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {"x": [1, {"y": add}]}}}]}
+SHOWING = {"function": {"parameters": {"properties": {"a": {"default": object()}}}}}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        ({"messages": [USER, CALLING]}, "messages[1].tool_calls[0].function.arguments.x[1].y"),
+        ({"tools": [add, SHOWING]}, "tools[1].function.parameters.properties.a.default"),
+        ({"options": {"a": 1, "b": (0.5, float("inf"))}}, "options.b[1]"),
+        ({"options": {"a": {b"b": 1}}}, "options.a"),
+    ],
+)
+def test_what_has_no_json_form_is_told_with_its_place(
+    arguments: dict[str, Any], place: str, stream: bool, pair: Beside
+) -> None:
+    pair.answer = answer_to("chat")
+    outcomes = pair.all("chat", {"model": "m", "stream": stream, **arguments})
+    for way, outcome in outcomes.items():
+        if not way.genuine:
+            assert isinstance(outcome.error, TypeError | ValueError)
+            assert outcome.error.__notes__ == [f"in {place}"]
+            assert outcome.sent == []
+        if "tools" not in arguments:  # of which the genuine package does not send the default
+            assert outcome.failure == outcomes[WAYS[0]].failure
+
+
 @pytest.mark.parametrize("method", ["chat", "create"])
 def test_nothing_is_taken_out_of_the_messages_of_a_program(method: str, pair: Beside) -> None:
     pair.answer = answer_to(method)
