@@ -32,6 +32,7 @@ _ROUNDS: Final = 25
 _ROOT: Final = Path(__file__).parent.parent
 _CALLS: Final = (
     compat_rows.STREAM,
+    compat_rows.PACED_STREAM,
     compat_rows.ITEMS,
     compat_rows.DUMP,
     compat_rows.GENERATE,

@@ -20,6 +20,7 @@ from .compat_rows import (
     LENGTH,
     MODELS,
     OURS,
+    PACED_STREAM,
     PARTS,
     PLAIN,
     STOCK,
@@ -29,6 +30,7 @@ from .compat_rows import (
     WHOLE,
     WHOLES,
 )
+from .compat_server import PACE, PACED
 from .table import Figure, over, short, table
 
 PROCESS: Final = "process"
@@ -149,6 +151,14 @@ _TEXTS: Final = {
         "A burst, us per part",
         1,
         f"A chat's stream of {PARTS:,} lines at once, an HTTP chunk per line; each part's `message.content` is read.",
+    ),
+    PACED_STREAM: (
+        "A stream with a pace, us per part",
+        1,
+        (
+            f"A chat's stream of {PACED} lines, one every {PACE * 1e3:.0f} ms, which is what a model does. To wait, to "
+            "wake and to read costs both the same, and a burst has little of it: this is nearer to an ordinary stream."
+        ),
     ),
     ITEMS: ("A burst, read by items, us per part", 1, 'The same with `part["message"]["content"]`.'),
     DUMP: ("A burst, each part dumped, us per part", 1, "The same with `part.model_dump()`."),

@@ -15,7 +15,7 @@ import orjson
 import ollama_fast
 from ollama_fast.types import Message
 
-from .compat_server import TEXT
+from .compat_server import PACED, TEXT
 from .wire import MODEL, chat_lines, text_of
 
 GENUINE: Final = "official client"
@@ -31,6 +31,7 @@ ASYNCIO: Final = "asyncio"
 COLOURS: Final = (BLOCKING, ASYNCIO)
 
 STREAM: Final = "stream"
+PACED_STREAM: Final = "paced"
 ITEMS: Final = "items"
 DUMP: Final = "dump"
 GENERATE: Final = "generate"
@@ -95,6 +96,7 @@ def tasks(url: str, runner: asyncio.Runner) -> Iterator[Task]:
         yield from _asyncio(name, client, runner)
     yield from _functions(url, runner)
     for name in MODULES:
+        yield from _pacing(name, blocking[name], on_asyncio[name], runner)
         yield from _making(name, runner)
 
 
@@ -141,6 +143,10 @@ def _models() -> Iterator[Task]:
 
 def _right_text(found: Any) -> bool:
     return bool("".join(found) == text_of(chat_lines(PARTS))) and len(found) == PARTS
+
+
+def _right_paced(found: Any) -> bool:
+    return bool("".join(found) == text_of(chat_lines(PACED))) and len(found) == PACED
 
 
 def _right_dumps(found: Any) -> bool:
@@ -219,6 +225,17 @@ def _asyncio(name: str, client: Any, runner: asyncio.Runner) -> Iterator[Task]:
     yield Task(WHOLE, ASYNCIO, name, _run(runner, whole), _right_wholes, WHOLES)
     if name != HOOKED:
         yield Task(EMBED, ASYNCIO, name, _run(runner, embed), _right_vectors, 1)
+
+
+def _pacing(name: str, client: Any, on_asyncio: Any, runner: asyncio.Runner) -> Iterator[Task]:
+    def stream() -> Any:
+        return [part.message.content for part in client.chat("paced", _MESSAGES, stream=True)]
+
+    async def stream_on_asyncio() -> Any:
+        return [part.message.content async for part in await on_asyncio.chat("paced", _MESSAGES, stream=True)]
+
+    yield Task(PACED_STREAM, BLOCKING, name, stream, _right_paced, PACED)
+    yield Task(PACED_STREAM, ASYNCIO, name, _run(runner, stream_on_asyncio), _right_paced, PACED)
 
 
 def _run(runner: asyncio.Runner, job: Callable[[], Awaitable[Any]]) -> Callable[[], Any]:

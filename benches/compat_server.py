@@ -2,7 +2,8 @@
 The server of `make bench-compat`, a process of its own: `python -m benches.compat_server PARTS VECTORS LENGTH`.
 
 It prints its port and answers by path: a chat or a generate with a stream, or whole if the body says so, and an embed
-with many vectors in one HTTP chunk. The bytes are made before. It ends when its standard input does.
+with many vectors in one HTTP chunk. The model "paced" answers with a part every few milliseconds, as models do. The
+bytes are made before. It ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import json
 import socketserver
 import sys
 import threading
-from typing import ClassVar
+import time
+from typing import ClassVar, Final
 
-from .line_server import Connection, reply
+from .line_server import Connection, pieces, reply
 from .wire import chat_lines, float32_answer
 
 
@@ -34,6 +36,12 @@ def whole(text: str) -> bytes:
     return json.dumps(answer, separators=(",", ":")).encode()
 
 
+PACED: Final = 60
+"""How many parts the model "paced" gives."""
+
+PACE: Final = 0.004
+"""Seconds between two of them."""
+
 TEXT = "Because of the way light scatters."
 
 
@@ -44,8 +52,14 @@ def _in_one_piece(body: bytes) -> bytes:
 
 class _Connection(Connection):
     answers: ClassVar[dict[bytes, bytes]] = {}
+    paced: ClassVar[list[bytes]] = []
 
     def answer(self, request_line: bytes, body: bytes) -> bytes:
+        if b'"paced"' in body:
+            for piece in self.paced[:-1]:
+                self.connection.sendall(piece)
+                time.sleep(PACE)
+            return self.paced[-1]
         path = request_line.split()[1]
         if path == b"/api/chat" and b'"stream":false' in body.replace(b" ", b""):
             path = b"whole"
@@ -64,6 +78,7 @@ def main() -> None:
         b"/api/generate": reply(generate_lines(parts)),
         b"/api/embed": reply([float32_answer(vectors, length)]),
     }
+    _Connection.paced = pieces(chat_lines(PACED))
     with _Server(("127.0.0.1", 0), _Connection) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(server.server_address[1], flush=True)

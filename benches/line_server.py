@@ -18,8 +18,15 @@ _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Enco
 
 def reply(lines: list[bytes]) -> bytes:
     """Give the whole HTTP response that carries *lines*."""
-    chunks = b"".join(b"%x\r\n%b\r\n" % (len(line), line) for line in lines)
-    return _HEAD + chunks + b"0\r\n\r\n"
+    return b"".join(pieces(lines))
+
+
+def pieces(lines: list[bytes]) -> list[bytes]:
+    """Give that response as what is sent with each line."""
+    chunks = [b"%x\r\n%b\r\n" % (len(line), line) for line in lines]
+    chunks[0] = _HEAD + chunks[0]
+    chunks[-1] += b"0\r\n\r\n"
+    return chunks
 
 
 class Connection(socketserver.StreamRequestHandler):

@@ -12,13 +12,14 @@ import json
 import os
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, Optional, TypeAlias, Union
+from typing import Annotated, Any, Literal, Optional, TypeAlias, Union
 from uuid import UUID
 
 import httpx
@@ -33,8 +34,10 @@ import ollama_fast.compat
 import replay
 from beside import CAUGHT, WAYS, Beside, Made, Outcome, Way, beside
 from dropin import differences
+from ollama_fast import types
 from ollama_fast.compat import ResponseError
 from ollama_fast.compat._client import CONNECTION_ERROR_MESSAGE
+from ollama_fast.errors import ToolSchemaError
 
 Body: TypeAlias = dict[str, Any]
 Call: TypeAlias = tuple[str, dict[str, Any]]
@@ -93,12 +96,14 @@ RAW_TOOLS: list[dict[str, Any]] = [
             },
         },
     },
-    {"type": "function", "function": {"name": "empty"}},
+    {"type": "function", "function": {"name": "empty"}, "callable": add},
     {
         "type": "function",
+        "items": {"type": "string"},
         "function": {
             "name": "rich",
             "strict": True,
+            "callable": add,
             "parameters": {
                 "type": "object",
                 "$defs": {"P": {"type": "object", "properties": {"x": {"type": "integer"}}}},
@@ -160,15 +165,21 @@ IMAGES = mostly(
     ],
     *("nowhere.PNG", "no base64!", 5),
 )
+KEPT: dict[str, st.SearchStrategy[Any]] = {
+    **dict.fromkeys(["Content", "row"], mostly(["OTHER TEXT", [None, {"a": 1}]])),
+    "tool_call_id": mostly(["call_1"], 5, None),
+}
+"""What programs keep in the parts of a conversation, besides what the API knows."""
 CALLED = of_class(
     "Message.ToolCall.Function",
     st.fixed_dictionaries(
         {"name": st.sampled_from(["add", "look_up"]), "arguments": st.sampled_from([{}, {"a": 1, "b": [None, "x"]}])},
-        optional={"index": st.just(0)},
+        optional={"index": mostly([0], "0", True), **KEPT},
     ),
 )
 TOOL_CALLS = of_class(
-    "Message.ToolCall", st.fixed_dictionaries({"function": CALLED}, optional={"id": st.just("call_1")})
+    "Message.ToolCall",
+    st.fixed_dictionaries({"function": CALLED}, optional={"id": mostly(["call_1"], 5), "type": st.just("f"), **KEPT}),
 )
 MESSAGES = of_class(
     "Message",
@@ -180,7 +191,7 @@ MESSAGES = of_class(
             "images": several(IMAGES, 2),
             "tool_calls": several(TOOL_CALLS, 2),
             "tool_name": TEXTS,
-            "tool_call_id": st.just("call_1"),
+            **KEPT,
         },
     ),
 )
@@ -303,11 +314,22 @@ def without_unknown_parts_of_messages(body: Body) -> None:
             call["function"].pop("index", None)
 
 
+def without_what_else_is_in_messages(body: Body) -> None:
+    for message in body.get("messages") or ():
+        calls = message.get("tool_calls") or ()
+        for part, shape in (
+            (message, types.Message),
+            *((call, types.ToolCall) for call in calls),
+            *((call["function"], types.ToolCallFunction) for call in calls),
+        ):
+            for unknown in set(part) - {*shape.__annotations__}:
+                del part[unknown]
+
+
 def without_unknown_keywords(body: Body) -> None:
     for tool in body.get("tools") or ():
-        function = tool["function"]
-        function.pop("strict", None)
-        parameters = function.get("parameters", {})
+        tool.pop("items", None)
+        parameters = tool["function"].get("parameters", {})
         for unknown in set(parameters) - {"type", "$defs", "items", "required", "properties"}:
             del parameters[unknown]
         for schema in parameters.get("properties", {}).values():
@@ -333,9 +355,39 @@ def with_names_of_types_alone(body: Body) -> None:
             schema.pop(keyword, None)
 
 
+def without_what_is_told_of_parameters(body: Body) -> None:
+    for schema in schemas_in(body):
+        schema["description"] = ""
+        schema.pop("items", None)
+
+
+def without_choices(body: Body) -> None:
+    with_names_of_types_alone(body)
+    for tool in body["tools"]:
+        tool["function"]["parameters"]["required"] = []
+
+
+def without_parameters(*names: str) -> Callable[[Body], None]:
+    def undo(body: Body) -> None:
+        for tool in body["tools"]:
+            parameters = tool["function"]["parameters"]
+            parameters["required"] = [name for name in parameters["required"] if name not in names]
+            for name in names:
+                parameters["properties"].pop(name, None)
+
+    return undo
+
+
+def with_the_first_line_alone(body: Body) -> None:
+    without_what_is_told_of_parameters(body)
+    for tool in body["tools"]:
+        tool["function"]["description"] = tool["function"]["description"].partition("\n")[0]
+
+
 UNDONE: dict[str, Callable[[Body], None]] = {
     "unknown options": without_unknown_options,
     "unknown parts of messages": without_unknown_parts_of_messages,
+    "what else is in messages": without_what_else_is_in_messages,
     "unknown keywords of tools": without_unknown_keywords,
     "the order of a union": with_types_in_order,
 }
@@ -353,6 +405,59 @@ def requests_of(outcome: Outcome, undone: Iterable[Callable[[Body], None]]) -> A
 def swapped(x: str | int, *, y: float) -> None: ...
 
 
+def of_formats(day: date, key: UUID, path: Path, data: bytes, all_of: set[int]) -> None:
+    """Take what JSON has as texts and lists."""
+
+
+def with_texts(
+    x: Annotated[int, pydantic.Field(description="The first.")], y: int = pydantic.Field(description="y")
+) -> None:
+    """Take numbers."""
+
+
+def of_some(x: Literal["a", None]) -> None:  # noqa: PYI061 - meant so
+    """Take a choice."""
+
+
+def of_many(x: int, *args: int, **kwargs: str) -> None:
+    """Take many."""
+
+
+class Adder:
+    def add(self, x: int) -> int:
+        """Add."""
+        return x
+
+
+def in_numpys_style(x: int) -> None:
+    """
+    Take a number.
+
+    Parameters
+    ----------
+    x
+        The number.
+    """
+
+
+def in_sphinxs_style(x: int) -> None:
+    """
+    Take a number.
+
+    :param x: The number.
+    """
+
+
+def with_a_colon(x: int) -> None:
+    """
+    Take a number.
+
+    Args:
+        x: The number,
+            note: above 0
+    """
+
+
 CASES: dict[str, tuple[Call, Callable[[Body], None]]] = {
     "unknown options": (
         ("chat", {"model": "m", "options": Made("Options", {"min_p": 0.1, "seed": 7})}),
@@ -362,9 +467,35 @@ CASES: dict[str, tuple[Call, Callable[[Body], None]]] = {
         ("chat", {"model": "m", "messages": [{"role": "tool", "content": "3", "tool_call_id": "call_1"}]}),
         without_unknown_parts_of_messages,
     ),
+    "what else is in messages": (
+        ("create", {"model": "m", "messages": [{"role": "user", "content": "", "row": [1], "Content": "OTHER TEXT"}]}),
+        without_what_else_is_in_messages,
+    ),
     "unknown keywords of tools": (("chat", {"model": "m", "tools": RAW_TOOLS}), without_unknown_keywords),
     "the order of a union": (("chat", {"model": "m", "tools": [either, swapped]}), with_types_in_order),
     "what is in the types of functions": (("chat", {"model": "m", "tools": [of_lists]}), with_names_of_types_alone),
+    "formats in the types of functions": (
+        ("chat", {"model": "m", "tools": [of_formats]}),
+        without_what_is_told_of_parameters,
+    ),
+    "texts in the types of functions": (
+        ("chat", {"model": "m", "tools": [with_texts]}),
+        without_what_is_told_of_parameters,
+    ),
+    "None among the choices of a Literal": (("chat", {"model": "m", "tools": [of_some]}), without_choices),
+    "*args and **kwargs of functions": (
+        ("chat", {"model": "m", "tools": [of_many]}),
+        without_parameters("args", "kwargs"),
+    ),
+    "self of a function in a class": (("chat", {"model": "m", "tools": [Adder.add]}), without_parameters("self")),
+    "docstrings in another style than Google's": (
+        ("chat", {"model": "m", "tools": [in_numpys_style, in_sphinxs_style]}),
+        with_the_first_line_alone,
+    ),
+    "lines with a colon under Args": (
+        ("chat", {"model": "m", "tools": [with_a_colon]}),
+        without_what_is_told_of_parameters,
+    ),
 }
 
 
@@ -377,6 +508,117 @@ def test_a_difference_in_a_body_is_one_and_no_more(name: str, pair: Beside) -> N
     for their, our in zip(theirs, ours, strict=True):
         assert their.requests != our.requests
         assert requests_of(their, [undo]) == requests_of(our, [undo])
+
+
+def keeping(thing: Any) -> tuple[list[Any], list[Any]]:
+    """Give messages and tools, as dicts and as objects, that hold *thing* where nothing is sent of it."""
+    kept = {"row": thing, "Content": "OTHER TEXT"}
+    function = {"name": "f", "arguments": {"row": 1}, "index": 0, **kept}
+    call = {"function": function, "id": "call_1", "type": "function", **kept}
+    made = Made("Message.ToolCall", {**call, "function": Made("Message.ToolCall.Function", function)})
+    odd = {"function": {**function, "index": "0"}, "id": 5}
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "f",
+            "strict": True,
+            "parameters": {"properties": {"a": {"type": "string", "const": None}}, "title": "A"},
+            **kept,
+        },
+        **kept,
+    }
+    return [
+        {"role": "user", "content": "hi", "tool_call_id": 5, **kept},
+        {"role": "assistant", "tool_calls": [call, odd], **kept},
+        {"role": "assistant", "tool_calls": [made], **kept},
+        Made("Message", {"role": "assistant", "tool_calls": [made, call], **kept}),
+        Made("Message", {"role": "tool", "content": "3", "tool_call_id": "call_1", "tool_name": "f", **kept}),
+    ], [tool, Made("Tool", tool), add]
+
+
+CALL_SENT = {"function": {"name": "f", "arguments": {"row": 1}, "index": 0}, "id": "call_1"}
+MESSAGES_SENT: list[dict[str, Any]] = [
+    {"role": "user", "content": "hi"},
+    {"role": "assistant", "tool_calls": [CALL_SENT, {"function": {"name": "f", "arguments": {"row": 1}}}]},
+    {"role": "assistant", "tool_calls": [CALL_SENT]},
+    {"role": "assistant", "tool_calls": [CALL_SENT, CALL_SENT]},
+    {"role": "tool", "content": "3", "tool_name": "f", "tool_call_id": "call_1"},
+]
+PARAMETERS_SENT = {"type": "object", "properties": {"a": {"type": "string", "const": None}}, "title": "A"}
+TOOL_SENT = {"type": "function", "function": {"name": "f", "parameters": PARAMETERS_SENT}}
+
+
+LOOP = deque[Any]()
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize("thing", [object(), add, {1: 2}, LOOP], ids=["object", "function", "dict", "loop"])
+def test_what_a_program_keeps_in_messages_and_tools_is_not_sent(thing: Any, pair: Beside) -> None:
+    pair.answer = answer_to("chat")
+    messages, tools = keeping(thing)
+    outcomes = pair.all("chat", {"model": "m", "messages": messages, "tools": tools})
+    expected, *others = [outcome.requests[0][2] for outcome in outcomes.values()]
+    for way, body in zip(WAYS[1:], others, strict=True):
+        if not way.genuine:
+            assert body["messages"] == MESSAGES_SENT
+            assert body["tools"][:2] == [TOOL_SENT, TOOL_SENT]
+            without_unknown_parts_of_messages(body)
+            without_unknown_keywords(body)
+        assert body == expected
+
+
+def test_what_a_program_keeps_in_messages_for_a_new_model_is_not_sent(pair: Beside) -> None:
+    pair.answer = answer_to("create")
+    messages, _ = keeping(object())
+    for way, outcome in pair.all("create", {"model": "m", "messages": messages}).items():
+        if way.genuine:
+            assert isinstance(outcome.error, TypeError)
+        else:
+            ((_, _, body),) = outcome.requests
+            assert body["messages"] == MESSAGES_SENT
+
+
+CALLING = {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {"x": [1, {"y": add}]}}}]}
+SHOWING = {"function": {"parameters": {"properties": {"a": {"default": object()}}}}}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        ({"messages": [USER, CALLING]}, "messages[1].tool_calls[0].function.arguments.x[1].y"),
+        ({"tools": [add, SHOWING]}, "tools[1].function.parameters.properties.a.default"),
+        ({"options": {"a": 1, "b": (0.5, float("inf"))}}, "options.b[1]"),
+        ({"options": {"a": {b"b": 1}}}, "options.a"),
+    ],
+)
+def test_what_has_no_json_form_is_told_with_its_place(
+    arguments: dict[str, Any], place: str, stream: bool, pair: Beside
+) -> None:
+    pair.answer = answer_to("chat")
+    outcomes = pair.all("chat", {"model": "m", "stream": stream, **arguments})
+    for way, outcome in outcomes.items():
+        if not way.genuine:
+            assert isinstance(outcome.error, TypeError | ValueError)
+            assert outcome.error.__notes__ == [f"in {place}"]
+            assert outcome.sent == []
+        if "tools" not in arguments:  # of which the genuine package does not send the default
+            assert outcome.failure == outcomes[WAYS[0]].failure
+
+
+@pytest.mark.parametrize("method", ["chat", "create"])
+def test_nothing_is_taken_out_of_the_messages_of_a_program(method: str, pair: Beside) -> None:
+    pair.answer = answer_to(method)
+    mine, same = ([one for one in keeping(add)[0] if isinstance(one, dict)][:2] for _ in range(2))
+    getattr(pair.clients[ollama_fast.compat.__name__, False], method)("m", messages=mine)
+    assert json.loads(pair.server.requests[-1].body)["messages"] == MESSAGES_SENT[:2]
+    assert mine == same
+
+
+def test_keys_that_are_no_text_are_not_sent(pair: Beside) -> None:
+    pair.answer = answer_to("chat")
+    for outcome in pair.all("chat", {"model": "m", "messages": [{"role": "user", "content": "a", 5: 1}]}).values():
+        assert outcome.requests[0][2]["messages"] == [{"role": "user", "content": "a"}]
 
 
 def test_dates_and_enums_are_sent_as_text(pair: Beside) -> None:
@@ -392,6 +634,18 @@ def test_dates_and_enums_are_sent_as_text(pair: Beside) -> None:
 
 class Kind(Enum):
     ONE = "one"
+
+
+def test_a_type_that_has_no_schema_is_an_error_with_its_place(pair: Beside) -> None:
+    def takes(x: Adder) -> None: ...
+
+    for way, outcome in pair.all("chat", {"model": "m", "tools": [takes]}).items():
+        assert outcome.requests == []
+        if way.genuine:
+            assert isinstance(outcome.error, pydantic.errors.PydanticSchemaGenerationError)
+        else:
+            assert isinstance(outcome.error, ToolSchemaError)
+            assert "takes's parameter 'x'" in str(outcome.error)
 
 
 def test_the_user_agent_says_more(pair: Beside) -> None:
@@ -478,6 +732,16 @@ def test_the_key_of_the_environment_goes_where_it_belongs(
         assert ("authorization" in request.headers) is (theirs_has if way.genuine else ours_has)
 
 
+def test_spaces_around_a_key_of_the_environment_are_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, theirs, ours in ((" k ", "Bearer  k", "Bearer k"), ("a\nb", "Bearer a\nb", None)):
+        monkeypatch.setenv("OLLAMA_API_KEY", key)
+        for way in WAYS:
+            request, error = asked(way, "ps", {}, host="http://127.0.0.1:1")
+            wanted = theirs if way.genuine else ours
+            assert (request and request.headers["authorization"].rstrip(" ")) == wanted
+            assert (error != "") is (wanted is None)
+
+
 def test_the_proxy_of_the_environment_is_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with beside(trust_env=True) as pair:
@@ -496,6 +760,7 @@ def test_credentials_in_a_host_are_sent() -> None:
 TESTED_ALONE = {
     "credentials in a host",
     "dates and Enums",
+    "types that no JSON schema has",
     "the User-Agent",
     "the length of a file",
     "the key of the environment",
@@ -676,19 +941,14 @@ def test_a_fault_is_raised_alike_but_for_what_is_listed(name: str, pair: Beside)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_refusal_is_the_same_error_for_a_stream(stream: bool) -> None:
+def test_a_refusal_is_the_builtin_error_for_a_stream_too(stream: bool) -> None:
     with beside(host="http://127.0.0.1:1") as pair:
         for way, outcome in pair.all("chat", {"model": "m", "stream": stream}).items():
             assert outcome.failure is not None
             kinds, text, _ = outcome.failure
-            assert kinds == (
-                ["ConnectionError", "ConnectError"]
-                if not way.genuine
-                else ["ConnectError"]
-                if stream
-                else ["ConnectionError"]
-            )
-            assert way.genuine or text == CONNECTION_ERROR_MESSAGE
+            of_stream = ["ConnectError"] if way.genuine else ["ConnectionError", "ConnectError"]
+            assert kinds == (of_stream if stream else ["ConnectionError"])
+            assert (way.genuine and stream) or text == CONNECTION_ERROR_MESSAGE
 
 
 def test_a_stream_that_the_network_cuts_is_a_response_error_too(pair: Beside) -> None:

@@ -6,6 +6,7 @@ import os
 import ssl
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -14,14 +15,23 @@ def trusting(verify: bool | str, *, trust_env: bool = True) -> ssl.SSLContext:
     """
     Give the context for the certificates that are trusted by default, or are in the file or folder *verify*, or all.
 
-    With *trust_env* SSL_CERT_FILE and SSL_CERT_DIR say which those by default are.
+    With *trust_env* SSL_CERT_FILE and SSL_CERT_DIR say which those by default are. What has changed is read anew.
     """
     named = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")] if trust_env else []
-    return _trusting(verify, trust_env, *named)
+    paths = [verify] if isinstance(verify, str) else named if verify else []
+    return _trusting(verify, trust_env, *(path and (path, _state(path)) for path in paths))
+
+
+def _state(path: str) -> tuple[int, ...] | None:
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None  # whoever reads it says so
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 @lru_cache(maxsize=16)
-def _trusting(verify: bool | str, trust_env: bool, *_named: str | None) -> ssl.SSLContext:
+def _trusting(verify: bool | str, trust_env: bool, *_paths: Any) -> ssl.SSLContext:
     if isinstance(verify, str):
         folder = Path(verify).is_dir()
         return ssl.create_default_context(capath=verify if folder else None, cafile=None if folder else verify)

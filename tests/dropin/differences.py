@@ -29,14 +29,26 @@ SURFACE: Final = {
 REQUESTS: Final = {
     "unknown options": "options that the class `Options` does not name, such as `min_p`, are sent",
     "unknown parts of messages": "`tool_call_id`, and the `id` and `index` of tool calls, are sent",
-    "unknown keywords of tools": "all of a schema is sent, such as nested `properties`, `anyOf` and `$ref`",
+    "what else is in messages": "`create` leaves it out, as `chat` does in both; there it is sent, or a TypeError",
+    "unknown keywords of tools": "`items` and all of `parameters` are sent, such as nested `properties` and `$ref`",
     "the order of a union": "its types are told in the order in which they are written",
     "what is in the types of functions": "items of lists, choices, values of dicts and fields of classes are told",
+    "formats in the types of functions": "dates, UUIDs, paths, bytes and sets are described",
+    "texts in the types of functions": "those of `Annotated` and `Field` are told",
+    "None among the choices of a Literal": "such a parameter is not required",
+    "*args and **kwargs of functions": "they are an array and an object, and not required",
+    "self of a function in a class": "it is not told",
+    "docstrings in another style than Google's": "what they say of parameters is told there, not in the description",
+    "lines with a colon under Args": "one that is further to the right goes on with the text before it",
+    "types that no JSON schema has": "ToolSchemaError, which names function and parameter, and no error of pydantic's",
     "dates and Enums": "dates, UUIDs and Enums in options are sent as text; there they are a TypeError",
     "the User-Agent": "it names this package, too",
     "the length of a file": "AsyncClient.create_blob sends it, and so the server can refuse at once",
     "credentials in a host": "the user and password of `http://user:password@host` are sent",
-    "the key of the environment": "OLLAMA_API_KEY goes to ollama.com, to this machine and to the host of OLLAMA_HOST",
+    "the key of the environment": (
+        "OLLAMA_API_KEY goes to ollama.com, to this machine and to the host of OLLAMA_HOST; "
+        "spaces around it are not part of it, and one with a line break is an error"
+    ),
     "proxies of the environment": "they are not asked for what is on this machine, which they cannot reach",
 }
 """What is sent."""
@@ -80,7 +92,7 @@ HOSTS: Final = {
 
 ANSWERS: Final = {
     "unknown fields": "what a newer server sends besides is kept, as attributes and items",
-    "types of scalars": "a number in the place of a text, say, is taken as it is; there it is a ValidationError",
+    "types of scalars": "what comes in the place of a text or a number is taken; there it is a ValidationError",
 }
 """What a method gives."""
 
@@ -114,7 +126,7 @@ FAILURES: Final = {
     "error_with_200": _ERROR,
     "blank_lines": "blank lines are passed over",
     "next_line_character": "only a newline ends a line, and no other of Unicode's line ends",
-    "refused": "a refusal is the builtin ConnectionError and httpx's ConnectError, for a stream as for a whole answer",
+    "refused": "for a stream it is httpx's ConnectError, as there, and the builtin ConnectionError, too",
     "cut by the network": "a stream that the network cuts is a ResponseError, too",
 }
 """What is raised for the answers in tests/faults, and for what the network does."""
