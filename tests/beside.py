@@ -17,6 +17,7 @@ import pydantic
 import pydantic_core
 
 import ollama_fast.compat
+from packages import PACKAGES, Package
 from replay import Received, ReplayServer, replay
 
 Answer = Callable[[Received], Iterable[bytes | float]]
@@ -45,24 +46,6 @@ def made(recipe: Any, package: ModuleType) -> Any:
     if isinstance(recipe, list | tuple):
         return type(recipe)(made(value, package) for value in recipe)
     return recipe
-
-
-@dataclass(frozen=True)
-class Way:
-    """A package, in one colour."""
-
-    package: ModuleType
-    asynchronous: bool
-
-    @property
-    def genuine(self) -> bool:
-        return self.package is ollama
-
-    def __str__(self) -> str:
-        return f"{'the genuine' if self.genuine else 'our'} {'AsyncClient' if self.asynchronous else 'Client'}"
-
-
-WAYS: Final = [Way(package, colour) for package in (ollama, ollama_fast.compat) for colour in (False, True)]
 
 
 @dataclass
@@ -122,19 +105,19 @@ class Beside:
     """All four clients, for one server."""
 
     server: ReplayServer
-    clients: dict[tuple[str, bool], Any]
+    clients: dict[Package, Any]
     runner: asyncio.Runner
     answer: Answer | None = None
     """What the server answers with."""
 
-    def call(self, way: Way, method: str, arguments: Mapping[str, Any]) -> Outcome:
+    def call(self, package: Package, method: str, arguments: Mapping[str, Any]) -> Outcome:
         """Call *method* with *arguments*, in which Made stands for objects of the package."""
-        client = self.clients[way.package.__name__, way.asynchronous]
+        client = self.clients[package]
         before = len(self.server.requests)
         outcome = Outcome()
         try:
-            given = made(dict(arguments), way.package)
-            if way.asynchronous:
+            given = made(dict(arguments), package.module)
+            if package.asynchronous:
                 self.runner.run(_awaited(client, method, given, outcome.parts))
             else:
                 _blocking(client, method, given, outcome.parts)
@@ -143,9 +126,9 @@ class Beside:
         outcome.sent = self.server.requests[before:]
         return outcome
 
-    def all(self, method: str, arguments: Mapping[str, Any]) -> dict[Way, Outcome]:
-        """Call *method* in all four ways."""
-        return {way: self.call(way, method, arguments) for way in WAYS}
+    def all(self, method: str, arguments: Mapping[str, Any]) -> dict[Package, Outcome]:
+        """Call *method* of all four clients."""
+        return {package: self.call(package, method, arguments) for package in PACKAGES}
 
 
 def _blocking(client: Any, method: str, arguments: dict[str, Any], parts: list[Any]) -> None:
@@ -183,18 +166,13 @@ def beside(**options: Any) -> Generator[Beside]:
 
     with replay(respond=respond) as server, asyncio.Runner() as runner:
         given = {"host": server.url, "timeout": 10, "trust_env": False, **options}
-        clients = {
-            (way.package.__name__, way.asynchronous): (
-                way.package.AsyncClient if way.asynchronous else way.package.Client
-            )(**given)
-            for way in WAYS
-        }
+        clients = {package: package.kind(**given) for package in PACKAGES}
         running.append(Beside(server, clients, runner))
         try:
             yield running[0]
         finally:
-            for (_, asynchronous), client in clients.items():
-                if asynchronous:
+            for package, client in clients.items():
+                if package.asynchronous:
                     runner.run(client.close())
                 else:
                     client.close()

@@ -37,10 +37,19 @@ class Package:
         """Whether it is the one under test; the genuine one shows what is expected."""
         return self.module is OURS
 
+    @property
+    def asynchronous(self) -> bool:
+        """Whether its clients are for asyncio."""
+        return self.colour == "asyncio"
+
+    @property
+    def kind(self) -> Any:
+        """The class of its clients."""
+        return self.module.AsyncClient if self.asynchronous else self.module.Client
+
     def client(self, *args: Any, **kwargs: Any) -> Any:
         """Make a client."""
-        kind = self.module.Client if self.colour == "blocking" else self.module.AsyncClient
-        made = kind(*args, **kwargs)
+        made = self.kind(*args, **kwargs)
         _made.append(made)
         return made
 

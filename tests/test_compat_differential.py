@@ -19,7 +19,7 @@ from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal, Optional, TypeAlias, Union
+from typing import Annotated, Any, Literal, Optional, TypeAlias, TypeVar, Union, get_args
 from uuid import UUID
 
 import httpx
@@ -32,17 +32,33 @@ from hypothesis import strategies as st
 import exchange
 import ollama_fast.compat
 import replay
-from beside import CAUGHT, WAYS, Beside, Made, Outcome, Way, beside
+from beside import CAUGHT, Beside, Made, Outcome, beside
 from dropin import differences
 from ollama_fast import types
 from ollama_fast.compat import ResponseError
 from ollama_fast.compat._client import CONNECTION_ERROR_MESSAGE
 from ollama_fast.errors import ToolSchemaError
+from packages import GENUINE, OURS, PACKAGES, Colour, Package
 
 Body: TypeAlias = dict[str, Any]
 Call: TypeAlias = tuple[str, dict[str, Any]]
+Test = TypeVar("Test", bound=Callable[..., None])
 
-PACKAGES = (ollama, ollama_fast.compat)
+MODULES = (GENUINE, OURS)
+COLOURS: tuple[Colour, ...] = get_args(Colour)
+
+SHOWN: set[str] = set()
+"""What of the list has a test of its own here."""
+
+
+def shows(difference: str) -> Callable[[Test], Test]:
+    """Say which difference a test shows."""
+
+    def note(test: Test) -> Test:
+        SHOWN.add(difference)
+        return test
+
+    return note
 
 
 @pytest.fixture(scope="module")
@@ -504,7 +520,7 @@ def test_a_difference_in_a_body_is_one_and_no_more(name: str, pair: Beside) -> N
     (method, arguments), undo = CASES[name]
     pair.answer = answer_to(method)
     outcomes = pair.all(method, arguments)
-    theirs, ours = ([outcomes[way] for way in WAYS if way.genuine is genuine] for genuine in (True, False))
+    theirs, ours = ([outcomes[one] for one in PACKAGES if one.is_ours is which] for which in (False, True))
     for their, our in zip(theirs, ours, strict=True):
         assert their.requests != our.requests
         assert requests_of(their, [undo]) == requests_of(our, [undo])
@@ -558,8 +574,8 @@ def test_what_a_program_keeps_in_messages_and_tools_is_not_sent(thing: Any, pair
     messages, tools = keeping(thing)
     outcomes = pair.all("chat", {"model": "m", "messages": messages, "tools": tools})
     expected, *others = [outcome.requests[0][2] for outcome in outcomes.values()]
-    for way, body in zip(WAYS[1:], others, strict=True):
-        if not way.genuine:
+    for package, body in zip(PACKAGES[1:], others, strict=True):
+        if package.is_ours:
             assert body["messages"] == MESSAGES_SENT
             assert body["tools"][:2] == [TOOL_SENT, TOOL_SENT]
             without_unknown_parts_of_messages(body)
@@ -570,8 +586,8 @@ def test_what_a_program_keeps_in_messages_and_tools_is_not_sent(thing: Any, pair
 def test_what_a_program_keeps_in_messages_for_a_new_model_is_not_sent(pair: Beside) -> None:
     pair.answer = answer_to("create")
     messages, _ = keeping(object())
-    for way, outcome in pair.all("create", {"model": "m", "messages": messages}).items():
-        if way.genuine:
+    for package, outcome in pair.all("create", {"model": "m", "messages": messages}).items():
+        if not package.is_ours:
             assert isinstance(outcome.error, TypeError)
         else:
             ((_, _, body),) = outcome.requests
@@ -597,20 +613,20 @@ def test_what_has_no_json_form_is_told_with_its_place(
 ) -> None:
     pair.answer = answer_to("chat")
     outcomes = pair.all("chat", {"model": "m", "stream": stream, **arguments})
-    for way, outcome in outcomes.items():
-        if not way.genuine:
+    for package, outcome in outcomes.items():
+        if package.is_ours:
             assert isinstance(outcome.error, TypeError | ValueError)
             assert outcome.error.__notes__ == [f"in {place}"]
             assert outcome.sent == []
         if "tools" not in arguments:  # of which the genuine package does not send the default
-            assert outcome.failure == outcomes[WAYS[0]].failure
+            assert outcome.failure == outcomes[PACKAGES[0]].failure
 
 
 @pytest.mark.parametrize("method", ["chat", "create"])
 def test_nothing_is_taken_out_of_the_messages_of_a_program(method: str, pair: Beside) -> None:
     pair.answer = answer_to(method)
     mine, same = ([one for one in keeping(add)[0] if isinstance(one, dict)][:2] for _ in range(2))
-    getattr(pair.clients[ollama_fast.compat.__name__, False], method)("m", messages=mine)
+    getattr(pair.clients[Package(OURS, "blocking")], method)("m", messages=mine)
     assert json.loads(pair.server.requests[-1].body)["messages"] == MESSAGES_SENT[:2]
     assert mine == same
 
@@ -621,11 +637,12 @@ def test_keys_that_are_no_text_are_not_sent(pair: Beside) -> None:
         assert outcome.requests[0][2]["messages"] == [{"role": "user", "content": "a"}]
 
 
+@shows("dates and Enums")
 def test_dates_and_enums_are_sent_as_text(pair: Beside) -> None:
     pair.answer = answer_to("chat")
     now = {"at": datetime(2026, 1, 2, tzinfo=UTC), "id": UUID(int=1), "kind": Kind.ONE}
-    for way, outcome in pair.all("chat", {"model": "m", "options": now}).items():
-        if way.genuine:
+    for package, outcome in pair.all("chat", {"model": "m", "options": now}).items():
+        if not package.is_ours:
             assert isinstance(outcome.error, TypeError)
         else:
             ((_, _, body),) = outcome.requests
@@ -636,24 +653,27 @@ class Kind(Enum):
     ONE = "one"
 
 
+@shows("types that no JSON schema has")
 def test_a_type_that_has_no_schema_is_an_error_with_its_place(pair: Beside) -> None:
     def takes(x: Adder) -> None: ...
 
-    for way, outcome in pair.all("chat", {"model": "m", "tools": [takes]}).items():
+    for package, outcome in pair.all("chat", {"model": "m", "tools": [takes]}).items():
         assert outcome.requests == []
-        if way.genuine:
+        if not package.is_ours:
             assert isinstance(outcome.error, pydantic.errors.PydanticSchemaGenerationError)
         else:
             assert isinstance(outcome.error, ToolSchemaError)
             assert "takes's parameter 'x'" in str(outcome.error)
 
 
+@shows("the User-Agent")
 def test_the_user_agent_says_more(pair: Beside) -> None:
     pair.answer = answer_to("ps")
     theirs, _, ours, _ = [outcome.headers[0]["user-agent"] for outcome in pair.all("ps", {}).values()]
     assert ours == f"{theirs} ollama-fast/{version('ollama_fast')}"
 
 
+@shows("the length of a file")
 def test_a_file_is_sent_with_its_length(pair: Beside, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 100_000)
@@ -678,19 +698,19 @@ class Refusing(httpx.MockTransport):
         return httpx.Response(200, json={"results": [{"url": "u"}], "models": [], "title": "t"})
 
 
-def asked(way: Way, method: str, arguments: dict[str, Any], **options: Any) -> tuple[httpx.Request | None, str]:
+def asked(package: Package, method: str, arguments: dict[str, Any], **options: Any) -> tuple[httpx.Request | None, str]:
     """Give the request that a client of its own makes, or the error that it raises."""
     transport = Refusing()
     try:
-        if way.asynchronous:
+        if package.asynchronous:
 
             async def ask() -> None:
-                async with way.package.AsyncClient(transport=transport, **options) as client:
+                async with package.kind(transport=transport, **options) as client:
                     await getattr(client, method)(**arguments)
 
             asyncio.run(ask())
         else:
-            with way.package.Client(transport=transport, **options) as client:
+            with package.kind(transport=transport, **options) as client:
                 getattr(client, method)(**arguments)
     except ValueError as exc:
         return None, str(exc)
@@ -699,16 +719,14 @@ def asked(way: Way, method: str, arguments: dict[str, Any], **options: Any) -> t
 
 @pytest.mark.parametrize("key", ["of the client", "of the environment", "none"])
 @pytest.mark.parametrize("call", [("web_search", {"query": "q", "max_results": 2}), ("web_fetch", {"url": "u"})])
-@pytest.mark.parametrize("asynchronous", [False, True])
-def test_the_web_is_asked_alike(call: Call, key: str, asynchronous: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("colour", COLOURS)
+def test_the_web_is_asked_alike(call: Call, key: str, colour: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
     if key == "of the environment":
         monkeypatch.setenv("OLLAMA_API_KEY", "k")
     options: dict[str, Any] = {"headers": {"Authorization": "Bearer k"}} if key == "of the client" else {}
-    (theirs, their_error), (ours, our_error) = (
-        asked(Way(package, asynchronous), *call, **options) for package in PACKAGES
-    )
+    (theirs, their_error), (ours, our_error) = (asked(Package(module, colour), *call, **options) for module in MODULES)
     assert our_error == their_error
-    assert (their_error == "") is (asynchronous or key != "none")
+    assert (their_error == "") is (colour == "asyncio" or key != "none")
     if theirs is not None and ours is not None:
         assert (ours.method, ours.url, json.loads(ours.read())) == (
             theirs.method,
@@ -718,6 +736,7 @@ def test_the_web_is_asked_alike(call: Call, key: str, asynchronous: bool, monkey
         assert ours.headers.get("authorization") == theirs.headers.get("authorization")
 
 
+@shows("the key of the environment")
 @pytest.mark.parametrize(
     ("host", "theirs_has", "ours_has"),
     [("https://example.com", True, False), ("https://ollama.com", True, True), ("http://127.0.0.1:1", True, True)],
@@ -726,52 +745,37 @@ def test_the_key_of_the_environment_goes_where_it_belongs(
     host: str, theirs_has: bool, ours_has: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OLLAMA_API_KEY", "k")
-    for way in WAYS:
-        request, _ = asked(way, "ps", {}, host=host)
+    for package in PACKAGES:
+        request, _ = asked(package, "ps", {}, host=host)
         assert request is not None
-        assert ("authorization" in request.headers) is (theirs_has if way.genuine else ours_has)
+        assert ("authorization" in request.headers) is (ours_has if package.is_ours else theirs_has)
 
 
 def test_spaces_around_a_key_of_the_environment_are_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     for key, theirs, ours in ((" k ", "Bearer  k", "Bearer k"), ("a\nb", "Bearer a\nb", None)):
         monkeypatch.setenv("OLLAMA_API_KEY", key)
-        for way in WAYS:
-            request, error = asked(way, "ps", {}, host="http://127.0.0.1:1")
-            wanted = theirs if way.genuine else ours
+        for package in PACKAGES:
+            request, error = asked(package, "ps", {}, host="http://127.0.0.1:1")
+            wanted = ours if package.is_ours else theirs
             assert (request and request.headers["authorization"].rstrip(" ")) == wanted
             assert (error != "") is (wanted is None)
 
 
+@shows("proxies of the environment")
 def test_the_proxy_of_the_environment_is_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with beside(trust_env=True) as pair:
         pair.answer = answer_to("ps")
-        for way, outcome in pair.all("ps", {}).items():
-            assert isinstance(outcome.error, ConnectionError if way.genuine else type(None))
+        for package, outcome in pair.all("ps", {}).items():
+            assert isinstance(outcome.error, type(None) if package.is_ours else ConnectionError)
 
 
+@shows("credentials in a host")
 def test_credentials_in_a_host_are_sent() -> None:
-    for way in WAYS:
-        request, _ = asked(way, "ps", {}, host="http://user:password@127.0.0.1:1")
+    for package in PACKAGES:
+        request, _ = asked(package, "ps", {}, host="http://user:password@127.0.0.1:1")
         assert request is not None
-        assert request.headers.get("authorization") == (None if way.genuine else "Basic dXNlcjpwYXNzd29yZA==")
-
-
-TESTED_ALONE = {
-    "credentials in a host",
-    "dates and Enums",
-    "types that no JSON schema has",
-    "the User-Agent",
-    "the length of a file",
-    "the key of the environment",
-    "proxies of the environment",
-}
-"""Differences in requests that have tests of their own, above."""
-
-
-def test_the_list_has_the_differences_in_requests() -> None:
-    assert set(differences.REQUESTS) == {*CASES, *TESTED_ALONE}
-    assert set(UNDONE) < set(CASES)
+        assert request.headers.get("authorization") == ("Basic dXNlcjpwYXNzd29yZA==" if package.is_ours else None)
 
 
 # --- requests --------------------------------------------------------------------------------------------------------
@@ -787,8 +791,8 @@ def test_the_same_call_sends_the_same_request(method: str, pair: Beside) -> None
     def compare(arguments: dict[str, Any]) -> None:
         outcomes = pair.all(method, arguments)
         (_, expected), *others = outcomes.items()
-        for way, outcome in others:
-            where = f"{way}: {method}(**{arguments!r})"
+        for package, outcome in others:
+            where = f"{package}: {method}(**{arguments!r})"
             assert requests_of(outcome, undone) == requests_of(expected, undone), where
             assert headers_of(outcome) == headers_of(expected), where
             assert outcome.failure == expected.failure, where
@@ -817,7 +821,7 @@ def test_a_host_is_read_alike_but_for_what_is_listed(text: str) -> None:
             return "ValueError"
         return found
 
-    theirs, ours = map(read, PACKAGES)
+    theirs, ours = map(read, MODULES)
     assert (theirs != ours) is (text in differences.HOSTS)
 
 
@@ -880,7 +884,7 @@ def outcomes_of(pair: Beside, recorded: exchange.Exchange) -> list[tuple[Outcome
     """Give what the genuine package and ours make of an answer, in both colours."""
     pair.answer = lambda _: replay._reply(recorded, None)
     outcomes = pair.all(*call_for(recorded))
-    return [(outcomes[Way(PACKAGES[0], colour)], outcomes[Way(PACKAGES[1], colour)]) for colour in (False, True)]
+    return [(outcomes[Package(GENUINE, colour)], outcomes[Package(OURS, colour)]) for colour in COLOURS]
 
 
 @pytest.mark.parametrize("name", ANSWERED)
@@ -892,20 +896,18 @@ def test_the_same_answer_gives_the_same_result(name: str, pair: Beside) -> None:
         assert [type(part).__name__ for part in ours.parts] == [type(part).__name__ for part in theirs.parts]
 
 
+@shows("types of scalars")
 def test_a_scalar_of_another_type_is_taken_as_it_is(pair: Beside) -> None:
     body = json.dumps({"message": {"role": "assistant", "content": "hi"}, "created_at": 5, "done": True}).encode()
     pair.answer = lambda _: [replay._whole(200, body, "application/json", "POST")]
-    for way, outcome in pair.all("chat", {"model": "m"}).items():
-        if way.genuine:
+    for package, outcome in pair.all("chat", {"model": "m"}).items():
+        if not package.is_ours:
             assert isinstance(outcome.error, pydantic.ValidationError)
         else:
             assert outcome.parts[0].created_at == 5
 
 
-def test_the_list_has_the_differences_in_answers() -> None:
-    assert set(differences.ANSWERS) == {"unknown fields", "types of scalars"}
-
-
+@shows("unknown fields")
 def test_fields_that_only_a_newer_server_sends_are_kept(pair: Beside) -> None:
     for theirs, ours in outcomes_of(pair, ANSWERED["chat_native_tools"]):
         assert theirs.dumps != ours.dumps
@@ -940,17 +942,19 @@ def test_a_fault_is_raised_alike_but_for_what_is_listed(name: str, pair: Beside)
             assert str(ours.error).partition(" (status code")[0] != ""
 
 
+@shows("refused")
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_refusal_is_the_builtin_error_for_a_stream_too(stream: bool) -> None:
     with beside(host="http://127.0.0.1:1") as pair:
-        for way, outcome in pair.all("chat", {"model": "m", "stream": stream}).items():
+        for package, outcome in pair.all("chat", {"model": "m", "stream": stream}).items():
             assert outcome.failure is not None
             kinds, text, _ = outcome.failure
-            of_stream = ["ConnectError"] if way.genuine else ["ConnectionError", "ConnectError"]
+            of_stream = ["ConnectionError", "ConnectError"] if package.is_ours else ["ConnectError"]
             assert kinds == (of_stream if stream else ["ConnectionError"])
-            assert (way.genuine and stream) or text == CONNECTION_ERROR_MESSAGE
+            assert (not package.is_ours and stream) or text == CONNECTION_ERROR_MESSAGE
 
 
+@shows("cut by the network")
 def test_a_stream_that_the_network_cuts_is_a_response_error_too(pair: Beside) -> None:
     part = json.dumps({"message": {"role": "assistant", "content": "Hel"}, "done": False}).encode() + b"\n"
     head = replay._head(200, [("Transfer-Encoding", "chunked"), ("Content-Type", "application/x-ndjson")])
@@ -960,10 +964,10 @@ def test_a_stream_that_the_network_cuts_is_a_response_error_too(pair: Beside) ->
         raise replay.HangUpError
 
     pair.answer = answer
-    for way, outcome in pair.all("chat", {"model": "m", "stream": True}).items():
+    for package, outcome in pair.all("chat", {"model": "m", "stream": True}).items():
         assert len(outcome.parts) == 1
         assert isinstance(outcome.error, httpx.RemoteProtocolError)
-        assert isinstance(outcome.error, ResponseError) is not way.genuine
+        assert isinstance(outcome.error, ResponseError) is package.is_ours
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -975,16 +979,12 @@ def test_a_timeout_is_that_of_httpx(stream: bool) -> None:
             assert not isinstance(outcome.error, ResponseError | ollama.ResponseError)
 
 
-def test_the_listed_failures_are_all_looked_at() -> None:
-    assert set(differences.FAILURES) - {"refused", "cut by the network"} <= set(FAULTS)
-
-
 # --- behaviour -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+@shows("import under a bad OLLAMA_HOST")
+@pytest.mark.parametrize("package", MODULES, ids=lambda package: package.__name__)
 def test_a_bad_environment_matters_at_the_first_call_only(package: ModuleType) -> None:
-    assert "import under a bad OLLAMA_HOST" in differences.BEHAVIOUR
     done = subprocess.run(
         [sys.executable, "-c", f"import {package.__name__}"],
         env={**os.environ, "OLLAMA_HOST": "localhost:abc"},
@@ -1003,9 +1003,9 @@ for _ in range(2):
 """
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+@shows("several event loops")
+@pytest.mark.parametrize("package", MODULES, ids=lambda package: package.__name__)
 def test_a_client_serves_several_event_loops(package: Any, pair: Beside) -> None:
-    assert "several event loops" in differences.BEHAVIOUR
     pair.answer = answer_to("ps")
     program = LOOPS.format(package=package.__name__)
     done = subprocess.run([sys.executable, "-c", program, pair.server.url], capture_output=True, text=True, check=False)
@@ -1013,5 +1013,10 @@ def test_a_client_serves_several_event_loops(package: Any, pair: Beside) -> None
     assert (done.returncode == 0) is (package is not ollama)
 
 
-def test_the_listed_behaviour_is_all_looked_at() -> None:
-    assert len(differences.BEHAVIOUR) == 2
+# --- the list --------------------------------------------------------------------------------------------------------
+
+
+def test_all_that_is_listed_is_shown_and_all_that_is_shown_is_listed() -> None:
+    listed = {*differences.REQUESTS, *differences.ANSWERS, *differences.FAILURES, *differences.BEHAVIOUR}
+    assert listed - FAULTS.keys() == {*CASES, *SHOWN}
+    assert set(UNDONE) < set(CASES)

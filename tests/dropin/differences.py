@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from typing import Final
 
+_NEWER: Final = "what a newer server sends besides is kept"
+
 SURFACE: Final = {
     "dir(ollama) *install": "they put this package in the place of the genuine one, and take it back",
     "ollama._client.BaseClient.__*exit__*": "each of the two clients closes in a way of its own",
     "ollama._client._as_path(s) type": "the path has a type argument for type checkers",
-    "ollama._types.*Response* extra": "what a newer server sends besides is kept",
-    "ollama._types.*Answer extra": "what a newer server sends besides is kept",
-    "ollama._types.*Usage extra": "what a newer server sends besides is kept",
+    "ollama._types.*Response* extra": _NEWER,
+    "ollama._types.*Answer extra": _NEWER,
+    "ollama._types.*Usage extra": _NEWER,
     "ollama._types.*Question extra": "what a newer server can be asked besides is sent",
-    "ollama._types.*ogprob extra": "what a newer server sends besides is kept",
-    "ollama._types.ModelDetails extra": "what a newer server sends besides is kept",
-    "ollama._types.WebSearchResult extra": "what a newer server sends besides is kept",
+    "ollama._types.*ogprob extra": _NEWER,
+    "ollama._types.ModelDetails extra": _NEWER,
+    "ollama._types.WebSearchResult extra": _NEWER,
     "ollama._types.Message* extra": "`tool_call_id` and the `id` of tool calls are kept and sent",
     "ollama._types.Options extra": "options that the class does not name, such as `min_p`, are sent",
     "ollama._types.Tool* extra": "schemas of nested types are sent whole",
