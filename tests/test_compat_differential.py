@@ -30,7 +30,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import exchange
-import ollama_fast.compat
 import replay
 from beside import CAUGHT, Beside, Made, Outcome, beside
 from dropin import differences
