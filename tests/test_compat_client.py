@@ -778,6 +778,21 @@ def test_the_environment_s_key_goes_nowhere_else_unasked(package: Package, monke
     assert package.client()._client.headers["authorization"] == "Bearer key"
 
 
+@each
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [("web_search", ("",)), ("web_fetch", ("",)), ("copy", ("", "")), ("systemone", ("", "", {}))],
+)
+@on_a_loop
+async def test_empty_names_are_for_the_server_to_refuse(
+    package: Package, method: str, arguments: tuple[Any, ...]
+) -> None:
+    refusal = httpx.MockTransport(lambda _: httpx.Response(400, json={"error": "empty"}))
+    client = package.client(headers={"Authorization": "Bearer key"}, transport=refusal)
+    with pytest.raises(package.module.ResponseError):
+        await package.get(getattr(client, method)(*arguments))
+
+
 @ours
 @on_a_loop
 async def test_a_key_for_ollama_com_goes_along_with_web_requests(

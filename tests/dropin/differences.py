@@ -10,7 +10,6 @@ from typing import Final
 
 SURFACE: Final = {
     "dir(ollama) *install": "they put this package in the place of the genuine one, and take it back",
-    "ollama.*install*": "the same",
     "ollama._client.BaseClient.__*exit__*": "each of the two clients closes in a way of its own",
     "ollama._client._as_path(s) type": "the path has a type argument for type checkers",
     "ollama._types.*Response* extra": "what a newer server sends besides is kept",

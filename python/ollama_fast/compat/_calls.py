@@ -58,7 +58,11 @@ _COPYING: Final = f"{__package__}._client"
 """The module that copies messages, tools and images. OpenLLMetry replaces its functions, so each call looks there."""
 
 _NONE: Final = "-"
-"""Stands for an empty name, which the models do not refuse, until the fields are put over it: the server refuses it."""
+"""
+What an endpoint is given for an empty name, which it refuses itself.
+
+`ollama` leaves that to the server, so the empty name is put over this with the other fields.
+"""
 
 
 class Call(NamedTuple, Generic[R]):
@@ -576,7 +580,7 @@ def web_search(query: str, max_results: int = 3) -> Call[WebSearchResponse]:
     timeouts.
     """
     fields = _fields(WebSearchRequest(query=query, max_results=max_results))
-    return Call(WebSearchResponse, _endpoints.web_search(query, extra=fields))
+    return Call(WebSearchResponse, _endpoints.web_search(query or _NONE, extra=fields))
 
 
 def web_fetch(url: str) -> Call[WebFetchResponse]:
@@ -589,4 +593,4 @@ def web_fetch(url: str) -> Call[WebFetchResponse]:
     The blocking client raises ValueError if it has no key. Raises ResponseError, ConnectionError or one of httpx's
     timeouts.
     """
-    return Call(WebFetchResponse, _endpoints.web_fetch(url, extra=_fields(WebFetchRequest(url=url))))
+    return Call(WebFetchResponse, _endpoints.web_fetch(url or _NONE, extra=_fields(WebFetchRequest(url=url))))

@@ -61,6 +61,8 @@ def _unsaid(serializer: S) -> S:
 class _Model(BaseModel):
     """A model whose schema one thread builds, while others wait."""
 
+    model_config = _FIXED
+
     @classmethod
     def model_rebuild(
         cls,
