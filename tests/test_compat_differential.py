@@ -417,7 +417,10 @@ def requests_of(outcome: Outcome, undone: Iterable[Callable[[Body], None]]) -> A
     return requests
 
 
-def swapped(x: str | int, *, y: float) -> None: ...
+def of_four_types(x: str | int | float | bool) -> None: ...  # noqa: PYI041 - each is told
+
+
+def of_four_types_reversed(x: bool | float | int | str) -> None: ...  # noqa: PYI041 - each is told
 
 
 def of_formats(day: date, key: UUID, path: Path, data: bytes, all_of: set[int]) -> None:
@@ -487,7 +490,10 @@ CASES: dict[str, tuple[Call, Callable[[Body], None]]] = {
         without_what_else_is_in_messages,
     ),
     "unknown keywords of tools": (("chat", {"model": "m", "tools": RAW_TOOLS}), without_unknown_keywords),
-    "the order of a union": (("chat", {"model": "m", "tools": [either, swapped]}), with_types_in_order),
+    "the order of a union": (
+        ("chat", {"model": "m", "tools": [of_four_types, of_four_types_reversed]}),
+        with_types_in_order,
+    ),
     "what is in the types of functions": (("chat", {"model": "m", "tools": [of_lists]}), with_names_of_types_alone),
     "formats in the types of functions": (
         ("chat", {"model": "m", "tools": [of_formats]}),
