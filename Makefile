@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ENGINES := .venv-engines
+FLOORS := .floors
 DOWNSTREAM := .venv-downstream
 export VIRTUAL_ENV := $(abspath $(VENV))
 unexport PYTHONHOME
@@ -64,6 +65,18 @@ test-httpx-suite: build
 .PHONY: test-dropin  ## Run the tests of the package ollama, fetched once into a cache, with ollama_fast.compat in its place
 test-dropin: build
 	PYTHONPATH=tests $(BIN)/python -m dropin.run $(ARGS)
+
+$(FLOORS)/.installed: pyproject.toml $(VENV)/.installed
+	rm -rf $(FLOORS)
+	$(BIN)/python -m pip install -q --no-warn-conflicts --target $(FLOORS) \
+		$$(sed -n '/^dependencies/,/^]/s/^ *"\([^>]*\)>=\([^,"]*\).*/\1==\2/p' pyproject.toml)
+	touch $@
+
+# The plugins are those of tools that need newer versions. The oldest wheels are for Python 3.11 and 3.12.
+.PHONY: test-floors  ## Run tests of ollama_fast.compat with the oldest httpx, pydantic and others that pyproject.toml allows
+test-floors: build $(FLOORS)/.installed
+	PYTHONPATH=$(FLOORS) $(BIN)/python -m pytest -p no:anyio -p no:pytest_httpx \
+		tests/test_compat_client.py tests/test_compat_threads.py tests/test_compat_types.py $(ARGS)
 
 $(ENGINES)/.installed: pyproject.toml | $(BIN)/python
 	@echo "making $(ENGINES) with Ray and Dask: half a minute, once"
@@ -137,8 +150,8 @@ wheel: build
 	$(BIN)/maturin build --quiet --release --out dist
 	tests/smoke_wheel.sh $(BIN)/python dist/*.whl
 
-.PHONY: full  ## Run all of .ci/run's checks, the engines, the libraries, and the suite on every CPython from 3.11 that is found
-full: test test-over-httpx test-mocked test-httpx-suite test-dropin check demo test-real test-engines test-downstream test-downstream-real wheel
+.PHONY: full  ## Run all of .ci/run's checks, the engines, the libraries, the oldest dependencies, and the suite on every CPython from 3.11 that is found
+full: test test-over-httpx test-mocked test-httpx-suite test-dropin test-floors check demo test-real test-engines test-downstream test-downstream-real wheel
 	tests/every_python.sh dist/*.whl
 
 # --- figures --------------------------------------------------------------------------------------------------------
@@ -166,4 +179,4 @@ bench-abi3: $(VENV)/.installed
 
 .PHONY: clean  ## Remove what was built, but not the cache of the genuine server
 clean:
-	rm -rf $(VENV) $(ENGINES) $(DOWNSTREAM) target dist python/ollama_fast/*.so
+	rm -rf $(VENV) $(ENGINES) $(DOWNSTREAM) $(FLOORS) target dist python/ollama_fast/*.so

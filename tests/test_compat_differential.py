@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
@@ -33,6 +34,7 @@ import ollama_fast.compat
 import replay
 from beside import CAUGHT, WAYS, Beside, Made, Outcome, Way, beside
 from dropin import differences
+from ollama_fast import types
 from ollama_fast.compat import ResponseError
 from ollama_fast.compat._client import CONNECTION_ERROR_MESSAGE
 from ollama_fast.errors import ToolSchemaError
@@ -94,12 +96,14 @@ RAW_TOOLS: list[dict[str, Any]] = [
             },
         },
     },
-    {"type": "function", "function": {"name": "empty"}},
+    {"type": "function", "function": {"name": "empty"}, "callable": add},
     {
         "type": "function",
+        "items": {"type": "string"},
         "function": {
             "name": "rich",
             "strict": True,
+            "callable": add,
             "parameters": {
                 "type": "object",
                 "$defs": {"P": {"type": "object", "properties": {"x": {"type": "integer"}}}},
@@ -161,15 +165,21 @@ IMAGES = mostly(
     ],
     *("nowhere.PNG", "no base64!", 5),
 )
+KEPT: dict[str, st.SearchStrategy[Any]] = {
+    **dict.fromkeys(["Content", "row"], mostly(["OTHER TEXT", [None, {"a": 1}]])),
+    "tool_call_id": mostly(["call_1"], 5, None),
+}
+"""What programs keep in the parts of a conversation, besides what the API knows."""
 CALLED = of_class(
     "Message.ToolCall.Function",
     st.fixed_dictionaries(
         {"name": st.sampled_from(["add", "look_up"]), "arguments": st.sampled_from([{}, {"a": 1, "b": [None, "x"]}])},
-        optional={"index": st.just(0)},
+        optional={"index": mostly([0], "0", True), **KEPT},
     ),
 )
 TOOL_CALLS = of_class(
-    "Message.ToolCall", st.fixed_dictionaries({"function": CALLED}, optional={"id": st.just("call_1")})
+    "Message.ToolCall",
+    st.fixed_dictionaries({"function": CALLED}, optional={"id": mostly(["call_1"], 5), "type": st.just("f"), **KEPT}),
 )
 MESSAGES = of_class(
     "Message",
@@ -181,7 +191,7 @@ MESSAGES = of_class(
             "images": several(IMAGES, 2),
             "tool_calls": several(TOOL_CALLS, 2),
             "tool_name": TEXTS,
-            "tool_call_id": st.just("call_1"),
+            **KEPT,
         },
     ),
 )
@@ -304,11 +314,22 @@ def without_unknown_parts_of_messages(body: Body) -> None:
             call["function"].pop("index", None)
 
 
+def without_what_else_is_in_messages(body: Body) -> None:
+    for message in body.get("messages") or ():
+        calls = message.get("tool_calls") or ()
+        for part, shape in (
+            (message, types.Message),
+            *((call, types.ToolCall) for call in calls),
+            *((call["function"], types.ToolCallFunction) for call in calls),
+        ):
+            for unknown in set(part) - {*shape.__annotations__}:
+                del part[unknown]
+
+
 def without_unknown_keywords(body: Body) -> None:
     for tool in body.get("tools") or ():
-        function = tool["function"]
-        function.pop("strict", None)
-        parameters = function.get("parameters", {})
+        tool.pop("items", None)
+        parameters = tool["function"].get("parameters", {})
         for unknown in set(parameters) - {"type", "$defs", "items", "required", "properties"}:
             del parameters[unknown]
         for schema in parameters.get("properties", {}).values():
@@ -366,6 +387,7 @@ def with_the_first_line_alone(body: Body) -> None:
 UNDONE: dict[str, Callable[[Body], None]] = {
     "unknown options": without_unknown_options,
     "unknown parts of messages": without_unknown_parts_of_messages,
+    "what else is in messages": without_what_else_is_in_messages,
     "unknown keywords of tools": without_unknown_keywords,
     "the order of a union": with_types_in_order,
 }
@@ -445,6 +467,10 @@ CASES: dict[str, tuple[Call, Callable[[Body], None]]] = {
         ("chat", {"model": "m", "messages": [{"role": "tool", "content": "3", "tool_call_id": "call_1"}]}),
         without_unknown_parts_of_messages,
     ),
+    "what else is in messages": (
+        ("create", {"model": "m", "messages": [{"role": "user", "content": "", "row": [1], "Content": "OTHER TEXT"}]}),
+        without_what_else_is_in_messages,
+    ),
     "unknown keywords of tools": (("chat", {"model": "m", "tools": RAW_TOOLS}), without_unknown_keywords),
     "the order of a union": (("chat", {"model": "m", "tools": [either, swapped]}), with_types_in_order),
     "what is in the types of functions": (("chat", {"model": "m", "tools": [of_lists]}), with_names_of_types_alone),
@@ -482,6 +508,117 @@ def test_a_difference_in_a_body_is_one_and_no_more(name: str, pair: Beside) -> N
     for their, our in zip(theirs, ours, strict=True):
         assert their.requests != our.requests
         assert requests_of(their, [undo]) == requests_of(our, [undo])
+
+
+def keeping(thing: Any) -> tuple[list[Any], list[Any]]:
+    """Give messages and tools, as dicts and as objects, that hold *thing* where nothing is sent of it."""
+    kept = {"row": thing, "Content": "OTHER TEXT"}
+    function = {"name": "f", "arguments": {"row": 1}, "index": 0, **kept}
+    call = {"function": function, "id": "call_1", "type": "function", **kept}
+    made = Made("Message.ToolCall", {**call, "function": Made("Message.ToolCall.Function", function)})
+    odd = {"function": {**function, "index": "0"}, "id": 5}
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "f",
+            "strict": True,
+            "parameters": {"properties": {"a": {"type": "string", "const": None}}, "title": "A"},
+            **kept,
+        },
+        **kept,
+    }
+    return [
+        {"role": "user", "content": "hi", "tool_call_id": 5, **kept},
+        {"role": "assistant", "tool_calls": [call, odd], **kept},
+        {"role": "assistant", "tool_calls": [made], **kept},
+        Made("Message", {"role": "assistant", "tool_calls": [made, call], **kept}),
+        Made("Message", {"role": "tool", "content": "3", "tool_call_id": "call_1", "tool_name": "f", **kept}),
+    ], [tool, Made("Tool", tool), add]
+
+
+CALL_SENT = {"function": {"name": "f", "arguments": {"row": 1}, "index": 0}, "id": "call_1"}
+MESSAGES_SENT: list[dict[str, Any]] = [
+    {"role": "user", "content": "hi"},
+    {"role": "assistant", "tool_calls": [CALL_SENT, {"function": {"name": "f", "arguments": {"row": 1}}}]},
+    {"role": "assistant", "tool_calls": [CALL_SENT]},
+    {"role": "assistant", "tool_calls": [CALL_SENT, CALL_SENT]},
+    {"role": "tool", "content": "3", "tool_name": "f", "tool_call_id": "call_1"},
+]
+PARAMETERS_SENT = {"type": "object", "properties": {"a": {"type": "string", "const": None}}, "title": "A"}
+TOOL_SENT = {"type": "function", "function": {"name": "f", "parameters": PARAMETERS_SENT}}
+
+
+LOOP = deque[Any]()
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize("thing", [object(), add, {1: 2}, LOOP], ids=["object", "function", "dict", "loop"])
+def test_what_a_program_keeps_in_messages_and_tools_is_not_sent(thing: Any, pair: Beside) -> None:
+    pair.answer = answer_to("chat")
+    messages, tools = keeping(thing)
+    outcomes = pair.all("chat", {"model": "m", "messages": messages, "tools": tools})
+    expected, *others = [outcome.requests[0][2] for outcome in outcomes.values()]
+    for way, body in zip(WAYS[1:], others, strict=True):
+        if not way.genuine:
+            assert body["messages"] == MESSAGES_SENT
+            assert body["tools"][:2] == [TOOL_SENT, TOOL_SENT]
+            without_unknown_parts_of_messages(body)
+            without_unknown_keywords(body)
+        assert body == expected
+
+
+def test_what_a_program_keeps_in_messages_for_a_new_model_is_not_sent(pair: Beside) -> None:
+    pair.answer = answer_to("create")
+    messages, _ = keeping(object())
+    for way, outcome in pair.all("create", {"model": "m", "messages": messages}).items():
+        if way.genuine:
+            assert isinstance(outcome.error, TypeError)
+        else:
+            ((_, _, body),) = outcome.requests
+            assert body["messages"] == MESSAGES_SENT
+
+
+CALLING = {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {"x": [1, {"y": add}]}}}]}
+SHOWING = {"function": {"parameters": {"properties": {"a": {"default": object()}}}}}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        ({"messages": [USER, CALLING]}, "messages[1].tool_calls[0].function.arguments.x[1].y"),
+        ({"tools": [add, SHOWING]}, "tools[1].function.parameters.properties.a.default"),
+        ({"options": {"a": 1, "b": (0.5, float("inf"))}}, "options.b[1]"),
+        ({"options": {"a": {b"b": 1}}}, "options.a"),
+    ],
+)
+def test_what_has_no_json_form_is_told_with_its_place(
+    arguments: dict[str, Any], place: str, stream: bool, pair: Beside
+) -> None:
+    pair.answer = answer_to("chat")
+    outcomes = pair.all("chat", {"model": "m", "stream": stream, **arguments})
+    for way, outcome in outcomes.items():
+        if not way.genuine:
+            assert isinstance(outcome.error, TypeError | ValueError)
+            assert outcome.error.__notes__ == [f"in {place}"]
+            assert outcome.sent == []
+        if "tools" not in arguments:  # of which the genuine package does not send the default
+            assert outcome.failure == outcomes[WAYS[0]].failure
+
+
+@pytest.mark.parametrize("method", ["chat", "create"])
+def test_nothing_is_taken_out_of_the_messages_of_a_program(method: str, pair: Beside) -> None:
+    pair.answer = answer_to(method)
+    mine, same = ([one for one in keeping(add)[0] if isinstance(one, dict)][:2] for _ in range(2))
+    getattr(pair.clients[ollama_fast.compat.__name__, False], method)("m", messages=mine)
+    assert json.loads(pair.server.requests[-1].body)["messages"] == MESSAGES_SENT[:2]
+    assert mine == same
+
+
+def test_keys_that_are_no_text_are_not_sent(pair: Beside) -> None:
+    pair.answer = answer_to("chat")
+    for outcome in pair.all("chat", {"model": "m", "messages": [{"role": "user", "content": "a", 5: 1}]}).values():
+        assert outcome.requests[0][2]["messages"] == [{"role": "user", "content": "a"}]
 
 
 def test_dates_and_enums_are_sent_as_text(pair: Beside) -> None:

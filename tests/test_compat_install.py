@@ -225,7 +225,7 @@ threads = [threading.Thread(target=work) for _ in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 print(len(names), set(names) == {{("{OURS}", "{OURS}._types")}})
-print(len([finder for finder in sys.meta_path if type(finder).__module__ == "{OURS}._install"]))
+print(len([finder for finder in sys.meta_path if type(finder).__module__ == "ollama_fast._stand_in"]))
 """
     )
     assert said == ["8 True", "1"]
@@ -263,6 +263,66 @@ def test_children_have_it_too(place: Place, tmp_path: Path, how: str, method: st
     ended = place.run(*arguments, method, present=True, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.splitlines() == [f"parent {OURS}._client", f"child {OURS}._client"]
+
+
+ANOTHERS_WRAP: Final = """
+import multiprocessing.spawn as spawn
+before = spawn.get_preparation_data
+def wrapped(name):
+    return {**before(name), "wrapped": name}
+spawn.get_preparation_data = wrapped
+"""
+
+
+def test_what_another_puts_around_the_data_of_children_stays(place: Place) -> None:
+    said = place.say(
+        f"""import multiprocessing.spawn
+{INSTALL}install()
+{ANOTHERS_WRAP}
+def sent():
+    return [key for key in spawn.get_preparation_data("x") if key in ("wrapped", "{OURS}")]
+print(sent())
+uninstall()
+print(spawn.get_preparation_data is wrapped, sent())
+install()
+print(sorted(sent()))
+uninstall()
+print(spawn.get_preparation_data is wrapped, sent())
+"""
+    )
+    assert said == [f"['{OURS}', 'wrapped']", "True ['wrapped']", f"['{OURS}', 'wrapped']", "True ['wrapped']"]
+
+
+LAZY_CHILD: Final = f"""
+import multiprocessing, sys
+def work():
+    from importlib import metadata
+    print([name in sys.modules for name in ("{OURS}", "pydantic", "ollama")], metadata.version("ollama"))
+    import threading
+    names, together = [], threading.Barrier(8)
+    def ask():
+        together.wait()
+        import ollama._types
+        names.append((ollama.Client.__module__, ollama.__spec__.name, ollama._types.__spec__.name))
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    print(len(names), *set(names), flush=True)
+if __name__ == "__main__":
+    print([name for name in sys.modules if name == "multiprocessing.spawn"], flush=True)
+    process = multiprocessing.get_context("spawn").Process(target=work)
+    process.start()
+    process.join()
+    sys.exit(process.exitcode)
+"""
+
+
+def test_a_child_imports_it_when_it_imports_ollama(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "with_child.py").write_text(LAZY_CHILD)
+    ended = place.run("-m", OURS, "with_child.py", cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    modules = (f"{OURS}._client", OURS, f"{OURS}._types")
+    assert ended.stdout.splitlines() == ["[]", "[False, False, False] 0.6.3", f"8 {modules}"]
 
 
 def test_to_know_of_it_costs_little(place: Place) -> None:

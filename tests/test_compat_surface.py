@@ -119,7 +119,7 @@ def facts_of_value(place: str, value: Any, package: str) -> Iterator[tuple[str, 
 
 
 def facts_of_class(place: str, class_: type, package: str) -> Iterator[tuple[str, str]]:
-    above = [base.__name__ for base in class_.__mro__ if base.__module__.partition(".")[0] != "typing"]
+    above = [base.__name__ for base in class_.__mro__ if base.__module__ != "typing" and base.__name__[0] != "_"]
     yield f"{place} bases", ", ".join(above[1:])
     if issubclass(class_, pydantic.BaseModel):
         yield from facts_of_model(place, class_)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import ollama._types
 import pydantic
@@ -23,6 +25,7 @@ from exchange import Exchange, load_all
 from ollama_fast import _core
 from ollama_fast.compat import _types
 from ollama_fast.compat._answers import maker
+from ollama_fast.compat._client import _copy_messages
 
 Types: TypeAlias = Any
 """The module of the models: the genuine one, or ours."""
@@ -254,6 +257,8 @@ SAME: dict[str, Callable[[Types], Any]] = {
     "an error as other JSON": lambda t: error(t.ResponseError('{"message": "no"}', 500)),
     "an error without status": lambda t: error(t.ResponseError("no")),
     "an error by keywords": lambda t: error(t.ResponseError(error="no", status_code=3)),
+    "an error as bytes": lambda t: error(t.ResponseError(b'{"error": "x"}', 400)),
+    "an error with a lone surrogate": lambda t: error(t.ResponseError('{"error": "\\ud800", "a": NaN}', 400)),
     "a pickled error": a_pickled_error,
 }
 
@@ -283,6 +288,43 @@ def test_it_is_as_in_the_genuine_package(name: str) -> None:
     ours = outcome(OURS, SAME[name])
     assert ours == outcome(GENUINE, SAME[name])
     assert (ours.kind if isinstance(ours, Raised) else None) == RAISING.get(name)
+
+
+def models_in(scope: Any, path: str = "") -> Iterator[tuple[str, type[pydantic.BaseModel]]]:
+    """Give the models of a module or a model, with the path to each."""
+    for name, value in vars(scope).items():
+        if isinstance(value, type) and issubclass(value, pydantic.BaseModel) and value.__module__ == GENUINE.__name__:
+            yield path + name, value
+            yield from models_in(value, f"{path}{name}.")
+
+
+MODELS = dict(models_in(GENUINE))
+
+
+def without_texts(schema: Any) -> Any:
+    """Leave out of a JSON schema what describes it, the name of the package, and that a model keeps what is unknown."""
+    if isinstance(schema, dict):
+        return {
+            key.removeprefix("ollama_fast__compat__").removeprefix("ollama__"): without_texts(value)
+            for key, value in schema.items()
+            if (key, value) != ("additionalProperties", True) and not (key == "description" and isinstance(value, str))
+        }
+    if isinstance(schema, list):
+        return [without_texts(value) for value in schema]
+    return (
+        schema.replace("/ollama_fast__compat__", "/").replace("/ollama__", "/") if isinstance(schema, str) else schema
+    )
+
+
+@pytest.mark.parametrize("mode", ["validation", "serialization"])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_json_schema_is_that_of_the_genuine_package(
+    name: str, mode: Literal["validation", "serialization"]
+) -> None:
+    ours: type[pydantic.BaseModel] = attrgetter(name)(OURS)
+    schema = without_texts(ours.model_json_schema(mode=mode))
+    assert schema == without_texts(MODELS[name].model_json_schema(mode=mode))
+    assert schema["type"] == "object"
 
 
 def test_some_of_that_in_figures() -> None:
@@ -374,6 +416,61 @@ def test_an_unknown_field_is_read_like_any_other() -> None:
     assert response == pickle.loads(pickle.dumps(response)) != OURS.ShowResponse(model_info={}, json="a")
 
 
+ASKED_FOR = ("keys", "__getnewargs_ex__", "__isabstractmethod__", "__wrapped__", "__array_interface__")
+"""What Python, or a library, asks any object for."""
+
+
+@pytest.mark.parametrize("name", ASKED_FOR)
+def test_an_unknown_field_that_python_asks_for_is_an_item_only(name: str) -> None:
+    part = {"message": {"role": "a", "content": "b", name: 1}}
+    for answer in (OURS.ChatResponse(**part), maker(OURS.ChatResponse)(part)):
+        message = answer.message
+        assert dict(message) == {**dict(OURS.Message(role="a", content="b")), name: 1}
+        assert (message[name], message.get(name), name in message, hasattr(message, name)) == (1, 1, True, False)
+        with pytest.raises(AttributeError, match=f"'Message' object has no attribute '{name}'"):
+            getattr(message, name)
+        assert pickle.loads(pickle.dumps(message)) == copy.deepcopy(message) == message
+        assert [*_copy_messages([message])] == [OURS.Message(role="a", content="b")]
+
+
+def test_an_unknown_field_named_keys_can_be_set() -> None:
+    message = OURS.Message(role="a")
+    message["keys"] = 1
+    assert (message.model_dump()["keys"], dict(message)["keys"]) == (1, 1)
+
+
+def test_a_property_still_says_itself_what_it_lacks() -> None:
+    class Other(_types.Message):
+        @property
+        def keys(self) -> Any:
+            return object.__getattribute__(self, "nothing")
+
+    with pytest.raises(AttributeError, match="'nothing'"):
+        _ = Other(role="a").keys
+
+
+class Ours(pickle.Unpickler):
+    """Reads pickles of the genuine package once `install` has put ours into its place."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return super().find_class(module.replace(GENUINE.__name__, OURS.__name__), name)
+
+
+@pytest.mark.parametrize("made", [chat, tool, listing, call])
+def test_what_the_genuine_package_pickled_keeps_what_is_set_later(made: Callable[[Types], Any]) -> None:
+    read = Ours(io.BytesIO(pickle.dumps(made(GENUINE)))).load()
+    check_same_fields(read, made(OURS))
+    read["new"] = 1
+    assert (read.new, read.model_dump()["new"]) == (1, 1)
+
+
+def test_a_request_that_the_genuine_package_pickled_takes_no_more() -> None:
+    read = Ours(io.BytesIO(pickle.dumps(GENUINE.PullRequest(model="m")))).load()
+    assert read == OURS.PullRequest(model="m")
+    with pytest.raises(ValueError, match='object has no field "new"'):
+        read.new = 1
+
+
 TOOL: dict[str, Any] = {
     "type": "function",
     "function": {
@@ -435,14 +532,18 @@ def test_a_tool_without_parameters_can_be_dumped_with_nulls() -> None:
         ("3", 500, "3"),
         ("null", 500, "null"),
         ('"no"', 500, '"no"'),
-        ('{"error": ""}', 500, '{"error": ""}'),
-        ('{"error": null, "code": 3}', 500, '{"error": null, "code": 3}'),
+        ('{"error": ""}', 404, "Not Found"),
+        ('{"error": null}', 500, "Internal Server Error"),
+        ('{"error": ""}', -1, "no error message"),
+        (b"", 503, "Service Unavailable"),
+        (b"\xff no", 500, "\ufffd no"),
+        (b'{"message": "no"}', 500, '{"message": "no"}'),
         ("\ud800", 500, "\ud800"),
         ("[" * 100_000, 500, "[" * 100_000),
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_an_error_is_never_empty_and_never_crashes(text: str, status: int, said: str) -> None:
+def test_an_error_is_never_empty_and_never_crashes(text: str | bytes, status: int, said: str) -> None:
     error = OURS.ResponseError(text, status)
     assert (error.error, str(error), error.args) == (said, f"{said} (status code: {status})", (said,))
 
@@ -596,7 +697,9 @@ def objects(needed: dict[str, st.SearchStrategy[Any]], **optional: st.SearchStra
     """Objects that have the *needed* keys, some of the *optional* ones, in any order, and sometimes unknown ones."""
     usual: Shape = st.fixed_dictionaries(needed, optional={key: one | st.none() for key, one in optional.items()})
     unknown = st.dictionaries(
-        st.sampled_from(["id", "index", "new", "copy", "model_extra", "self", ""]), anything, max_size=2
+        st.sampled_from(["id", "index", "new", "copy", "keys", "__class__", "model_extra", "self", ""]),
+        anything,
+        max_size=2,
     )
     mixed: Shape = st.tuples(unknown, usual, st.booleans()).map(
         lambda three: (
@@ -772,8 +875,38 @@ def test_an_error_of_an_odd_part_has_no_other_behind_it(name: str) -> None:
 
 
 def test_a_scalar_of_a_wrong_type_is_taken_as_it_is() -> None:
-    made = maker(_types.ChatResponse)({"message": {"role": "a", "content": 3}, "eval_count": "many"})
+    made = maker(_types.ChatResponse)(
+        {"message": {"role": "a", "content": 3, "thinking": [1]}, "eval_count": "many", "done_reason": {}}
+    )
     assert (repr(made.message.content), repr(made.eval_count)) == ("3", "'many'")
+    with pytest.warns(UserWarning, match="Pydantic serializer warnings"):
+        assert made.model_dump()["message"]["thinking"] == [1]
+    with pytest.warns(UserWarning, match="Pydantic serializer warnings"):
+        assert json.loads(made.model_dump_json())["done_reason"] == {}
+
+
+JSON_OF_PYTHON = {
+    "ChatResponse": """{"message": {"role": "a", "content": "\\ud800", "new": NaN, "tool_calls": [
+        {"function": {"name": "\\ud800", "arguments": {"x": Infinity}}}]},
+        "logprobs": [{"token": "\\ud800", "logprob": -Infinity, "top_logprobs": [{"token": "", "logprob": NaN}]}],
+        "eval_count": 1000000000000000000000000, "eval_count": 3}""",
+    "GenerateResponse": '{"response": "\\ud800", "context": [100000000000000000000], "total_duration": 1}',
+    "EmbedResponse": '{"embeddings": [[NaN, 1, -Infinity], [1e999]]}',
+    "EmbeddingsResponse": '{"embedding": [NaN, 100000000000000000000]}',
+    "ProgressResponse": '{"status": "\\udfff", "total": 100000000000000000000}',
+    "ListResponse": '{"models": [{"model": "\\ud800"}]}',
+}
+
+
+@pytest.mark.parametrize("name", JSON_OF_PYTHON)
+def test_what_only_pythons_json_reads_makes_a_model(name: str) -> None:
+    cls, part = getattr(OURS, name), json.loads(JSON_OF_PYTHON[name])
+    with pytest.raises(ValueError, match="at column"):
+        _core.decode(JSON_OF_PYTHON[name].encode())
+    made = maker(cls)(part)
+    check_same_fields(made, cls(**part))
+    theirs = getattr(GENUINE, name)(**json.loads(JSON_OF_PYTHON[name]))
+    assert repr(known(made.model_dump(), theirs.model_dump())) == repr(theirs.model_dump())
 
 
 def test_anything_callable_makes_of_a_part_what_it_will() -> None:
@@ -798,7 +931,8 @@ def test_models_that_were_made_share_nothing_and_can_be_changed() -> None:
     one.message.content = "b"
     one["new"] = 1
     one.message.tool_calls[0].function.arguments["a"] = 1
-    assert one.model_fields_set == {"message", "new"}
+    assert one.model_fields_set - {"new"} == {"message"}  # of which pydantic tells from 2.14 on
+    assert (one["new"], "new" in one) == (1, True)
     assert one.message.model_fields_set == {"role", "tool_calls", "content"}
     check_alike(other, _types.ChatResponse(**part))
 

@@ -11,7 +11,7 @@ import ollama_fast
 from docs_server import docs_server
 from dropin import differences
 from ollama_fast import compat
-from ollama_fast.compat._install import uninstall
+from ollama_fast._stand_in import uninstall
 
 ROOT = Path(__file__).parent.parent
 DOCS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]

@@ -10,7 +10,6 @@ from typing import Final
 
 SURFACE: Final = {
     "dir(ollama) *install": "they put this package in the place of the genuine one, and take it back",
-    "ollama.*install*": "the same",
     "ollama._client.BaseClient.__*exit__*": "each of the two clients closes in a way of its own",
     "ollama._client._as_path(s) type": "the path has a type argument for type checkers",
     "ollama._types.*Response* extra": "what a newer server sends besides is kept",
@@ -30,7 +29,8 @@ SURFACE: Final = {
 REQUESTS: Final = {
     "unknown options": "options that the class `Options` does not name, such as `min_p`, are sent",
     "unknown parts of messages": "`tool_call_id`, and the `id` and `index` of tool calls, are sent",
-    "unknown keywords of tools": "all of a schema is sent, such as nested `properties`, `anyOf` and `$ref`",
+    "what else is in messages": "`create` leaves it out, as `chat` does in both; there it is sent, or a TypeError",
+    "unknown keywords of tools": "`items` and all of `parameters` are sent, such as nested `properties` and `$ref`",
     "the order of a union": "its types are told in the order in which they are written",
     "what is in the types of functions": "items of lists, choices, values of dicts and fields of classes are told",
     "formats in the types of functions": "dates, UUIDs, paths, bytes and sets are described",
@@ -92,7 +92,7 @@ HOSTS: Final = {
 
 ANSWERS: Final = {
     "unknown fields": "what a newer server sends besides is kept, as attributes and items",
-    "types of scalars": "a number in the place of a text, say, is taken as it is; there it is a ValidationError",
+    "types of scalars": "what comes in the place of a text or a number is taken; there it is a ValidationError",
 }
 """What a method gives."""
 

@@ -5,9 +5,10 @@ The names, signatures, models and exceptions are those of `ollama` 0.6.3. The fu
 which is looked at when one is first called.
 """
 
+from ollama_fast._stand_in import install as install
+from ollama_fast._stand_in import uninstall as uninstall
+
 from ._client import AsyncClient, Client
-from ._install import install as install
-from ._install import uninstall as uninstall
 from ._types import (
     ChatResponse,
     EmbeddingsResponse,

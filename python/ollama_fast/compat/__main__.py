@@ -14,7 +14,7 @@ from pkgutil import get_importer
 from types import ModuleType, TracebackType
 from typing import Any, Final, NoReturn, TypeAlias
 
-from ollama_fast.compat._install import install
+from ollama_fast._stand_in import install
 
 _USAGE: Final = """\
 usage: python -m ollama_fast.compat [--] PROGRAM [ARGUMENT ...]

@@ -1,9 +1,10 @@
 """
 From decoded JSON to a model, without validating what the server sent.
 
-The model is the one that `cls(**part)` makes, as far as *part* is of the shape that Ollama sends. Scalars of a wrong
-type are taken as they are; any other shape, such as a message that is a list, is left to `cls(**part)`, which converts
-it or says what is wrong.
+The model is the one that `cls(**part)` makes, as far as *part* is of the shape that Ollama sends. A field of a text, a
+number or a truth takes whatever was sent, even a list: to look at each would take half as long again. What is wrong
+where a model or a list belongs, such as a message that is a list, is left to `cls(**part)`, which converts it or says
+what is wrong.
 """
 
 from collections.abc import Callable

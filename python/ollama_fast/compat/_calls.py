@@ -8,12 +8,14 @@ here, since programs look at them.
 import sys
 
 # ruff: noqa: SLF001 - the names of what copies are those of `ollama`
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel
+from typing_extensions import get_type_hints
 
-from ollama_fast import _endpoints
+from ollama_fast import _endpoints, types
 from ollama_fast._request import Request
 
 from ._types import (
@@ -88,6 +90,73 @@ class Call(NamedTuple, Generic[R]):
 
 def _fields(model: BaseModel) -> dict[str, Any]:
     return model.model_dump(exclude_none=True)
+
+
+class _Known(NamedTuple):
+    """What the API knows of the parts of a conversation."""
+
+    messages: dict[str, Any]
+    tools: dict[str, Any]
+    """The names of fields, as pydantic's `include` has them."""
+
+    of_messages: dict[str, type]
+    of_calls: dict[str, type]
+    of_functions: dict[str, type]
+    """The types of fields that the models do not have, by name."""
+
+
+@cache
+def _known() -> _Known:
+    function = _names(types.ToolCallFunction)
+    call = _names(types.ToolCall) | {"function": function}
+    return _Known(
+        messages=_names(types.Message) | {"tool_calls": {"__all__": call}},
+        tools=_names(types.Tool) | {"function": _names(types.ToolFunction)},
+        of_messages=_more(types.Message, Message),
+        of_calls=_more(types.ToolCall, Message.ToolCall),
+        of_functions=_more(types.ToolCallFunction, Message.ToolCall.Function),
+    )
+
+
+def _names(shape: type) -> dict[str, Any]:
+    return dict.fromkeys(shape.__annotations__, True)
+
+
+def _more(shape: type, model: type[BaseModel]) -> dict[str, type]:
+    return {name: kind for name, kind in get_type_hints(shape).items() if name not in model.model_fields}
+
+
+def _conversation(model: ChatRequest | CreateRequest) -> dict[str, Any]:
+    """
+    Give the fields of a request, and in its messages and tools only what the API knows.
+
+    Programs keep more in theirs: rows, functions, times. `ollama` does not send that either.
+    """
+    known = _known()
+    include = dict.fromkeys(type(model).model_fields, True) | {
+        "messages": {"__all__": known.messages},
+        "tools": {"__all__": known.tools},
+    }
+    fields = model.model_dump(exclude_none=True, include=include)
+    for message in _dicts(fields.get("messages")):
+        _drop_strange(message, known.of_messages)
+        for call in _dicts(message.get("tool_calls")):
+            _drop_strange(call, known.of_calls)
+            if isinstance(function := call.get("function"), dict):
+                _drop_strange(function, known.of_functions)
+    return fields
+
+
+def _dicts(several: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(several, list | tuple):
+        yield from (one for one in several if isinstance(one, dict))
+
+
+def _drop_strange(part: dict[str, Any], known: Mapping[str, type]) -> None:
+    """Take out of *part* what is of another type than the API's: it would refuse it, and `ollama` does not send it."""
+    for name, kind in known.items():
+        if name in part and (not isinstance(part[name], kind) or isinstance(part[name], bool)):
+            del part[name]
 
 
 # --- answers of models -----------------------------------------------------------------------------------------------
@@ -230,7 +299,7 @@ def chat(  # noqa: D417 - it quotes a docstring
     and ToolSchemaError for a function that cannot be told to a model.
     """  # noqa: D214 - it quotes a docstring
     copying: Any = sys.modules[_COPYING]
-    fields = _fields(
+    fields = _conversation(
         ChatRequest(
             model=model,
             messages=list(copying._copy_messages(messages)),
@@ -416,7 +485,7 @@ def create(
 
     Raises ResponseError, ConnectionError or one of httpx's timeouts; pydantic's ValidationError for wrong arguments.
     """
-    fields = _fields(
+    fields = _conversation(
         CreateRequest(
             model=model,
             stream=stream,

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar, get_args
 from weakref import WeakSet
 
-from ollama_fast import _core, _endpoints, _upload
+from ollama_fast import _core, _endpoints, _upload, types
 from ollama_fast._host import api_key
 from ollama_fast._upload import Upload
 from ollama_fast._url import Auth, read
@@ -68,8 +68,10 @@ def _copy_images(images: Sequence[Any] | None) -> Iterator[Image]:
 
 
 def _copy_messages(messages: Sequence[Mapping[str, Any] | Message] | None) -> Iterator[Message]:
+    known = types.Message.__annotations__
     for message in messages or ():
-        given = {name: value for name, value in dict(message).items() if value}
+        # By the names that the API knows: what else is in there, a model need not be able to hold.
+        given = {name: value for name, value in dict(message).items() if value and name in known}
         if "images" in given:
             given["images"] = list(_copy_images(given["images"]))
         yield Message.model_validate(given)

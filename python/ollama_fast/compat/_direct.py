@@ -9,6 +9,7 @@ way (hooks, credentials, cookies, another transport, a patch, a log) is served: 
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any, Final, NamedTuple
 
@@ -92,8 +93,9 @@ class Direct:
             try:
                 # The stream itself, since httpx finds nothing to add to it, and looks for as long as the rest takes.
                 stream = httpx.ByteStream(encode(fields, words[1]))
-            except TypeError:  # httpx can encode more, or says what is wrong
-                return None
+            except (TypeError, ValueError):
+                check_json(fields)
+                return None  # httpx can encode more
         made = httpx.Request(
             template.method,
             template.url,
@@ -132,6 +134,33 @@ class Direct:
             kind = {"Content-Type": "application/json"} if method != "GET" else None
             found = made.requests[method, url] = client.build_request(method, url, headers=kind)
         return found
+
+
+def check_json(fields: dict[str, Any]) -> None:
+    """Raise, for what has no JSON form in *fields*, the error that httpx raises, with a note that says where it is."""
+    try:
+        json.dumps(fields, allow_nan=False)
+    except (TypeError, ValueError) as exc:
+        exc.add_note(f"in {_place_of_what_is_not_json(fields)}")
+        raise
+
+
+def _place_of_what_is_not_json(value: Any) -> str:
+    place = ""
+    seen: set[int] = set()
+    while id(value) not in seen:  # what contains itself has no JSON form either
+        seen.add(id(value))
+        inner = (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+        )
+        for key, one in inner:
+            try:
+                json.dumps(one, allow_nan=False)
+            except (TypeError, ValueError):
+                place += f".{key}" if isinstance(value, dict) else f"[{key}]"
+                value = one
+                break
+    return place.removeprefix(".")
 
 
 def follow(client: Any, request: httpx.Request, response: httpx.Response) -> httpx.Request | None:

@@ -5,14 +5,16 @@ Unlike there, what a server or a caller adds to them stays and is sent. A reques
 are built when they are first needed, so that the import stays short.
 """
 
+import json
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from inspect import Signature
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias, cast
+from threading import RLock
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import (
     BaseModel,
@@ -26,8 +28,13 @@ from pydantic import (
 
 from ollama_fast import _core
 
+S = TypeVar("S", bound=Callable[..., Any])
+
 _OPEN: Final = ConfigDict(extra="allow", defer_build=True)
 _FIXED: Final = ConfigDict(extra="ignore", defer_build=True)
+
+_building: Final = RLock()
+"""Held by the thread that builds schemas: before 2.14, pydantic lets threads take from each other what they build."""
 
 _LONGEST_PATH: Final = 32767
 """In characters, as of Windows. Longer text is base64."""
@@ -45,7 +52,38 @@ class _Signature:
 _SIGNATURE: Final = cast("Signature", _Signature())
 
 
-class SubscriptableBaseModel(BaseModel):
+def _unsaid(serializer: S) -> S:
+    """Leave its result's type out of a serializer's annotations: a JSON schema would tell it in place of the model."""
+    del serializer.__annotations__["return"]
+    return serializer
+
+
+class _Model(BaseModel):
+    """A model whose schema one thread builds, while others wait."""
+
+    model_config = _FIXED
+
+    @classmethod
+    def model_rebuild(
+        cls,
+        *,
+        force: bool = False,
+        raise_errors: bool = True,
+        _parent_namespace_depth: int = 2,
+        _types_namespace: Mapping[str, Any] | None = None,
+    ) -> bool | None:
+        """Build the schema, as pydantic does."""
+        depth = _parent_namespace_depth + (_parent_namespace_depth > 0)  # this frame is between
+        with _building:
+            return super().model_rebuild(
+                force=force,
+                raise_errors=raise_errors,
+                _parent_namespace_depth=depth,
+                _types_namespace=_types_namespace,
+            )
+
+
+class SubscriptableBaseModel(_Model):
     """A model whose fields are items, too."""
 
     model_config = _OPEN
@@ -56,6 +94,21 @@ class SubscriptableBaseModel(BaseModel):
         super().__pydantic_init_subclass__(**kwargs)
         if not cls.__pydantic_complete__:
             cls.__signature__ = _SIGNATURE  # and not that of a class above, which may be built
+
+    if not TYPE_CHECKING:  # or else all attributes would be known to type checkers
+
+        def __getattr__(self, name: str) -> Any:
+            # Python asks any object for these, `dict(model)` for one, and for what they are to it. An unknown field of
+            # such a name is an item only.
+            if name == "keys" or name.startswith("__"):
+                return object.__getattribute__(self, name)
+            return super().__getattr__(name)
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__(state)
+        if self.__pydantic_extra__ is None and self.model_config.get("extra") == "allow":
+            # The genuine package pickled it, and keeps none.
+            object.__setattr__(self, "__pydantic_extra__", {})
 
     def __getitem__(self, key: str) -> Any:
         if key not in self:
@@ -68,7 +121,7 @@ class SubscriptableBaseModel(BaseModel):
 
     def __contains__(self, key: str) -> bool:
         """Whether *key* was set, be it to None, or has a default other than None."""
-        if key in self.model_fields_set:
+        if key in self.model_fields_set or key in (self.__pydantic_extra__ or ()):
             return True
         field = type(self).__pydantic_fields__.get(key)
         return field is not None and field.default is not None
@@ -142,7 +195,7 @@ class BaseGenerateRequest(BaseStreamableRequest):
     """How long the model stays loaded: seconds, or a Go duration such as "5m"."""
 
 
-class Image(BaseModel):
+class Image(_Model):
     """An image: its bytes, the path of a file, or base64 text. It is serialised as base64, and read only then."""
 
     model_config = _FIXED
@@ -151,6 +204,7 @@ class Image(BaseModel):
     value: str | bytes | Path
 
     @model_serializer
+    @_unsaid
     def serialize_model(self) -> str:
         """Give the image in base64; raise ValueError for text that is neither base64 nor the path of a file."""
         value = self.value
@@ -266,6 +320,8 @@ class Message(SubscriptableBaseModel):
     tool_calls: Sequence[ToolCall] | None = None
 
 
+@model_serializer(mode="wrap")
+@_unsaid
 def _with_nulls(self: BaseModel, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
     """Dump a model with those nulls of a JSON schema that `exclude_none` takes for fields without a value."""
     dumped, extra = dump(self), self.__pydantic_extra__
@@ -306,19 +362,19 @@ class Tool(SubscriptableBaseModel):
                 description: str | None = None
                 enum: Sequence[Any] | None = None
 
-                _serialize = model_serializer(mode="wrap")(_with_nulls)
+                _serialize = _with_nulls
 
             properties: Mapping[str, Property] | None = None
 
-            _serialize = model_serializer(mode="wrap")(_with_nulls)
+            _serialize = _with_nulls
 
         parameters: Parameters | None = None
 
-        _serialize = model_serializer(mode="wrap")(_with_nulls)
+        _serialize = _with_nulls
 
     function: Function | None = None
 
-    _serialize = model_serializer(mode="wrap")(_with_nulls)
+    _serialize = _with_nulls
 
 
 class ChatRequest(BaseGenerateRequest):
@@ -332,6 +388,7 @@ class ChatRequest(BaseGenerateRequest):
     """How many other likely tokens come with each, from 0 to 20."""
 
     @model_serializer(mode="wrap")
+    @_unsaid
     def serialize_model(self, nxt: SerializerFunctionWrapHandler) -> Any:
         """Give the fields, and in tools `$defs` by the name that JSON schemas have for it."""
         output = nxt(self)
@@ -415,6 +472,7 @@ class CreateRequest(BaseStreamableRequest):
     messages: Sequence[Mapping[str, Any] | Message] | None = None
 
     @model_serializer(mode="wrap")
+    @_unsaid
     def serialize_model(self, nxt: SerializerFunctionWrapHandler) -> Any:
         """Give the fields, and `from` by the name that is none in Python."""
         output = nxt(self)
@@ -453,7 +511,7 @@ class DeleteRequest(BaseRequest):
     """What `delete` sends."""
 
 
-class CopyRequest(BaseModel):
+class CopyRequest(_Model):
     """What `copy` sends."""
 
     model_config = _FIXED
@@ -665,15 +723,15 @@ class ResponseError(Exception):
     Ollama answered with an error.
 
     Args:
-        error: The body of the answer: JSON with an "error", or else any text.
+        error: The body of the answer: JSON with an "error", or else any text, in UTF-8 if it is bytes.
 
         status_code: The HTTP status; -1 if it is not known.
     """
 
     def __init__(self, error: str, status_code: int = -1) -> None:
-        error = _error_in(error) or error or _phrase(status_code)
-        super().__init__(error)
-        self.error = error
+        said = _error_in(error) or _phrase(status_code)
+        super().__init__(said)
+        self.error: str = said
         """What the server said, or what its status means if it said nothing."""
         self.status_code = status_code
         """The HTTP status."""
@@ -682,13 +740,14 @@ class ResponseError(Exception):
         return f"{self.error} (status code: {self.status_code})"
 
 
-def _error_in(text: str) -> Any:
-    """Give the "error" of *text* if that is a JSON object with one, else None."""
-    try:
-        body = _core.decode(text.encode())
-    except (AttributeError, ValueError):
-        return None
-    return body.get("error") if isinstance(body, dict) else None
+def _error_in(body: Any) -> Any:
+    """Give the "error" of *body* if that is a JSON object with one, else its text."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+    with suppress(RecursionError, TypeError, ValueError):
+        found = json.loads(body)
+        if isinstance(found, dict):
+            return found.get("error", text)
+    return text
 
 
 def _phrase(status_code: int) -> str:

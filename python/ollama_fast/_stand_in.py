@@ -1,9 +1,9 @@
 """
-Serve this package's surface wherever a program imports `ollama`.
+Serve `ollama_fast.compat` wherever a program imports `ollama`.
 
 `sys.modules` says what a name of a module stands for, so that is where the names are given away. The finder is for
 what looks past it: imports after a name was dropped from it, and `importlib.metadata`, which some programs ask for the
-version of `ollama` before they use it.
+version of `ollama` before they use it. It is no part of `compat`, so that a child can have it without that.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
 _NAME: Final = "ollama"
-_OURS: Final = __name__.rpartition(".")[0]
+_OURS: Final = "ollama_fast.compat"
 _STANDS_FOR: Final = {_NAME: _OURS} | {f"{_NAME}.{part}": f"{_OURS}.{part}" for part in ("_client", "_types", "_utils")}
 """What each name of a module stands for."""
 
@@ -37,14 +37,8 @@ def install() -> None:
     call it before others import `ollama`. Doing it again does nothing.
     """
     with _lock:
-        if _finder in sys.meta_path:
-            return
-        modules = _import_ours()
-        _replaced.update((name, module) for name, module in list(sys.modules.items()) if _is_for_us(name))
-        _drop_the_names()
-        sys.modules.update(modules)
-        sys.meta_path.insert(0, _finder)
-        _tell_children(True)
+        if _finder not in sys.meta_path:
+            _give_away(_import_ours())
 
 
 def uninstall() -> None:
@@ -52,11 +46,21 @@ def uninstall() -> None:
     with _lock:
         if _finder not in sys.meta_path:
             return
-        _tell_children(False)
         sys.meta_path.remove(_finder)
         _drop_the_names()
         sys.modules.update(_replaced)
         _replaced.clear()
+        spawn: Any = sys.modules.get(_SPAWN)
+        if spawn and isinstance(spawn.get_preparation_data, _Prepare):  # and not what another has put around it
+            spawn.get_preparation_data = spawn.get_preparation_data.before
+
+
+def _give_away(modules: Mapping[str, ModuleType]) -> None:
+    _replaced.update(_drop_the_names())
+    sys.modules.update(modules)
+    sys.meta_path.insert(0, _finder)
+    if _SPAWN in sys.modules:
+        _tell_children()
 
 
 def _is_for_us(name: str) -> bool:
@@ -67,17 +71,18 @@ def _import_ours() -> dict[str, ModuleType]:
     return {name: importlib.import_module(ours) for name, ours in _STANDS_FOR.items()}
 
 
-def _drop_the_names() -> None:
-    for name in filter(_is_for_us, list(sys.modules)):
-        del sys.modules[name]
+def _drop_the_names() -> dict[str, ModuleType]:
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if _is_for_us(name)}
 
 
 class _Finder:
-    """Finds this package under the names of `ollama`, and the metadata of `ollama` where that is not installed."""
+    """Finds `compat` under the names of `ollama`, and the metadata of `ollama` where that is not installed."""
 
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None, /
     ) -> ModuleSpec | None:
+        if fullname.startswith(_STARTERS):
+            _tell_children()
         if not _is_for_us(fullname):
             return None
         if fullname not in _STANDS_FOR:
@@ -86,31 +91,32 @@ class _Finder:
         loader: Any = self  # a Loader by its methods; the class costs the import of importlib.abc
         return ModuleSpec(fullname, loader, origin=_OURS, is_package=fullname == _NAME)
 
-    def create_module(self, _spec: ModuleSpec) -> ModuleType | None:
-        return None
-
-    def exec_module(self, module: ModuleType) -> None:
-        # The import gives what sys.modules has under the name afterwards, not the empty module that it made.
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
         modules = _import_ours()
-        if module.__name__ == _NAME:
+        if spec.name == _NAME:
             # All together: the import of a submodule alone binds its name in the package, where `_client` is the
             # client that the functions use.
             sys.modules.update(modules)
-        else:
-            sys.modules[module.__name__] = modules[module.__name__]
+        spec.loader_state = modules[spec.name].__spec__
+        return modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        # It has been executed; the import has given it the spec of the other name.
+        module.__spec__ = module.__spec__ and module.__spec__.loader_state
 
     def find_distributions(self, context: Any = None) -> Iterator[Distribution]:
-        from ollama_fast.compat._metadata import found
+        from ._stand_in_metadata import found
 
         return found(context, others=[finder for finder in sys.meta_path if finder is not self])
 
 
 _finder: Final = _Finder()
 
-# --- children --------------------------------------------------------------------------------------------------------
+# --- children: those that are not forked know of their parent only what multiprocessing sends ------------------------
 
-_preparations: Final[list[Callable[[str], dict[str, Any]]]] = []
-"""What made the data that a child gets before it imports the main module."""
+_SPAWN: Final = "multiprocessing.spawn"
+_STARTERS: Final = ("multiprocessing.popen_spawn", "multiprocessing.popen_forkserver")
+"""What is imported with the first such child. To import more than that beforehand would take 15 ms of each program."""
 
 
 class _Install:
@@ -120,21 +126,24 @@ class _Install:
         self._paths = list(paths)
 
     def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
-        return exec, (f"import sys; sys.path[:] = {self._paths!r}; from {__name__} import install; install()",)
+        # By a text, and no reference: this is unpickled before the child has the paths on which a reference is found.
+        return exec, (
+            f"import sys; sys.path[:] = {self._paths!r}; from {__name__} import _give_away; _give_away({{}})",
+        )
 
 
-def _prepare(name: str) -> dict[str, Any]:
-    data = _preparations[-1](name)
-    return {**data, _OURS: _Install(data.get("sys_path", sys.path))}
+class _Prepare:
+    """What makes the data that a child gets before it imports the main module."""
+
+    def __init__(self, before: Callable[[str], dict[str, Any]]) -> None:
+        self.before = before
+
+    def __call__(self, name: str) -> dict[str, Any]:
+        data = self.before(name)
+        return {**data, _OURS: _Install(data.get("sys_path", sys.path))} if _finder in sys.meta_path else data
 
 
-def _tell_children(tell: bool) -> None:
-    # A child that was not forked knows of its parent only what multiprocessing sends.
-    import multiprocessing.spawn
-
-    spawn: Any = multiprocessing.spawn
-    if tell:
-        _preparations.append(spawn.get_preparation_data)
-        spawn.get_preparation_data = _prepare
-    else:
-        spawn.get_preparation_data = _preparations.pop()
+def _tell_children() -> None:
+    spawn: Any = importlib.import_module(_SPAWN)
+    if not isinstance(spawn.get_preparation_data, _Prepare):
+        spawn.get_preparation_data = _Prepare(spawn.get_preparation_data)
