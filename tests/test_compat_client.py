@@ -19,10 +19,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import nullcontext
 from http import HTTPStatus
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
-from unittest.mock import AsyncMock, MagicMock, Mock
+from unittest.mock import AsyncMock, Mock
 
 import httpx
 import pydantic
@@ -34,6 +36,7 @@ from packages import OF_OURS, OURS, PACKAGES, Package, on_a_loop, says
 from replay import HangUpError, Received, replay
 
 each: Final = pytest.mark.parametrize("package", PACKAGES, ids=str)
+of_asyncio: Final = pytest.mark.parametrize("package", [each for each in PACKAGES if each.colour == "asyncio"], ids=str)
 ours: Final = pytest.mark.parametrize("package", OF_OURS, ids=str)
 
 MESSAGES: Final = [{"role": "user", "content": "Hi!"}]
@@ -224,6 +227,69 @@ async def test_a_closed_client_ends_its_streams(package: Package) -> None:
             await reader  # which waited
         with pytest.raises((httpx.ReadError, httpx.StreamClosed)):
             await read(streams[1])  # who comes later
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@of_asyncio
+@on_a_loop
+async def test_a_closed_client_ends_what_waits_for_an_answer(package: Package, stream: bool) -> None:
+    async def read(client: Any) -> None:
+        await package.parts(await package.get(client.chat("m", stream=stream)))
+
+    with replay(respond=lambda _: iter([30.0])) as server:
+        client = package.client(server.url)
+        reader = asyncio.create_task(read(client))
+        while not server.requests:  # noqa: ASYNC110 - it is told by a thread
+            await asyncio.sleep(0.01)
+        await package.get(client.close())
+        with pytest.raises(httpx.ReadError):
+            await reader
+        assert not reader.cancelling()
+
+
+@pytest.mark.parametrize("package", [each for each in PACKAGES if each.colour == "blocking"], ids=str)
+@on_a_loop
+async def test_a_closed_client_ends_a_stream_that_begins(package: Package) -> None:
+    def respond(request: Received) -> Iterator[bytes | float]:
+        yield 0.5
+        for piece in says(*STREAM)(request):
+            yield piece
+            yield 0.1
+
+    with replay(respond=respond) as server:
+        client = package.client(server.url)
+        reader = asyncio.create_task(asyncio.to_thread(list, client.chat("m", stream=True)))
+        while not server.requests:  # noqa: ASYNC110 - it is told by a thread
+            await asyncio.sleep(0.01)
+        await package.get(client.close())
+        with pytest.raises(httpx.ReadError):
+            await reader
+
+
+@of_asyncio
+@on_a_loop
+async def test_a_cancelled_call_is_cancelled(package: Package) -> None:
+    with replay(respond=lambda _: iter([30.0])) as server:
+        task = asyncio.create_task(package.client(server.url).chat("m"))
+        while not server.requests:  # noqa: ASYNC110 - it is told by a thread
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+@each
+@pytest.mark.parametrize("line", [rb'{"message":{"role":"a","content":"\ud83d"},"done":true}', b"junk"])
+@on_a_loop
+async def test_a_charset_that_nobody_knows(package: Package, line: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=nonsense\r\nContent-Length: %d\r\n\r\n" % len(line)
+    with replay(respond=lambda _: [head + line]) as server:
+        stream = await package.get(package.client(server.url).chat("m", stream=True))
+        if line == b"junk":
+            with pytest.raises(json.JSONDecodeError):
+                await package.next(stream)
+        else:
+            assert text_of(await package.parts(stream)) == "\ud83d"
 
 
 @each
@@ -744,9 +810,8 @@ async def test_responses_that_a_test_makes(package: Package, monkeypatch: pytest
     assert (await package.get(client.chat("m"))).message.content == "ab"
     whole.assert_called_once()
     if blocking:
-        answer = MagicMock()
-        answer.return_value.__enter__.return_value.iter_lines.return_value = iter([WHOLE.decode()])
-        monkeypatch.setattr(kind, "stream", answer)
+        made = SimpleNamespace(iter_lines=lambda: iter([WHOLE.decode()]), raise_for_status=lambda: None)
+        monkeypatch.setattr(kind, "stream", Mock(return_value=nullcontext(made)))
         assert text_of(await package.parts(client.chat("m", stream=True))) == "ab"
     assert package.module.__name__ == "ollama" or sys.modules["ollama_fast.compat._client"].httpx is httpx
 
@@ -953,7 +1018,7 @@ def test_methods_are_what_they_look_like(package: Package) -> None:
         assert method.__qualname__ == f"{type(client).__name__}.{name}"
 
 
-@pytest.mark.parametrize("package", [each for each in PACKAGES if each.colour == "asyncio"], ids=str)
+@of_asyncio
 @on_a_loop
 async def test_coroutines_make_tasks(package: Package) -> None:
     with replay(respond=says(WHOLE)) as server:

@@ -142,7 +142,7 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
 async def _open(exchange: Exchange[Any]) -> httpx.Response:
     """Send the request and wait for the head of its response; meanwhile another task may close the exchange."""
     exchange.began_at = perf_counter()
-    opener = exchange.opener = _current_task()
+    opener = exchange.opener = current_task()
     try:
         if exchange.draft is not None:
             exchange.body, exchange.draft = await off_the_loop(exchange.draft.encode), None
@@ -163,7 +163,8 @@ async def _open(exchange: Exchange[Any]) -> httpx.Response:
         exchange.opener = None
 
 
-def _current_task() -> asyncio.Task[Any] | None:
+def current_task() -> asyncio.Task[Any] | None:
+    """Give the task of asyncio that runs this; None on trio."""
     try:
         return asyncio.current_task()
     except RuntimeError:  # on trio, with a client of the caller's own

@@ -83,7 +83,7 @@ class _DefaultClient(Client):
         pass
 
     def __getattr__(self, name: str) -> object:
-        if name not in {"_client", "_direct", "_streams"}:
+        if name not in {"_client", "_direct", "_underway"}:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         replaced = dict(vars(self))
         super().__init__()

@@ -14,7 +14,6 @@ from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar, get_args
-from weakref import WeakSet
 
 from ollama_fast import _core, _endpoints, _upload, types
 from ollama_fast._host import api_key
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from ._direct import Direct, Route
     from ._signatures import AsyncMethods, Methods  # pyright: ignore[reportMissingModuleSource]
+    from ._underway import Underway
 else:
     AsyncMethods = Methods = object
 
@@ -180,8 +180,7 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
 
     _client: Any
     _direct: "Direct"
-    _streams: WeakSet[Any]
-    """Responses that are read part by part."""
+    _underway: "Underway"
 
     def __init__(
         self,
@@ -210,6 +209,7 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
             kwargs: The other arguments of httpx's client. Without `transport` this package's transport serves.
         """
         from ._direct import Direct
+        from ._underway import Underway
 
         if host:
             url, credentials = _read_host(host)
@@ -233,7 +233,7 @@ class BaseClient(AbstractContextManager[Any], AbstractAsyncContextManager[Any]):
             kwargs |= transports(client, url, options, kwargs.get("mounts"), trust_env=trust_env)
         self._client = client(base_url=url, follow_redirects=follow_redirects, timeout=timeout, headers=sent, **kwargs)
         self._direct = Direct(self._client)
-        self._streams = WeakSet()
+        self._underway = Underway()
 
     def _route(self, words: tuple[Any, ...], named: dict[str, Any]) -> "Route | None":
         """Give the short way for a request, if there is one."""
@@ -277,9 +277,9 @@ class Client(BaseClient, Methods):
         super().__init__(httpx.Client, host, **kwargs)
 
     def close(self) -> None:
-        """Close the client's connections; who reads a stream of it gets an error that is httpx's ReadError."""
+        """Close the client's connections; who waits for more of a stream gets httpx's ReadError."""
         self._client.close()
-        for response in list(self._streams):
+        for response in list(self._underway.streams):
             response.close()
 
     def __exit__(
@@ -348,9 +348,10 @@ class AsyncClient(BaseClient, AsyncMethods):
         super().__init__(httpx.AsyncClient, host, **kwargs)
 
     async def close(self) -> None:
-        """Close the client's connections; who reads a stream of it gets an error that is httpx's ReadError."""
+        """Close the client's connections; who waits for an answer, or for more of one, gets httpx's ReadError."""
         await self._client.aclose()
-        for response in list(self._streams):
+        self._underway.end_waiting()
+        for response in list(self._underway.streams):
             await response.aclose()
 
     def __exit__(

@@ -1,5 +1,7 @@
 """Send the requests of clients, and make of what comes models, or what is raised in their place."""
 
+# ruff: noqa: SLF001 - of this package's clients; and of httpx's what `_direct` knows
+
 from __future__ import annotations
 
 import json
@@ -38,7 +40,7 @@ _SHOWN = 300
 
 def send(client: Client, words: Words, named: Named) -> httpx.Response:
     """Do a request, and give its response, which has been read."""
-    inner, route = client._client, client._route(words, named)  # noqa: SLF001 - of this package
+    inner, route = client._client, client._route(words, named)
     with connecting(None if route is None else route.request, stream=False):
         if route is None:
             answer: httpx.Response = inner.request(*words, **named)
@@ -54,8 +56,8 @@ def send(client: Client, words: Words, named: Named) -> httpx.Response:
 
 async def asend(client: AsyncClient, words: Words, named: Named) -> httpx.Response:
     """Do a request, and give its response, which has been read."""
-    inner, route = client._client, client._route(words, named)  # noqa: SLF001 - of this package
-    with connecting(None if route is None else route.request, stream=False):
+    inner, route = client._client, client._route(words, named)
+    with connecting(None if route is None else route.request, stream=False), client._underway.waiting():
         if route is None:
             answer: httpx.Response = await inner.request(*words, **named)
             return checked(answer)
@@ -76,7 +78,7 @@ def _go(inner: httpx.Client, route: Route) -> httpx.Response:
         return response
     with closing(response):
         response.read()  # so that its connection serves again
-    found: httpx.Response = inner._send_handling_redirects(following, follow_redirects=True, history=[response])  # noqa: SLF001 - see `_direct`
+    found: httpx.Response = inner._send_handling_redirects(following, follow_redirects=True, history=[response])
     return found
 
 
@@ -88,7 +90,7 @@ async def _ago(inner: httpx.AsyncClient, route: Route) -> httpx.Response:
         return response
     async with aclosing(response):
         await response.aread()  # so that its connection serves again
-    found: httpx.Response = await inner._send_handling_redirects(following, follow_redirects=True, history=[response])  # noqa: SLF001 - see `_direct`
+    found: httpx.Response = await inner._send_handling_redirects(following, follow_redirects=True, history=[response])
     return found
 
 
@@ -122,17 +124,19 @@ def whole(cls: type[T], response: Any) -> T:
 
 def receive(client: Client, cls: type[T], words: Words, named: Named) -> Generator[T]:
     """Do a request, at the first `next`, and give the parts of its answer as *cls*."""
-    inner, route = client._client, client._route(words, named)  # noqa: SLF001 - of this package
+    inner, route = client._client, client._route(words, named)
     request = None if route is None else route.request
     with ExitStack() as stack:
         with connecting(request, stream=True):
             response: Any = stack.enter_context(
                 inner.stream(*words, **named) if route is None else closing(_go(inner, route))
             )
-        client._streams.add(response)  # noqa: SLF001 - of this package
-        if isinstance(response, httpx.Response) and not response.is_success:
+        if isinstance(response, httpx.Response):
+            client._underway.streams.add(response)
             with reading(request):
-                response.read()
+                _check_open(inner)
+                if not response.is_success:
+                    response.read()
         seen = _Seen()
         for batch in _batches(checked(response), request):
             yield from _models(_decoded(batch, response, request), cls, seen)
@@ -141,17 +145,19 @@ def receive(client: Client, cls: type[T], words: Words, named: Named) -> Generat
 
 async def areceive(client: AsyncClient, cls: type[T], words: Words, named: Named) -> AsyncGenerator[T]:
     """Do a request, at the first `anext`, and give the parts of its answer as *cls*."""
-    inner, route = client._client, client._route(words, named)  # noqa: SLF001 - of this package
+    inner, route = client._client, client._route(words, named)
     request = None if route is None else route.request
     async with AsyncExitStack() as stack:
-        with connecting(request, stream=True):
+        with connecting(request, stream=True), client._underway.waiting():
             response: Any = await stack.enter_async_context(
                 inner.stream(*words, **named) if route is None else aclosing(await _ago(inner, route))
             )
-        client._streams.add(response)  # noqa: SLF001 - of this package
-        if isinstance(response, httpx.Response) and not response.is_success:
+        if isinstance(response, httpx.Response):
+            client._underway.streams.add(response)
             with reading(request):
-                await response.aread()
+                _check_open(inner)
+                if not response.is_success:
+                    await response.aread()
         seen, reply = _Seen(), Exchange.decoded(checked(response))
         if reply is not None:
             ready, arrived = reply.ready(), reply.arrived()
@@ -166,6 +172,11 @@ async def areceive(client: AsyncClient, cls: type[T], words: Words, named: Named
             for model in _models(_decoded(decoder.close(), response, request), cls, seen):
                 yield model
         seen.finish()
+
+
+def _check_open(inner: httpx.Client | httpx.AsyncClient) -> None:
+    if inner.is_closed:
+        raise httpx.ReadError("the client was closed while it waited for the answer")
 
 
 async def _under(wait: Awaitable[T], request: httpx.Request | None) -> T:
@@ -199,8 +210,8 @@ def _decoded(batch: Iterable[Any], response: Any, request: httpx.Request | None)
             except EOFError as exc:
                 raise IncompleteLineError(f"the stream is incomplete: it ended inside a line: {exc}") from exc
             except ValueError as exc:
-                line, charset = getattr(exc, "line", b""), response.charset_encoding or "utf-8"
-                found = _leniently(line.decode(charset, "replace"), exc, -1)
+                line: bytes = getattr(exc, "line", b"")
+                found = _leniently(line.decode(response.encoding or "utf-8", "replace"), exc, -1)
             else:
                 return
             yield found
