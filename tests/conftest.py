@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -15,6 +16,10 @@ from ollama_fast._plan import HERE
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is not a failure
 hypothesis.settings.load_profile("unhurried")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Of a shell that runs this in the background: the programs that tests start would ignore Ctrl-C, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _why_not_fast() -> str | None:
