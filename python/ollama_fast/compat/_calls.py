@@ -130,6 +130,13 @@ def _more(shape: type, model: type[BaseModel]) -> dict[str, type]:
     return {name: kind for name, kind in get_type_hints(shape).items() if name not in model.model_fields}
 
 
+@cache
+def _kept(kind: type[BaseModel]) -> dict[str, Any]:
+    """Give the names of what is sent of a request, as pydantic's `include` has them."""
+    parts = {"messages": {"__all__": _known().messages}, "tools": {"__all__": _known().tools}}
+    return dict.fromkeys(kind.model_fields, True) | parts
+
+
 def _conversation(model: ChatRequest | CreateRequest) -> dict[str, Any]:
     """
     Give the fields of a request, and in its messages and tools only what the API knows.
@@ -137,11 +144,7 @@ def _conversation(model: ChatRequest | CreateRequest) -> dict[str, Any]:
     Programs keep more in theirs: rows, functions, times. `ollama` does not send that either.
     """
     known = _known()
-    include = dict.fromkeys(type(model).model_fields, True) | {
-        "messages": {"__all__": known.messages},
-        "tools": {"__all__": known.tools},
-    }
-    fields = model.model_dump(exclude_none=True, include=include)
+    fields = model.model_dump(exclude_none=True, include=_kept(type(model)))
     for message in _dicts(fields.get("messages")):
         _drop_strange(message, known.of_messages)
         for call in _dicts(message.get("tool_calls")):

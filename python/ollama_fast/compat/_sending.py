@@ -20,6 +20,7 @@ from ollama_fast._stream import is_last
 from ._answers import maker
 from ._direct import Route, follow
 from ._types import ResponseError
+from ._underway import Waiting
 from .errors import DecodeError, IncompleteLineError, IncompleteStreamError, connecting, reading
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def send(client: Client, words: Words, named: Named) -> httpx.Response:
 async def asend(client: AsyncClient, words: Words, named: Named) -> httpx.Response:
     """Do a request, and give its response, which has been read."""
     inner, route = client._client, client._route(words, named)
-    with connecting(None if route is None else route.request, stream=False), client._underway.waiting():
+    with connecting(None if route is None else route.request, stream=False), Waiting(client._underway):
         if route is None:
             answer: httpx.Response = await inner.request(*words, **named)
             return checked(answer)
@@ -148,7 +149,7 @@ async def areceive(client: AsyncClient, cls: type[T], words: Words, named: Named
     inner, route = client._client, client._route(words, named)
     request = None if route is None else route.request
     async with AsyncExitStack() as stack:
-        with connecting(request, stream=True), client._underway.waiting():
+        with connecting(request, stream=True), Waiting(client._underway):
             response: Any = await stack.enter_async_context(
                 inner.stream(*words, **named) if route is None else aclosing(await _ago(inner, route))
             )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+import sys
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -16,42 +16,20 @@ if TYPE_CHECKING:
 class Underway:
     """The streams of a client that are read, and the tasks that wait for an answer."""
 
-    __slots__ = ("_ended", "_tasks", "streams")
+    __slots__ = ("ended", "streams", "tasks")
 
     def __init__(self) -> None:
         self.streams: WeakSet[httpx.Response] = WeakSet()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._ended: set[asyncio.Task[Any]] = set()
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.ended: set[asyncio.Task[Any]] = set()
         """Those of the tasks that were cancelled because the client is closed."""
-
-    @contextmanager
-    def waiting(self) -> Generator[None]:
-        """Let the wait in the block, which is a task's, end with the client: then it raises httpx.ReadError."""
-        import asyncio
-
-        from ollama_fast._async import current_task
-
-        task = current_task()
-        if task is None:
-            yield
-            return
-        self._tasks.add(task)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if task not in self._ended or task.uncancel():
-                raise  # somebody else's cancellation
-            raise httpx.ReadError("the client was closed while it waited for the answer") from None
-        finally:
-            self._tasks.discard(task)
-            self._ended.discard(task)
 
     def end_waiting(self) -> None:
         """End the waits of all tasks."""
         from ollama_fast._async import current_task
 
         here = current_task()
-        for task in list(self._tasks):
+        for task in list(self.tasks):
             loop = task.get_loop()
             if here is not None and loop is here.get_loop():
                 self._end(task)
@@ -59,6 +37,36 @@ class Underway:
                 loop.call_soon_threadsafe(self._end, task)
 
     def _end(self, task: asyncio.Task[Any]) -> None:
-        if task in self._tasks:  # still: what it waited for may have come
-            self._ended.add(task)
+        if task in self.tasks:  # still: what it waited for may have come
+            self.ended.add(task)
             task.cancel()
+
+
+class Waiting:
+    """A block in which a task waits for an answer: if the client is closed, it raises httpx.ReadError."""
+
+    __slots__ = ("_task", "_underway")
+
+    def __init__(self, underway: Underway) -> None:
+        self._underway = underway
+        self._task: asyncio.Task[Any] | None = None
+
+    def __enter__(self) -> None:
+        try:
+            self._task = sys.modules["asyncio"].current_task()
+        except RuntimeError:  # on trio
+            return
+        if self._task is not None:
+            self._underway.tasks.add(self._task)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        task, underway = self._task, self._underway
+        if task is None:
+            return
+        underway.tasks.discard(task)
+        if task in underway.ended:
+            underway.ended.discard(task)
+            if not task.uncancel() and isinstance(value, sys.modules["asyncio"].CancelledError):
+                raise httpx.ReadError("the client was closed while it waited for the answer") from None

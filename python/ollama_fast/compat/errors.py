@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
+from types import TracebackType
 
 import httpx
 
@@ -63,8 +64,7 @@ class IncompleteLineError(DecodeError, IncompleteStreamError):
 # --- in place of httpx's ---------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def connecting(request: httpx.Request | None, *, stream: bool) -> Generator[None]:
+class connecting:  # noqa: N801 - used as a function, and a class since each call has one
     """
     Raise, for a connection that is refused in the block, what `ollama` raises.
 
@@ -73,15 +73,25 @@ def connecting(request: httpx.Request | None, *, stream: bool) -> Generator[None
 
         stream: Whether a stream begins.
     """
-    try:
-        yield
-    except httpx.ConnectError as exc:
-        refused = ConnectError(request=_about(exc, request)) if stream else ConnectionError(CONNECTION_ERROR_MESSAGE)
-        refused.add_note(str(exc) or repr(exc))
-        raise refused from None
-    except httpx.RequestError as exc:
-        _about(exc, request)
-        raise
+
+    __slots__ = ("_request", "_stream")
+
+    def __init__(self, request: httpx.Request | None, *, stream: bool) -> None:
+        self._request = request
+        self._stream = stream
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(value, httpx.RequestError):
+            known = _about(value, self._request)
+            if isinstance(value, httpx.ConnectError):
+                refused = ConnectError(request=known) if self._stream else ConnectionError(CONNECTION_ERROR_MESSAGE)
+                refused.add_note(str(value) or repr(value))
+                raise refused from None
 
 
 @contextmanager
