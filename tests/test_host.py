@@ -157,7 +157,7 @@ def test_any_text_is_read_or_is_a_host_error_and_reading_is_stable(text: str) ->
         return
     assert read(url, "here") == (url, None)
     assert url.isascii()
-    assert origin(url) == "/".join(url.split("/")[:3])
+    assert origin(url) == "/".join(url.split("/")[:3]).lower()  # of all that is in a URL, only a zone has its case
     assert is_loopback(url) in (True, False)
 
 
