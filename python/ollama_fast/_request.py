@@ -293,7 +293,7 @@ def check(part: Any, key: str | None, context: Context, status: int = 200) -> er
 
 
 def _unknown_shape(part: Any, context: Context) -> errors.DecodeError:
-    shown = _shorten(_json_text(part))
+    shown = shorten(_json_text(part))
     return errors.DecodeError(context.say(f"the answer has not the shape of Ollama's: {shown}"), **context.facts())
 
 
@@ -378,7 +378,7 @@ def response_error(context: Context, status: int, body: bytes, *, names_model: b
     if isinstance(said, dict) and "error" in said:
         return _said(context, said, status, names_model=names_model)
     text = said if isinstance(said, str) else _json_text(said)
-    return _error(errors.ResponseError, context, status, _shorten(text))
+    return _error(errors.ResponseError, context, status, shorten(text))
 
 
 def _said(context: Context, said: Part, status: int, *, names_model: bool = True) -> errors.ResponseError:
@@ -428,5 +428,6 @@ def _json_text(value: Any) -> str:
     return json.dumps(value, default=repr)
 
 
-def _shorten(text: str) -> str:
+def shorten(text: str) -> str:
+    """Give as much of *text*, which is no answer, as an error shows."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
+VERSION: Final = "0.6.3"
+"""The version of `ollama` whose surface `compat` has."""
+
 _NAME: Final = "ollama"
 _OURS: Final = "ollama_fast.compat"
 _STANDS_FOR: Final = {_NAME: _OURS} | {f"{_NAME}.{part}": f"{_OURS}.{part}" for part in ("_client", "_types", "_utils")}

@@ -9,8 +9,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
+from ._stand_in import VERSION
+
 _TEXTS: Final = {
-    "METADATA": "Metadata-Version: 2.1\nName: ollama\nVersion: 0.6.3\n",
+    "METADATA": f"Metadata-Version: 2.1\nName: ollama\nVersion: {VERSION}\n",
     "top_level.txt": "ollama\n",
 }
 """Of the release whose surface this package has."""

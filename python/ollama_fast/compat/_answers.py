@@ -161,7 +161,8 @@ def _call(part: Part) -> Any:
 
 
 def _chat(part: Part) -> Any:
-    # Both models are made here, as `_flat` makes one: there are two for each part of a stream.
+    # Both models are made here, as `_flat` makes one: there are two for each part of a stream, and a function for it
+    # would take a tenth more.
     try:
         said = part["message"]
         said["role"]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeAlias,
 
 from ollama_fast import _core, _endpoints, _upload, types
 from ollama_fast._host import api_key
+from ollama_fast._stand_in import VERSION
 from ollama_fast._upload import Upload
 from ollama_fast._url import Auth, read
 
@@ -40,8 +41,7 @@ T = TypeVar("T")
 
 _Awaited: TypeAlias = Coroutine[Any, Any, T]
 
-__version__ = "0.6.3"
-"""The version of `ollama` whose surface this is."""
+__version__ = VERSION
 
 CONNECTION_ERROR_MESSAGE = (
     "Failed to connect to Ollama. Please check that Ollama is downloaded, running and accessible."

@@ -7,20 +7,20 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable, Iterator
 from contextlib import AsyncExitStack, ExitStack, aclosing, closing
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import httpx
 
 from ollama_fast import _core
 from ollama_fast._exchange import Exchange
-from ollama_fast._request import message_of
+from ollama_fast._request import message_of, shorten
 from ollama_fast._response import hold
 from ollama_fast._stream import is_last
 
 from ._answers import maker
 from ._direct import Route, follow
 from ._types import ResponseError
-from ._underway import Waiting
+from ._underway import Waiting, was_closed
 from .errors import DecodeError, IncompleteLineError, IncompleteStreamError, connecting, reading
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ T = TypeVar("T")
 Words: TypeAlias = tuple[Any, ...]
 Named: TypeAlias = dict[str, Any]
 """Arguments of a request as httpx's clients take them, by position and by name."""
-
-_SHOWN = 300
-"""How many characters of an answer that is no answer an error shows."""
 
 
 # --- a whole answer --------------------------------------------------------------------------------------------------
@@ -138,10 +135,10 @@ def receive(client: Client, cls: type[T], words: Words, named: Named) -> Generat
                 _check_open(inner)
                 if not response.is_success:
                     response.read()
-        seen = _Seen()
-        for batch in _batches(checked(response), request):
-            yield from _models(_decoded(batch, response, request), cls, seen)
-        seen.finish()
+        parts = _Parts(cls, checked(response), request)
+        for batch in _batches(response, request):
+            yield from parts.of(batch)
+        parts.finish()
 
 
 async def areceive(client: AsyncClient, cls: type[T], words: Words, named: Named) -> AsyncGenerator[T]:
@@ -159,25 +156,25 @@ async def areceive(client: AsyncClient, cls: type[T], words: Words, named: Named
                 _check_open(inner)
                 if not response.is_success:
                     await response.aread()
-        seen, reply = _Seen(), Exchange.decoded(checked(response))
+        parts, reply = _Parts(cls, checked(response), request), Exchange.decoded(response)
         if reply is not None:
             ready, arrived = reply.ready(), reply.arrived()
             while await _under(ready, request):
-                for model in _models(_decoded(arrived, response, request), cls, seen):
-                    yield model
+                for part in parts.of(arrived):
+                    yield part
         else:
             decoder, chunks = _core.LineDecoder(), aiter(response.aiter_bytes())
             while (chunk := await _under(anext(chunks, None), request)) is not None:
-                for model in _models(_decoded(decoder.feed(chunk), response, request), cls, seen):
-                    yield model
-            for model in _models(_decoded(decoder.close(), response, request), cls, seen):
-                yield model
-        seen.finish()
+                for part in parts.of(decoder.feed(chunk)):
+                    yield part
+            for part in parts.of(decoder.close()):
+                yield part
+        parts.finish()
 
 
 def _check_open(inner: httpx.Client | httpx.AsyncClient) -> None:
     if inner.is_closed:
-        raise httpx.ReadError("the client was closed while it waited for the answer")
+        raise was_closed()
 
 
 async def _under(wait: Awaitable[T], request: httpx.Request | None) -> T:
@@ -201,40 +198,50 @@ def _batches(response: Any, request: httpx.Request | None) -> Iterator[Iterable[
     yield decoder.close()
 
 
-def _decoded(batch: Iterable[Any], response: Any, request: httpx.Request | None) -> Iterator[Any]:
-    """Give the lines of a batch, and raise for one that is none, or that does not come, what that is here."""
-    lines = iter(batch)
-    with reading(request):
-        while True:
-            try:
-                yield from lines
-            except EOFError as exc:
-                raise IncompleteLineError(f"the stream is incomplete: it ended inside a line: {exc}") from exc
-            except ValueError as exc:
-                line: bytes = getattr(exc, "line", b"")
-                found = _leniently(line.decode(response.encoding or "utf-8", "replace"), exc, -1)
-            else:
-                return
-            yield found
+class _Parts(Generic[T]):
+    """
+    The decoded lines of a stream in, its parts out.
 
+    Args:
+        cls: What a part becomes.
 
-def _models(lines: Iterable[Any], cls: type[T], seen: _Seen) -> Generator[T]:
-    """Turn decoded lines into a *cls* each."""
-    make = maker(cls)
-    for line in lines:
-        if type(line) is not dict or "error" in line:
-            _check(line, -1)
-        seen.last = line
-        yield make(line)
+        response: Whose lines they are.
 
+        request: What an error of the connection is about, if httpx does not say it.
+    """
 
-class _Seen:
-    """The last part of a stream that was seen."""
+    __slots__ = ("_cls", "_last", "_request", "_response")
 
-    __slots__ = ("last",)
+    def __init__(self, cls: type[T], response: Any, request: httpx.Request | None) -> None:
+        self._cls = cls
+        self._response = response
+        self._request = request
+        self._last: dict[str, Any] | None = None
 
-    def __init__(self) -> None:
-        self.last: dict[str, Any] | None = None
+    def of(self, batch: Iterable[Any]) -> Generator[T]:
+        """Give the parts that the lines of a batch are, or raise what one is instead."""
+        make = maker(self._cls)
+        for line in self._decoded(batch):
+            if type(line) is not dict or "error" in line:
+                _check(line, -1)
+            self._last = line
+            yield make(line)
+
+    def _decoded(self, batch: Iterable[Any]) -> Iterator[Any]:
+        # Of its own, so that what a caller throws into the stream is not taken for an error of its lines.
+        lines = iter(batch)
+        with reading(self._request):
+            while True:
+                try:
+                    yield from lines
+                except EOFError as exc:
+                    raise IncompleteLineError(f"the stream is incomplete: it ended inside a line: {exc}") from exc
+                except ValueError as exc:
+                    line: bytes = getattr(exc, "line", b"")
+                    found = _leniently(line.decode(self._response.encoding or "utf-8", "replace"), exc, -1)
+                else:
+                    return
+                yield found
 
     def finish(self) -> None:
         """
@@ -242,9 +249,9 @@ class _Seen:
 
         A stream whose parts do not say whether they are the last is taken to be whole: tests make up such.
         """
-        if self.last is None:
+        if self._last is None:
             raise IncompleteStreamError("the stream is incomplete: nothing came")
-        if ("done" in self.last or "status" in self.last) and not is_last(self.last):
+        if ("done" in self._last or "status" in self._last) and not is_last(self._last):
             raise IncompleteStreamError("the stream is incomplete: it ended before its last part")
 
 
@@ -257,7 +264,7 @@ def _leniently(text: bytes | str, refused: ValueError, status: int) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
-        what = f"the answer is not JSON: {_shorten(shown)}" if shown.strip() else "the answer is empty"
+        what = f"the answer is not JSON: {shorten(shown)}" if shown.strip() else "the answer is empty"
         raise DecodeError(what, status, shown) from refused
 
 
@@ -265,10 +272,6 @@ def _check(found: Any, status: int) -> None:
     """Raise what a decoded answer, or a part of one, says or is instead."""
     if not isinstance(found, dict):
         text = str(found)
-        raise DecodeError(f"the answer has not the shape of Ollama's: {_shorten(text)}", status, text)
+        raise DecodeError(f"the answer has not the shape of Ollama's: {shorten(text)}", status, text)
     if found.get("error") is not None:
         raise ResponseError(message_of(found) or "the server gave no reason")
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -52,10 +51,9 @@ class Waiting:
         self._task: asyncio.Task[Any] | None = None
 
     def __enter__(self) -> None:
-        try:
-            self._task = sys.modules["asyncio"].current_task()
-        except RuntimeError:  # on trio
-            return
+        from ollama_fast._async import current_task
+
+        self._task = current_task()
         if self._task is not None:
             self._underway.tasks.add(self._task)
 
@@ -67,6 +65,13 @@ class Waiting:
             return
         underway.tasks.discard(task)
         if task in underway.ended:
+            import asyncio
+
             underway.ended.discard(task)
-            if not task.uncancel() and isinstance(value, sys.modules["asyncio"].CancelledError):
-                raise httpx.ReadError("the client was closed while it waited for the answer") from None
+            if not task.uncancel() and isinstance(value, asyncio.CancelledError):
+                raise was_closed() from None
+
+
+def was_closed() -> httpx.ReadError:
+    """Say that the client was closed."""
+    return httpx.ReadError("the client was closed while it waited for the answer")
