@@ -230,5 +230,40 @@ def test_the_page_of_the_drop_in_module_shows_all_differences() -> None:
     assert shown_differences((ROOT / "docs" / "compat.md").read_text(encoding="utf-8")) == known
 
 
+def missing_tests(text: str, root: Path) -> set[str]:
+    """Give the tests that *text* names as `tests/test_x.py::test_y`, but that no such file has."""
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    return {
+        f"{file}::{name}"
+        for file, name in named
+        if not (root / file).is_file()
+        or re.search(rf"^ *(async )?def {name}\(", (root / file).read_text(), re.M) is None
+    }
+
+
+def unshown_promises(text: str) -> set[str]:
+    """Give the rows of the tables of promises that name no test."""
+    rows = re.findall(r"^\| Promise \| Shown by \|\n\|---\|---\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return {
+        row
+        for table in rows
+        for row in table.splitlines()
+        if re.search(r"`tests/[\w/]+\.py", row.rpartition(" | ")[2]) is None
+    }
+
+
+def test_every_promise_names_tests_that_are_there() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    assert text.count("| Promise | Shown by |") >= 9
+    assert unshown_promises(text) == set()
+    assert missing_tests(text, ROOT) == set()
+
+
+def test_a_promise_without_a_test_is_caught() -> None:
+    table = "| Promise | Shown by |\n|---|---|\n| a | `tests/test_docs.py::test_gone` |\n| b | hope |\n"
+    assert unshown_promises(table) == {"| b | hope |"}
+    assert missing_tests(table, ROOT) == {"tests/test_docs.py::test_gone"}
+
+
 def test_the_changelog_names_the_version() -> None:
     assert f"## [{ollama_fast.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
