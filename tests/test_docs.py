@@ -237,7 +237,7 @@ def missing_tests(text: str, root: Path) -> set[str]:
         f"{file}::{name}"
         for file, name in named
         if not (root / file).is_file()
-        or re.search(rf"^ *(async )?def {name}\(", (root / file).read_text(), re.M) is None
+        or re.search(rf"^ *(async )?def {name}\(", (root / file).read_text(), re.MULTILINE) is None
     }
 
 
