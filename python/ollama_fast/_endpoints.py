@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from . import _stream
 from ._images import seal, seal_message
-from ._request import Request
+from ._request import Answered, Request
 
 if TYPE_CHECKING:
     from ._embeddings import EmbedArray
@@ -546,6 +546,11 @@ def upload_blob(digest: str, upload: Upload) -> Request[None]:
 def root() -> Request[bool]:
     """Ask for the page that says "Ollama is running"."""
     return Request("GET", "/", decode=_greets)
+
+
+def look() -> Request[Answered]:
+    """Ask for the version, and take whatever comes: for who wants to know what answers there."""
+    return Request("GET", "/api/version", raw=True)
 
 
 def version() -> Request[VersionResponse]:

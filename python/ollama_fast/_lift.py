@@ -36,6 +36,8 @@ _ROOMS: Final = (
     "._answers",
     "._conversation",
     "._many",
+    "._report",
+    "._examination",
     ".tools",
     ".types",
 )
@@ -68,6 +70,7 @@ def face(
     module: str,
     gives: str | None = None,
     takes_host: bool = True,
+    host_default: Any = inspect.Parameter.empty,
 ) -> None:
     """
     Make *run* look like *build*, with a host in front.
@@ -84,13 +87,16 @@ def face(
         gives: The class that *run* returns of what the builder's answer is, if it is not that answer itself.
 
         takes_host: Whether there is a host in front.
+
+        host_default: Which one it is if the caller gives none; by default one has to be given.
     """
     signature = inspect.signature(build)
     event, answer = _told_and_given(str(signature.return_annotation))
     shown = _Annotation(answer if gives is None else f"{gives}[{event}]")
     parameters = [p.replace(annotation=_Annotation(p.annotation)) for p in signature.parameters.values()]
     if takes_host:
-        host = inspect.Parameter("host", inspect.Parameter.POSITIONAL_ONLY, annotation=_Annotation(_HOSTS[module]))
+        annotation = _Annotation(_HOSTS[module])
+        host = inspect.Parameter("host", inspect.Parameter.POSITIONAL_ONLY, annotation=annotation, default=host_default)
         parameters = [host, *parameters]
     public = signature.replace(parameters=parameters, return_annotation=shown)
     run.__name__ = run.__qualname__ = name or build.__name__ + ("" if gives is None else "_stream")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, TypedDict, TypeVar, cast
 
 from . import _core, errors
 from ._images import Draft, Sealed
@@ -42,6 +42,18 @@ class Decoder(Protocol[R_co]):
         ...
 
 
+class Answered(NamedTuple):
+    """What a server answered, before anybody has judged it."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str:
+        """Give the header *name*, in small letters; "" if there is none."""
+        return next((value for key, value in self.headers if key.lower() == name), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Request(Generic[R]):
     """
@@ -71,6 +83,8 @@ class Request(Generic[R]):
         upload: A file to send in place of a body.
 
         origin: Where to send it, if not to the host.
+
+        raw: Whether the answer is whatever comes, as an Answered: nothing is judged, and no redirect followed.
     """
 
     method: str
@@ -85,6 +99,7 @@ class Request(Generic[R]):
     idle: float | None = None
     upload: Upload | None = None
     origin: str | None = None
+    raw: bool = False
 
     @property
     def model(self) -> str | None:
