@@ -117,7 +117,7 @@ def generate(
 
         debug_render_only: Whether only the rendered prompt comes back, in `_debug_info`.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Raises ModelNotFoundError, ResponseError, TransportError, DecodeError or IncompleteStreamError.
 
@@ -200,7 +200,7 @@ def chat(
 
         debug_render_only: Whether only the rendered prompt comes back, in `_debug_info`.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Raises ModelNotFoundError, ResponseError, TransportError, DecodeError or IncompleteStreamError.
 
@@ -256,7 +256,7 @@ def embed(
 
         keep_alive: How long the model stays loaded: seconds, or a duration such as "5m"; below 0 for ever.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Gives one vector per text, in their order, each of length 1. One text that fails makes the whole call fail.
     Raises ModelNotFoundError, ResponseError, TransportError or DecodeError.
@@ -300,7 +300,7 @@ def embed_array(
 
         keep_alive: How long the model stays loaded: seconds, or a duration such as "5m"; below 0 for ever.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Gives an EmbedArray of shape (texts, length of a vector), in the order of the texts, each vector of length 1; (0, 0)
     without texts. `numpy.asarray` of it copies nothing. Each number is the float32 nearest to what the server wrote.
@@ -343,7 +343,7 @@ def embeddings(
 
         keep_alive: How long the model stays loaded: seconds, or a duration such as "5m"; below 0 for ever.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     The vector is as the model made it, not of length 1. Raises ModelNotFoundError, ResponseError, TransportError or
     DecodeError.
@@ -374,7 +374,7 @@ def systemone(
 
         keep_alive: How long the model stays loaded: seconds, or a duration such as "5m"; below 0 for ever.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Gives one answer per question, under the same names. Raises ModelNotFoundError, ResponseError, TransportError or
     DecodeError. Servers before 0.33 do not know this endpoint.
@@ -390,7 +390,8 @@ def list_models() -> Request[ListResponse]:
     """
     List the models on the server, newest first.
 
-    Raises ResponseError, TransportError or DecodeError.
+    A server that says nothing is waited for as long as `Timeout.first_part` says, which is for ever by default: bound
+    it by `host.with_options(timeout=10)`. Raises ResponseError, TransportError or DecodeError.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#list-local-models
     """
@@ -428,7 +429,7 @@ def show(
 
         options: Shown on top of the model's parameters.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Raises ModelNotFoundError, ResponseError, TransportError or DecodeError.
 
@@ -447,7 +448,7 @@ def copy(source: str, destination: str, *, extra: Mapping[str, Any] | None = Non
 
         destination: Name of the copy.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Raises ModelNotFoundError, ResponseError or TransportError.
 
@@ -464,7 +465,7 @@ def delete(model: str, *, extra: Mapping[str, Any] | None = None) -> Request[Non
     Args:
         model: Name of the model.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Raises ModelNotFoundError, ResponseError or TransportError.
 
@@ -484,7 +485,7 @@ def pull(
 
         insecure: Whether a registry without TLS will do.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     The last part has the status "success". Raises ResponseError, TransportError, DecodeError or IncompleteStreamError;
     a model that the registry lacks is a ResponseError.
@@ -505,7 +506,7 @@ def push(
 
         insecure: Whether a registry without TLS will do.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     The last part has the status "success". Raises ResponseError, TransportError, DecodeError or IncompleteStreamError.
 
@@ -557,7 +558,8 @@ def version() -> Request[VersionResponse]:
     """
     Ask the server for its version.
 
-    Raises ResponseError, TransportError or DecodeError.
+    A server that says nothing is waited for as long as `Timeout.first_part` says, which is for ever by default: bound
+    it by `host.with_options(timeout=10)`. Raises ResponseError, TransportError or DecodeError.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#version
     """
@@ -621,7 +623,7 @@ def web_search(
         via_server: Whether the server asks in your place, with its own account, by an experimental route. Without it
             the request goes straight to ollama.com, with OLLAMA_API_KEY, whatever the host.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Raises AuthenticationError, ResponseError, TransportError or DecodeError.
 
@@ -643,7 +645,7 @@ def web_fetch(
         via_server: Whether the server asks in your place, with its own account, by an experimental route. Without it
             the request goes straight to ollama.com, with OLLAMA_API_KEY, whatever the host.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Raises AuthenticationError, ResponseError, TransportError or DecodeError.
 

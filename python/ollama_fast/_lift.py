@@ -196,7 +196,7 @@ def _doc(doc: str, *, parts: bool, takes_host: bool) -> str:
 
 
 def build_for(run: Callable[..., Any], build: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call *build* for *run*; a `stream` argument is a TypeError that names the function to call instead."""
+    """Call *build* for *run*; a wrong keyword is a TypeError that says what to write in its place."""
     try:
         return build(*args, **kwargs)
     except TypeError as exc:
@@ -204,7 +204,19 @@ def build_for(run: Callable[..., Any], build: Callable[P, T], /, *args: P.args, 
         if "stream" in kwargs and hasattr(sys.modules[run.__module__], twin):
             which = "streams always" if twin == run.__name__ else f"gives the whole answer; for its parts call {twin}()"
             raise TypeError(f"{run.__name__}() takes no argument 'stream': it {which}") from exc
-        called, found, what = str(exc).partition("() ")  # as list_models() for list(), or chat() for parse()
-        if not found or called == run.__name__ or not what.startswith(("got ", "missing ", "takes ")):
-            raise
-        raise TypeError(f"{run.__name__}() {what}") from exc
+        raise _explained(run, exc) from exc
+
+
+def _explained(run: Callable[..., Any], exc: TypeError) -> TypeError:
+    """Give *exc*, of a wrong call of *run*, with that function's name and what to write instead; or as it is."""
+    called, found, what = str(exc).partition("() ")  # as list_models() for list(), or chat() for parse()
+    if not found or not what.startswith(("got ", "missing ", "takes ")):
+        return exc
+    from ._elsewhere import hint_of
+
+    parameters = inspect.signature(run).parameters.values()
+    takes_options = any(p.name == "options" or p.kind is p.VAR_KEYWORD for p in parameters)
+    hint = hint_of(str(exc), run.__name__, takes_options=takes_options)
+    if called == run.__name__ and not hint:
+        return exc
+    return TypeError(f"{run.__name__}() {what}{f' ({hint})' if hint else ''}")

@@ -144,6 +144,8 @@ class Request(Generic[R]):
                 raise TypeError(f"extra must be a mapping, not {type(self.extra).__name__}")
             if "stream" in self.extra:
                 raise ValueError("extra cannot hold 'stream': the name of the function says whether it streams")
+            if twice := [name for name in self.extra if name in fields]:
+                raise ValueError(f"extra holds {twice[0]!r}, which is given by its own parameter, too")
             fields |= self.extra
         images: list[Sealed] = []
         body = encode(fields, self.path, images)
@@ -161,15 +163,37 @@ def encode(fields: Mapping[str, Any], path: str, images: list[Sealed] | None = N
     """
     import orjson
 
+    form = partial(_json_form, [] if images is None else images)
     try:
-        body = orjson.dumps(fields, default=partial(_json_form, [] if images is None else images))
+        body = orjson.dumps(fields, default=form)
     except orjson.JSONEncodeError as exc:
+        place = _place_of(fields, partial(orjson.dumps, default=partial(_json_form, [])))
         if isinstance(exc.__cause__, TypeError):
-            raise exc.__cause__ from None
-        raise TypeError(f"the arguments for {path} cannot be sent as JSON: {exc}") from exc
+            raise TypeError(f"{place}: {exc.__cause__}") from exc.__cause__.__cause__
+        raise TypeError(f"{place}, for {path}, cannot be sent as JSON: {exc}") from exc
     if b"null" in body:
         _refuse_infinite(fields)
     return body
+
+
+def _place_of(value: object, encode: Callable[[object], bytes], place: str = "") -> str:
+    """Say where in *value* the first is that `encode` refuses, such as "messages[0].content"."""
+    for name, item in _items(value):
+        try:
+            encode(item)
+        except TypeError:
+            if len(place) > _SHOWN:
+                break
+            return _place_of(item, encode, f"{place}{name}" if place else name.removeprefix("."))
+    return place or "the arguments"
+
+
+def _items(value: object) -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        return [(f".{name}", item) for name, item in value.items()]
+    if isinstance(value, list | tuple):
+        return [(f"[{index}]", item) for index, item in enumerate(value)]
+    return []
 
 
 def _json_form(images: list[Sealed], value: object) -> object:
@@ -192,15 +216,12 @@ class Facts(TypedDict):
     model: str | None
 
 
-def _refuse_infinite(value: object) -> None:
+def _refuse_infinite(value: object, place: str = "") -> None:
     # JSON has no form for these numbers, and orjson writes null, which Ollama takes for its own default.
     if isinstance(value, float) and value - value != 0:
-        raise ValueError(f"{value} has no JSON form: it is no finite number")
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            _refuse_infinite(item)
+        raise ValueError(f"{place.removeprefix('.')}: {value} has no JSON form: it is no finite number")
+    for name, item in _items(value):
+        _refuse_infinite(item, place + name)
 
 
 @dataclass(frozen=True, slots=True)
