@@ -15,7 +15,7 @@ import pytest
 
 from colours import BOTH, Colour, Seen
 from exchange import Exchange, load_all
-from fault_matrix import ELSEWHERE, KWARGS, MATRIX, MODES, NEXT_OVER_HTTPX, PARTS, RECORDED, Mode, Row, fault_of
+from fault_matrix import ELSEWHERE, KWARGS, MATRIX, MODES, NEXT_OVER_HTTPX, PARTS, Mode, Row, answer, fault_of
 from ollama_fast import Host, Timeout, errors
 from ollama_fast._delegation import VARIABLE
 from ollama_fast._plan import HERE
@@ -108,7 +108,7 @@ def check(seen: Seen, row: Row, mode: Mode) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("row", MATRIX, ids=lambda row: row.name)
 def test_every_fault(row: Row, mode: Mode, colour: Colour, over: Over) -> None:
-    with serve(RECORDED.values()) as elsewhere, serve(RECORDED.values()) as server:
+    with serve(answer) as elsewhere, serve(answer) as server:
         host = Host(server.url, auth=SECRET, timeout=HASTY if row.waits else PATIENT)
         server.fault = fault_of(row.name, elsewhere.url)
         check(ended(lambda: call(colour, host, mode), server, elsewhere), row, mode)
