@@ -141,7 +141,7 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
 
 async def _open(exchange: Exchange[Any]) -> httpx.Response:
     """Send the request and wait for the head of its response; meanwhile another task may close the exchange."""
-    exchange.began_at = perf_counter()
+    exchange.begin()
     opener = exchange.opener = current_task()
     try:
         if exchange.draft is not None:
@@ -217,7 +217,7 @@ async def send(host: AnyHost, request: Request[R], /) -> R:
         async with aclosing(await _open(exchange)) as response:
             arrival = exchange.arrival(response)
             if arrival is not None:
-                async for chunk in _chunks(exchange, response):
+                async for chunk in _chunks(exchange, response, whole=True):
                     arrival.feed(chunk)
                 return arrival.close()
             body = await _read(exchange, response)
@@ -253,8 +253,8 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
                     for part in take(batch, arrived):
                         yield part
             else:
-                decoder = LineDecoder()
-                async for chunk in _chunks(exchange, response):
+                decoder = LineDecoder(exchange.max_line)
+                async for chunk in _chunks(exchange, response, whole=False):
                     if memory.first_at is None:
                         memory.first_at = perf_counter()
                     for part in take((decoder.feed(chunk),)):
@@ -266,13 +266,20 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
 
 async def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
     reply = exchange.decoded(response)
-    body: bytes = await (response.aread() if reply is None else reply.read())
-    return body
+    if reply is not None:
+        body: bytes = await reply.read()
+        return body
+    if exchange.client is not None:
+        return await response.aread()
+    return b"".join([chunk async for chunk in _chunks(exchange, response, whole=True)])
 
 
-def _chunks(exchange: Exchange[Any], response: httpx.Response) -> AsyncIterable[bytes]:
+def _chunks(exchange: Exchange[Any], response: httpx.Response, *, whole: bool) -> AsyncIterable[bytes]:
+    gauge = exchange.gauge(response, whole=whole)
     # The stream itself: what aiter_raw() does beside gives nothing here, and costs as much as decoding a line.
-    return cast("AsyncIterable[bytes]", response.stream) if exchange.is_raw(response) else response.aiter_bytes()
+    raw = exchange.is_raw(response)
+    chunks = cast("AsyncIterable[bytes]", response.stream) if raw else response.aiter_bytes()
+    return chunks if gauge is None else gauge.over_async(chunks)
 
 
 class Stream(Reading, Generic[R]):

@@ -112,7 +112,7 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
 
 
 def _open(exchange: Exchange[Any]) -> httpx.Response:
-    exchange.began_at = perf_counter()
+    exchange.begin()
     while True:
         outgoing = exchange.outgoing(exchange.body if exchange.request.upload is None else exchange.request.upload)
         response = _answer(exchange, outgoing)
@@ -146,7 +146,7 @@ def send(host: AnyHost, request: Request[R], /, leash: Leash | None = None) -> R
     with exchange.telling(), closing(_open(exchange)) as response:
         arrival = exchange.arrival(response)
         if arrival is not None:
-            for chunk in _chunks(exchange, response):
+            for chunk in _chunks(exchange, response, whole=True):
                 arrival.feed(chunk)
             return arrival.close()
         body = _read(exchange, response)
@@ -174,8 +174,10 @@ def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
 
 def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
     reply = exchange.decoded(response)
-    body: bytes = response.read() if reply is None else reply.read()
-    return body
+    if reply is not None:
+        body: bytes = reply.read()
+        return body
+    return response.read() if exchange.client is not None else b"".join(_chunks(exchange, response, whole=True))
 
 
 def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[Any]]:
@@ -191,8 +193,8 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
             yield (first,)
         yield reply
     else:
-        decoder = LineDecoder()
-        for chunk in _chunks(exchange, response):
+        decoder = LineDecoder(exchange.max_line)
+        for chunk in _chunks(exchange, response, whole=False):
             if memory.first_at is None:
                 memory.first_at = perf_counter()
             yield decoder.feed(chunk)
@@ -200,9 +202,12 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
     parts.finish()
 
 
-def _chunks(exchange: Exchange[Any], response: httpx.Response) -> Iterable[bytes]:
+def _chunks(exchange: Exchange[Any], response: httpx.Response, *, whole: bool) -> Iterable[bytes]:
+    gauge = exchange.gauge(response, whole=whole)
     # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
-    return cast("Iterable[bytes]", response.stream) if exchange.is_raw(response) else response.iter_bytes()
+    raw = exchange.is_raw(response)
+    chunks = cast("Iterable[bytes]", response.stream) if raw else response.iter_bytes()
+    return chunks if gauge is None else gauge.over(chunks)
 
 
 class Stream(Reading, Generic[R]):
