@@ -97,23 +97,23 @@ impl Body {
         let Self::ChunkExtension { size, skipped } = *self else {
             return Ok(data);
         };
-        if let Some(at) = memchr(b'\n', data) {
-            *self = if size == 0 {
-                Self::Trailer {
-                    line_is_empty: true,
-                    skipped: 0,
-                }
-            } else {
-                Self::ChunkData(size)
-            };
-            return Ok(data.get(at.saturating_add(1)..).unwrap_or_default());
-        }
-        let skipped = skipped.saturating_add(data.len());
+        let (line, rest) = match memchr(b'\n', data) {
+            Some(at) => data.split_at(at.saturating_add(1)),
+            None => (data, &[][..]),
+        };
+        let skipped = skipped.saturating_add(line.len());
         if skipped > MAX_EXTENSION {
             return Err(ProtocolError::Chunk("the extensions of a chunk do not end"));
         }
-        *self = Self::ChunkExtension { size, skipped };
-        Ok(&[])
+        *self = match (line.ends_with(b"\n"), size) {
+            (false, _) => Self::ChunkExtension { size, skipped },
+            (true, 0) => Self::Trailer {
+                line_is_empty: true,
+                skipped: 0,
+            },
+            (true, _) => Self::ChunkData(size),
+        };
+        Ok(rest)
     }
 
     fn feed_end<'d>(&mut self, data: &'d [u8], seen_return: bool) -> Result<&'d [u8], ProtocolError> {
@@ -229,8 +229,9 @@ mod tests {
 
     #[test]
     fn what_does_not_end_is_refused() {
-        let extension = [&b"1;"[..], &vec![b'x'; MAX_EXTENSION + 1]].concat();
+        let extension = [&b"1;"[..], &vec![b'x'; MAX_EXTENSION], b"\n"].concat();
         assert!(fed(Body::chunked(), &[&extension]).is_err());
+        assert!(fed(Body::chunked(), &[&extension[..9], &extension[9..]]).is_err());
         let line = [&b"0\r\n"[..], &b"a: b\r\n".repeat(MAX_HEAD / 6 + 1)].concat();
         assert!(fed(Body::chunked(), &[&line]).is_err());
     }
