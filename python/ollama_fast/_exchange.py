@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import httpx
 
     from ._images import Draft
+    from ._leash import Leash
 
 R = TypeVar("R")
 
@@ -73,6 +74,7 @@ class Exchange(Generic[R]):
         "closed",
         "context",
         "draft",
+        "entered",
         "leash",
         "opener",
         "request",
@@ -90,8 +92,10 @@ class Exchange(Generic[R]):
         """When the request was sent, or tried to be, by the clock of `perf_counter`."""
         self.closed = False
         """Whether its stream was closed, perhaps while somebody else reads it."""
-        self.leash: _core.Leash | None = None
-        """By which another thread can end it; but not where a client, or httpx's transport, sends it."""
+        self.entered = False
+        """Whether the head is waited for alone, by who enters a block of asyncio."""
+        self.leash: Leash | None = None
+        """By which another thread can end it; but not where a client of the caller's own sends it."""
         self.opener: asyncio.Task[Any] | None = None
         """The task that waits for the head of a stream."""
         self.draft: Draft | None = None
@@ -229,7 +233,7 @@ class Exchange(Generic[R]):
             self.response.close()
 
     def wake_reader(self) -> None:
-        """Shut the socket down for a thread that waits for more of a response of httpx's own transport."""
+        """Shut the socket down for a thread that waits for more of a response to a client of the caller's own."""
         stream = None if self.response is None else self.response.extensions.get("network_stream")
         sock = None if stream is None else stream.get_extra_info("socket")
         if sock is not None:
@@ -291,6 +295,15 @@ class Exchange(Generic[R]):
             return self._error(errors.TransportError, f"the connection broke before an answer: {said}", None)
         return self._error(errors.TransportError, said, partial)
 
+    @property
+    def client_is_closed(self) -> bool:
+        """Whether a client of the caller's own was closed before it could send the request."""
+        return self.client is not None and self.response is None and self.client.is_closed
+
+    def client_was_closed(self) -> errors.OllamaError:
+        """Say so."""
+        return self._error(errors.TransportError, "the httpx client is closed: it sends nothing any more", None)
+
     def was_closed(self, parts: Parts[R] | None) -> errors.OllamaError:
         """Say that somebody closed the stream that is read."""
         partial = None if parts is None else parts.partial
@@ -341,6 +354,8 @@ class _Telling:
             raise parts.broken(value) from value
         import httpx
 
+        if isinstance(value, RuntimeError) and exchange.client_is_closed:
+            raise exchange.client_was_closed() from value
         if not isinstance(value, httpx.HTTPError | httpx.StreamError | httpx.InvalidURL):
             return None
         if exchange.closed:

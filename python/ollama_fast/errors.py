@@ -159,12 +159,26 @@ class InputsError(OllamaError):
         vectors = {index for index, one in self.done.items() if isinstance(one, memoryview)}
         done = {index: one.tobytes() if index in vectors else one for index, one in self.done.items()}
         others = {name: value for name, value in self.__dict__.items() if name != "done"}
-        return _again, (type(self), self.args, done, vectors), others
+        return _again, (type(self), self.args, done, vectors, _picklable(self.__cause__)), others
 
 
-def _again(kind: type[InputsError], args: tuple[str], done: dict[int, Any], vectors: set[int]) -> InputsError:
+def _picklable(cause: BaseException | None) -> BaseException | None:
+    """Give *cause*, or None if it does not survive a pickle: better without it than not at all."""
+    import pickle
+
+    try:
+        pickle.loads(pickle.dumps(cause))  # noqa: S301 - our own bytes
+    except Exception:  # noqa: BLE001 - of a foreign exception, whatever it raises
+        return None
+    return cause
+
+
+def _again(
+    kind: type[InputsError], args: tuple[str], done: dict[int, Any], vectors: set[int], cause: BaseException | None
+) -> InputsError:
     """Make a copy of an error, whose *vectors* are bytes on their way."""
     error = kind(*args)
+    error.__cause__ = cause
     error.done = {index: memoryview(one).cast("f") if index in vectors else one for index, one in done.items()}
     return error
 
