@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from time import perf_counter
+from time import perf_counter, time
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 from urllib.parse import urljoin
@@ -22,13 +22,16 @@ from . import _core, errors
 from ._host import Host, api_key
 from ._pool import Connection
 from ._request import Arrival, Context, Parts, Request, answer, response_error
+from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
 from ._url import origin
 
 if TYPE_CHECKING:
     import asyncio
+    import threading
     from collections.abc import AsyncIterable, Iterable
 
     import httpx
+    from tenacity import RetryCallState
 
     from ._images import Draft
 
@@ -40,6 +43,9 @@ Content: TypeAlias = "bytes | Iterable[bytes] | AsyncIterable[bytes]"
 _REPLIES: Final = tuple(getattr(_core, name) for name in ("Reply", "AsyncReply") if hasattr(_core, name))
 _MAX_REDIRECTS: Final = 5
 _KEEP_METHOD: Final = frozenset({307, 308})
+_BUSY: Final = frozenset({429, 503})
+_NO_HEAD: Final = "disconnected without sending a response"
+"""Both transports say so where a connection ends instead of an answer; other errors of the protocol are answers."""
 _BECOME_GET: Final = frozenset({301, 302, 303})
 
 
@@ -73,6 +79,7 @@ class Exchange(Generic[R]):
         "closed",
         "context",
         "draft",
+        "ending",
         "leash",
         "opener",
         "request",
@@ -92,6 +99,8 @@ class Exchange(Generic[R]):
         """Whether its stream was closed, perhaps while somebody else reads it."""
         self.leash: _core.Leash | None = None
         """By which another thread can end it; but not where a client, or httpx's transport, sends it."""
+        self.ending: threading.Event | None = None
+        """By which another thread can end the wait between two attempts, once there is one."""
         self.opener: asyncio.Task[Any] | None = None
         """The task that waits for the head of a stream."""
         self.draft: Draft | None = None
@@ -114,7 +123,7 @@ class Exchange(Generic[R]):
         """Credentials and the host's own headers; neither goes to another origin."""
         self._hint = _hint(host, request)
         if isinstance(host, Host | str | None):
-            self._host = Host.of(host)
+            self._host = _equipped(Host.of(host))
             base = request.origin or self._host.url
             self.url = base + request.path
             credentials, withheld = _credentials(self._host, base)
@@ -127,6 +136,11 @@ class Exchange(Generic[R]):
             self.context = Context(request.method, self.url, request.model)
         if stream and self.draft is None:
             self.request = request.encoded()
+
+    @property
+    def retry(self) -> Retry | None:
+        """Whether and when to try again; not with a client."""
+        return None if self.client is not None else self._host.retry
 
     @property
     def connection(self) -> Connection:
@@ -203,6 +217,34 @@ class Exchange(Generic[R]):
         self.url = target
         self.context = replace(self.context, url=target.partition("?")[0])
         return True
+
+    def retrying(self, retry: Retry) -> dict[str, Any]:
+        """Give the arguments of tenacity's loops for this exchange, but for how to wait and let go of a response."""
+        request = self.request
+        uploads = request.upload is not None
+        found = rules(retry, self._setback, self._time_left, changes=request.changes, uploads=uploads)
+        return found | {"before": self._begins_again}
+
+    def _begins_again(self, state: RetryCallState) -> None:
+        self.context = replace(self.context, attempts=state.attempt_number)
+
+    def _time_left(self) -> float | None:
+        """Give the seconds that the whole call may still take; None if there is no limit."""
+        total: float | None = getattr(self._host.timeout, "total", None)
+        return None if total is None or self.began_at is None else self.began_at + total - perf_counter()
+
+    def _setback(self, outcome: Any) -> Setback | None:
+        """Say what became of an attempt, by its response or exception; None if another one would not help."""
+        import httpx
+
+        if isinstance(outcome, httpx.Response) and outcome.status_code in _BUSY:
+            return Setback(Trouble.BUSY, seconds_of(outcome.headers.get("retry-after"), time()))
+        if isinstance(outcome, httpx.ConnectError | httpx.ConnectTimeout):
+            return Setback(Trouble.UNREACHED)
+        broke = isinstance(outcome, httpx.ReadError | httpx.WriteError) or (
+            isinstance(outcome, httpx.RemoteProtocolError) and _NO_HEAD in str(outcome)
+        )
+        return Setback(Trouble.BROKEN) if broke and not self.closed else None
 
     def has_head(self, response: httpx.Response) -> None:
         """Remember that the head of the answer is in: from now on the limit between parts counts."""
@@ -335,6 +377,8 @@ class _Telling:
         exchange, parts = self._exchange, self._parts
         if parts is not None:
             parts.memory.ended_at = perf_counter()
+        if isinstance(value, errors.OllamaError):
+            value.attempts = exchange.context.attempts  # the parts do not know
         if value is None or isinstance(value, errors.OllamaError):
             return None
         if isinstance(value, ValueError | EOFError) and parts is not None and exchange.response is not None:
@@ -348,6 +392,13 @@ class _Telling:
         if parts is None or not parts.complete:
             raise exchange.failure(value, parts) from value
         return True
+
+
+def _equipped(host: Host) -> Host:
+    """Give *host*. Raises ImportError if it wants what is not installed."""
+    if host.retry is not None:
+        engine()
+    return host
 
 
 def _hint(host: AnyHost, request: Request[Any]) -> str:

@@ -25,9 +25,11 @@ from ._stream import Latest, Memory, Reading
 
 if TYPE_CHECKING:
     import httpx
+    from tenacity import RetryCallState
 
     from ._exchange import Exchange
     from ._pool import Connection
+    from ._retry import Retry
     from ._transport import Transport
 
 P = ParamSpec("P")
@@ -40,6 +42,8 @@ AnyHost: TypeAlias = "Host | str | httpx.Client | None"
 
 _MODULE = "ollama_fast"
 _HAS_LEASH = hasattr(_core, "Leash")
+_LOOK_AT_SIGNALS = 0.05
+"""Seconds after which a thread that waits between two attempts looks whether a signal came."""
 
 
 # --- pools -----------------------------------------------------------------------------------------------------------
@@ -117,12 +121,48 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
 
 
 def _open(exchange: Exchange[Any]) -> httpx.Response:
+    """Send the request, as often as the host says, and wait for the head of its response."""
     exchange.began_at = perf_counter()
+    response = _try_once(exchange) if exchange.retry is None else _try_often(exchange, exchange.retry)
+    exchange.has_head(response)
+    return response
+
+
+def _try_often(exchange: Exchange[Any], retry: Retry) -> httpx.Response:
+    from tenacity import Retrying
+
+    def dismiss(state: RetryCallState) -> None:
+        if state.outcome is not None and not state.outcome.failed:  # a response that says: later
+            state.outcome.result().close()
+
+    waits = partial(_wait, exchange)
+    loop = Retrying(**exchange.retrying(retry), before_sleep=dismiss, sleep=waits)
+    try:
+        return loop(_try_once, exchange)
+    finally:
+        vars(loop).clear()  # it refers to itself, and would keep the exchange until garbage is collected
+
+
+def _wait(exchange: Exchange[Any], seconds: float) -> None:
+    """Wait between two attempts. Raises StreamClosedError as soon as another thread closes the stream."""
+    if exchange.ending is None:
+        exchange.ending = threading.Event()
+    until = perf_counter() + seconds
+    while not exchange.closed:  # who closes says so first, and looks for the event then
+        left = until - perf_counter()
+        if left <= 0:
+            return
+        # In pieces: a signal that comes just before a wait of Python's does not end it.
+        if exchange.ending.wait(min(left, _LOOK_AT_SIGNALS)):
+            break
+    raise exchange.was_closed(None)
+
+
+def _try_once(exchange: Exchange[Any]) -> httpx.Response:
     while True:
         outgoing = exchange.outgoing(exchange.body if exchange.request.upload is None else exchange.request.upload)
         response = _answer(exchange, outgoing)
         if not exchange.goes_on(response):
-            exchange.has_head(response)
             return response
         response.close()
 
@@ -141,10 +181,16 @@ def _answer(exchange: Exchange[Any], outgoing: httpx.Request) -> httpx.Response:
     return httpx.Client(transport=pool, trust_env=False).send(outgoing, stream=True)
 
 
-def send(host: AnyHost, request: Request[R], /, leash: _core.Leash | None = None) -> R:
-    """Do *request* and give its whole answer; *leash* can end it from another thread."""
+def send(
+    host: AnyHost,
+    request: Request[R],
+    /,
+    leash: _core.Leash | None = None,
+    ending: threading.Event | None = None,
+) -> R:
+    """Do *request* and give its whole answer; *leash* can end it from another thread, and *ending* between attempts."""
     exchange = _exchange(host, request, stream=False)
-    exchange.leash = leash
+    exchange.leash, exchange.ending = leash, ending
     with exchange.telling(), closing(_open(exchange)) as response:
         arrival = exchange.arrival(response)
         if arrival is not None:
@@ -241,6 +287,8 @@ class Stream(Reading, Generic[R]):
             self._exchange.closed = True
             if self._exchange.leash is not None:
                 self._exchange.leash.pull()  # for who waits for the head
+            if self._exchange.ending is not None:
+                self._exchange.ending.set()  # or for another attempt
             if getattr(self._parts, "gi_running", False):
                 self._exchange.wake_reader()
             self._exchange.close()

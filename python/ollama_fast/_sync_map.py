@@ -92,7 +92,7 @@ class _Crew(Generic[R]):
         try:
             if self.closing.is_set():  # since nobody pulls any more
                 return (), StreamClosedError("closed")
-            answer = send(self._hosts[place], self._many.build(batch.inputs), leash=leash)
+            answer = send(self._hosts[place], self._many.build(batch.inputs), leash=leash, ending=self.closing)
             return self._many.split(answer, len(batch.inputs)), None
         except BaseException as exc:  # noqa: BLE001 - it is raised to the caller; a lost one would let them wait for ever
             return (), exc
