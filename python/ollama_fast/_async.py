@@ -25,10 +25,12 @@ from ._stream import Latest, Memory, Reading, two_readers
 
 if TYPE_CHECKING:
     import httpx
+    from tenacity import RetryCallState
 
     from ._async_transport import AsyncTransport
     from ._exchange import Exchange
     from ._pool import Connection
+    from ._retry import Retry
     from ._upload import Upload
 
 P = ParamSpec("P")
@@ -140,27 +142,52 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
 
 
 async def _open(exchange: Exchange[Any]) -> httpx.Response:
-    """Send the request and wait for the head of its response; meanwhile another task may close the exchange."""
+    """
+    Send the request, as often as the host says, and wait for the head of its response.
+
+    Meanwhile another task may close the exchange.
+    """
     exchange.begin()
     opener = exchange.opener = current_task()
     try:
         if exchange.draft is not None:
             exchange.body, exchange.draft = await off_the_loop(exchange.draft.encode), None
-        while True:
-            upload = exchange.request.upload
-            outgoing = exchange.outgoing(exchange.body if upload is None else Pieces(upload))
-            pool = None if exchange.client is not None else await _pool(exchange.connection)
-            response = await _answer(exchange, pool, outgoing)
-            if not exchange.goes_on(response):
-                exchange.has_head(response)
-                return response
-            await response.aclose()
+        tries = _try_once(exchange) if exchange.retry is None else _try_often(exchange, exchange.retry)
+        response = await tries
     except asyncio.CancelledError:
         if opener is None or not exchange.closed or opener.uncancel():
             raise  # somebody else's cancellation
         raise exchange.was_closed(None) from None
     finally:
         exchange.opener = None
+    exchange.has_head(response)
+    return response
+
+
+async def _try_often(exchange: Exchange[Any], retry: Retry) -> httpx.Response:
+    from tenacity import AsyncRetrying
+
+    async def dismiss(state: RetryCallState) -> None:
+        if state.outcome is not None and not state.outcome.failed:  # a response that says: later
+            await state.outcome.result().aclose()
+
+    loop = AsyncRetrying(**exchange.retrying(retry), before_sleep=dismiss, sleep=asyncio.sleep)
+    try:
+        response: httpx.Response = await loop(_try_once, exchange)
+    finally:
+        vars(loop).clear()  # it refers to itself, and would keep the exchange until garbage is collected
+    return response
+
+
+async def _try_once(exchange: Exchange[Any]) -> httpx.Response:
+    while True:
+        upload = exchange.request.upload
+        outgoing = exchange.outgoing(exchange.body if upload is None else Pieces(upload))
+        pool = None if exchange.client is not None else await _pool(exchange.connection)
+        response = await _answer(exchange, pool, outgoing)
+        if not exchange.goes_on(response):
+            return response
+        await response.aclose()
 
 
 def current_task() -> asyncio.Task[Any] | None:

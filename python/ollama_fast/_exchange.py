@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from time import perf_counter
+from time import perf_counter, time
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 from urllib.parse import urljoin
@@ -23,6 +23,7 @@ from ._gauge import Gauge
 from ._host import Host, Timeout, api_key
 from ._pool import Connection
 from ._request import Arrival, Context, Parts, Request, answer, response_error
+from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
 from ._url import origin
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable
 
     import httpx
+    from tenacity import RetryCallState
 
     from ._images import Draft
     from ._leash import Leash
@@ -48,6 +50,9 @@ _EARLY: Final = 0.005
 _HTTPX_MAX_HEAD: Final = 100 * 1024
 """The bytes that httpx's own transport takes of a head, or of what is between the chunks of a body."""
 _KEEP_METHOD: Final = frozenset({307, 308})
+_BUSY: Final = frozenset({429, 503})
+_NO_HEAD: Final = "disconnected without sending a response"
+"""Both transports say so where a connection ends instead of an answer; other errors of the protocol are answers."""
 _BECOME_GET: Final = frozenset({301, 302, 303})
 
 
@@ -128,7 +133,7 @@ class Exchange(Generic[R]):
         """Credentials and the host's own headers; neither goes to another origin."""
         self._hint = _hint(host, request)
         if isinstance(host, Host | str | None):
-            self._host = Host.of(host)
+            self._host = _equipped(Host.of(host))
             base = request.origin or self._host.url
             self.url = base + request.path
             credentials, withheld = _credentials(self._host, base)
@@ -141,6 +146,11 @@ class Exchange(Generic[R]):
             self.context = Context(request.method, self.url, request.model)
         if stream and self.draft is None:
             self.request = request.encoded()
+
+    @property
+    def retry(self) -> Retry | None:
+        """Whether and when to try again; not with a client."""
+        return None if self.client is not None else self._host.retry
 
     @property
     def connection(self) -> Connection:
@@ -221,6 +231,33 @@ class Exchange(Generic[R]):
         self.url = target
         self.context = replace(self.context, url=target.partition("?")[0])
         return True
+
+    def retrying(self, retry: Retry) -> dict[str, Any]:
+        """Give the arguments of tenacity's loops for this exchange, but for how to wait and let go of a response."""
+        request = self.request
+        uploads = request.upload is not None
+        found = rules(retry, self._setback, self._time_left, changes=request.changes, uploads=uploads)
+        return found | {"before": self._begins_again}
+
+    def _begins_again(self, state: RetryCallState) -> None:
+        self.context = replace(self.context, attempts=state.attempt_number)
+
+    def _time_left(self) -> float | None:
+        """Give the seconds that the whole call may still take; None if there is no limit."""
+        return None if self.deadline is None else self.deadline - perf_counter()
+
+    def _setback(self, outcome: Any) -> Setback | None:
+        """Say what became of an attempt, by its response or exception; None if another one would not help."""
+        import httpx
+
+        if isinstance(outcome, httpx.Response) and outcome.status_code in _BUSY:
+            return Setback(Trouble.BUSY, seconds_of(outcome.headers.get("retry-after"), time()))
+        if isinstance(outcome, httpx.ConnectError | httpx.ConnectTimeout):
+            return Setback(Trouble.UNREACHED)
+        broke = isinstance(outcome, httpx.ReadError | httpx.WriteError) or (
+            isinstance(outcome, httpx.RemoteProtocolError) and _NO_HEAD in str(outcome)
+        )
+        return Setback(Trouble.BROKEN) if broke and not self.closed else None
 
     def has_head(self, response: httpx.Response) -> None:
         """Remember that the head of the answer is in: from now on the limit between parts counts."""
@@ -422,6 +459,8 @@ class _Telling:
         exchange, parts = self._exchange, self._parts
         if parts is not None:
             parts.memory.ended_at = perf_counter()
+        if isinstance(value, errors.OllamaError):
+            value.attempts = exchange.context.attempts  # the parts do not know
         if value is None or isinstance(value, errors.OllamaError):
             return None
         if isinstance(value, ValueError | EOFError) and parts is not None and exchange.response is not None:
@@ -437,6 +476,13 @@ class _Telling:
         if parts is None or not parts.complete:
             raise exchange.failure(value, parts) from value
         return True
+
+
+def _equipped(host: Host) -> Host:
+    """Give *host*. Raises ImportError if it wants what is not installed."""
+    if host.retry is not None:
+        engine()
+    return host
 
 
 def _hint(host: AnyHost, request: Request[Any]) -> str:

@@ -26,9 +26,11 @@ from .errors import OllamaError
 
 if TYPE_CHECKING:
     import httpx
+    from tenacity import RetryCallState
 
     from ._exchange import Exchange
     from ._pool import Connection
+    from ._retry import Retry
     from ._transport import Transport
 
 P = ParamSpec("P")
@@ -112,15 +114,43 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
 
 
 def _open(exchange: Exchange[Any]) -> httpx.Response:
+    """Send the request, as often as the host says, and wait for the head of its response."""
     exchange.begin()
+    response = _try_once(exchange) if exchange.retry is None else _try_often(exchange, exchange.retry)
+    exchange.has_head(response)
+    if exchange.closed:  # while a client of the caller's own waited
+        response.close()
+        raise exchange.was_closed(None)
+    return response
+
+
+def _try_often(exchange: Exchange[Any], retry: Retry) -> httpx.Response:
+    from tenacity import Retrying
+
+    def dismiss(state: RetryCallState) -> None:
+        if state.outcome is not None and not state.outcome.failed:  # a response that says: later
+            state.outcome.result().close()
+
+    waits = partial(_wait, exchange)
+    loop = Retrying(**exchange.retrying(retry), before_sleep=dismiss, sleep=waits)
+    try:
+        return loop(_try_once, exchange)
+    finally:
+        vars(loop).clear()  # it refers to itself, and would keep the exchange until garbage is collected
+
+
+def _wait(exchange: Exchange[Any], seconds: float) -> None:
+    """Wait between two attempts. Raises StreamClosedError as soon as another thread closes the stream."""
+    leash = exchange.leash or Leash()
+    if not leash.pause(seconds):
+        raise exchange.was_closed(None)
+
+
+def _try_once(exchange: Exchange[Any]) -> httpx.Response:
     while True:
         outgoing = exchange.outgoing(exchange.body if exchange.request.upload is None else exchange.request.upload)
         response = _answer(exchange, outgoing)
         if not exchange.goes_on(response):
-            exchange.has_head(response)
-            if exchange.closed:  # while a client of the caller's own waited
-                response.close()
-                raise exchange.was_closed(None)
             return response
         response.close()
 

@@ -63,6 +63,7 @@ class OllamaError(Exception):
         url: str | None = None,
         model: str | None = None,
         partial: dict[str, Any] | None = None,
+        attempts: int = 1,
     ) -> None:
         super().__init__(text)
         self.method = method
@@ -73,6 +74,8 @@ class OllamaError(Exception):
         """The model that the request named, if it named one."""
         self.partial = partial
         """The answer so far, merged from the parts that arrived; None if none did."""
+        self.attempts = attempts
+        """How often the call was tried: more than once only by a host with `retry`."""
         self.messages: tuple[Mapping[str, Any], ...] = ()
         """The conversation so far, if `run_tools` was under way: what was given, said, and done."""
 
@@ -130,8 +133,9 @@ class ResponseError(OllamaError):
         url: str | None = None,
         model: str | None = None,
         partial: dict[str, Any] | None = None,
+        attempts: int = 1,
     ) -> None:
-        super().__init__(text, method=method, url=url, model=model, partial=partial)
+        super().__init__(text, method=method, url=url, model=model, partial=partial, attempts=attempts)
         self.status = status
         """The HTTP status: 200 for an error line in a stream, which has none of its own."""
         self.message = message
