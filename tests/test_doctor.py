@@ -208,6 +208,21 @@ def test_a_server_that_says_nothing_is_given_up_in_time(both: Colour) -> None:
     assert took < 20, f"2 seconds were given, and it took {took:.1f}"
 
 
+def test_a_server_that_never_comes_to_an_end_is_given_up_in_time(both: Colour) -> None:
+    def drip(request: Received) -> Generator[bytes | float]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+        while True:
+            yield b" "
+            yield 0.1
+
+    with replay(respond=drip) as server:
+        began = time.monotonic()
+        report: Report = both.whole("doctor", server.url, seconds=2)
+        took = time.monotonic() - began
+    assert not report.ok
+    assert took < 20, f"2 seconds were given, and it took {took:.1f}"
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_names_where_to(both: Colour, status: int) -> None:
     def send_away(request: Received) -> Generator[bytes]:

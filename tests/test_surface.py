@@ -43,6 +43,7 @@ VALUES = {
     "Parsed",
     "Partial",
     "Report",
+    "Retry",
     "Stats",
     "Timeout",
     "ToolResult",

@@ -93,8 +93,8 @@ def _look_at_host(host: Host | str | None, left: _Time, findings: list[Finding])
     has_own = place.auth is not None or any(name.lower() == "authorization" for name, _ in place.headers)
     findings += _doctor.of_key(place.url, os.environ, has_own=has_own)
     if (yield from _reach(place, left, findings)):
-        limits = Timeout.of(left.share)
-        answers = yield from _question(place.with_options(timeout=limits), place.url, left, findings)
+        limits = Timeout(*[left.share] * 3, total=left.share)
+        answers = yield from _question(place.with_options(timeout=limits, retry=None), place.url, left, findings)
         findings += _doctor.of_path(place.url, answers=answers)
     return place.url
 

@@ -85,6 +85,8 @@ class Request(Generic[R]):
         origin: Where to send it, if not to the host.
 
         raw: Whether the answer is whatever comes, as an Answered: nothing is judged, and no redirect followed.
+        changes: Whether it changes what is on the server, which then must not get it twice; False for what only reads
+            or computes.
     """
 
     method: str
@@ -100,6 +102,7 @@ class Request(Generic[R]):
     upload: Upload | None = None
     origin: str | None = None
     raw: bool = False
+    changes: bool = True
 
     @property
     def model(self) -> str | None:
@@ -121,6 +124,7 @@ class Request(Generic[R]):
             idle=self.idle,
             upload=self.upload,
             origin=self.origin,
+            changes=self.changes,
         )
 
     def encode(self, *, stream: bool) -> bytes:
@@ -214,6 +218,7 @@ class Facts(TypedDict):
     method: str
     url: str
     model: str | None
+    attempts: int
 
 
 def _refuse_infinite(value: object, place: str = "") -> None:
@@ -232,15 +237,17 @@ class Context:
     url: str
     model: str | None = None
     key_withheld: bool = False
+    attempts: int = 1
 
     def say(self, what: str) -> str:
         """Put the call in front of *what* went wrong with it."""
         model = "" if self.model is None else f" for model {self.model!r}"
-        return f"{self.method} {self.url}{model}: {what}"
+        tried = "" if self.attempts == 1 else f" ({self.attempts} attempts)"
+        return f"{self.method} {self.url}{model}{tried}: {what}"
 
     def facts(self) -> Facts:
         """Give the keyword arguments of an error."""
-        return {"method": self.method, "url": self.url, "model": self.model}
+        return {"method": self.method, "url": self.url, "model": self.model, "attempts": self.attempts}
 
 
 # --- a whole answer --------------------------------------------------------------------------------------------------
