@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -93,7 +94,7 @@ def _look_at_host(host: Host | str | None, left: _Time, findings: list[Finding])
     has_own = place.auth is not None or any(name.lower() == "authorization" for name, _ in place.headers)
     findings += _doctor.of_key(place.url, os.environ, has_own=has_own)
     if (yield from _reach(place, left, findings)):
-        limits = Timeout(*[left.share] * 3, total=left.share)
+        limits = replace(Timeout.of(left.share), total=left.share)
         answers = yield from _question(place.with_options(timeout=limits, retry=None), place.url, left, findings)
         findings += _doctor.of_path(place.url, answers=answers)
     return place.url
