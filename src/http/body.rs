@@ -4,10 +4,7 @@
 use memchr::memchr;
 
 use super::ProtocolError;
-use super::head::MAX_HEAD;
-
-/// The most bytes that the extensions of one chunk may have.
-const MAX_EXTENSION: usize = 16 * 1024;
+use crate::sizes::TooLarge;
 
 /// What of a body is still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +33,23 @@ impl Body {
         Self::ChunkSize { size: 0, digits: 0 }
     }
 
+    /// How many bytes of content are still to come, as far as the peer has said it.
+    pub const fn announced(&self) -> u64 {
+        match *self {
+            Self::Length(left) | Self::ChunkData(left) => left,
+            _ => 0,
+        }
+    }
+
     /// Take what belongs to the body from the front of `data`, append its content to `content`, give the rest.
-    pub fn feed<'d>(&mut self, mut data: &'d [u8], content: &mut Vec<u8>) -> Result<&'d [u8], ProtocolError> {
+    ///
+    /// The trailer, and the extensions of a chunk, may have `most` bytes.
+    pub fn feed<'d>(
+        &mut self,
+        mut data: &'d [u8],
+        content: &mut Vec<u8>,
+        most: usize,
+    ) -> Result<&'d [u8], ProtocolError> {
         while *self != Self::None && !data.is_empty() {
             data = match *self {
                 Self::None => data,
@@ -63,9 +75,9 @@ impl Body {
                     };
                     rest
                 }
-                Self::ChunkSize { .. } | Self::ChunkExtension { .. } => self.feed_size(data)?,
+                Self::ChunkSize { .. } | Self::ChunkExtension { .. } => self.feed_size(data, most)?,
                 Self::ChunkEnd { seen_return } => self.feed_end(data, seen_return)?,
-                Self::Trailer { .. } => self.feed_trailer(data)?,
+                Self::Trailer { .. } => self.feed_trailer(data, most)?,
             };
         }
         if *self == Self::Length(0) {
@@ -74,7 +86,7 @@ impl Body {
         Ok(data)
     }
 
-    fn feed_size<'d>(&mut self, data: &'d [u8]) -> Result<&'d [u8], ProtocolError> {
+    fn feed_size<'d>(&mut self, data: &'d [u8], most: usize) -> Result<&'d [u8], ProtocolError> {
         if let Self::ChunkSize { size, digits } = *self {
             let Some((&byte, rest)) = data.split_first() else {
                 return Ok(data);
@@ -109,8 +121,8 @@ impl Body {
             return Ok(data.get(at.saturating_add(1)..).unwrap_or_default());
         }
         let skipped = skipped.saturating_add(data.len());
-        if skipped > MAX_EXTENSION {
-            return Err(ProtocolError::Chunk("the extensions of a chunk do not end"));
+        if skipped > most {
+            return Err(ProtocolError::TooLarge(TooLarge::Head(most)));
         }
         *self = Self::ChunkExtension { size, skipped };
         Ok(&[])
@@ -130,7 +142,7 @@ impl Body {
         }
     }
 
-    fn feed_trailer<'d>(&mut self, data: &'d [u8]) -> Result<&'d [u8], ProtocolError> {
+    fn feed_trailer<'d>(&mut self, data: &'d [u8], most: usize) -> Result<&'d [u8], ProtocolError> {
         let Self::Trailer { line_is_empty, skipped } = *self else {
             return Ok(data);
         };
@@ -140,8 +152,8 @@ impl Body {
         };
         let line_is_empty = line_is_empty && line.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
         let skipped = skipped.saturating_add(line.len());
-        if skipped > MAX_HEAD {
-            return Err(ProtocolError::Chunk("its trailer does not end"));
+        if skipped > most {
+            return Err(ProtocolError::TooLarge(TooLarge::Head(most)));
         }
         *self = match (line.ends_with(b"\n"), line_is_empty) {
             (true, true) => Self::None,
@@ -164,12 +176,13 @@ fn at_most(data: &[u8], count: u64) -> (&[u8], &[u8]) {
 mod tests {
     use super::*;
 
+    const MOST: usize = 1000;
     const CHUNKED: &[u8] = b"5;x=1\r\nhello\r\n1 \n,\n06\r\n world\r\n0\r\nT: u\r\n\r\nREST";
 
     fn fed(mut body: Body, pieces: &[&[u8]]) -> Result<(String, Body, Vec<u8>), ProtocolError> {
         let (mut content, mut rest) = (Vec::new(), Vec::new());
         for piece in pieces {
-            rest.extend_from_slice(body.feed(piece, &mut content)?);
+            rest.extend_from_slice(body.feed(piece, &mut content, MOST)?);
         }
         Ok((String::from_utf8(content).unwrap(), body, rest))
     }
@@ -229,9 +242,24 @@ mod tests {
 
     #[test]
     fn what_does_not_end_is_refused() {
-        let extension = [&b"1;"[..], &vec![b'x'; MAX_EXTENSION + 1]].concat();
-        assert!(fed(Body::chunked(), &[&extension]).is_err());
-        let line = [&b"0\r\n"[..], &b"a: b\r\n".repeat(MAX_HEAD / 6 + 1)].concat();
-        assert!(fed(Body::chunked(), &[&line]).is_err());
+        let too_large = Err(ProtocolError::TooLarge(TooLarge::Head(MOST)));
+        let extension = [&b"1;"[..], &vec![b'x'; MOST]].concat();
+        assert_eq!(fed(Body::chunked(), &[&extension]), too_large);
+        assert!(fed(Body::chunked(), &[&extension[..MOST]]).is_ok());
+        let lines = [&b"0\r\n"[..], &b"a: b\r\n".repeat(MOST / 6 + 1)].concat();
+        assert_eq!(fed(Body::chunked(), &[&lines]), too_large);
+        assert!(fed(Body::chunked(), &[&lines[..MOST]]).is_ok());
+    }
+
+    #[test]
+    fn what_is_announced_is_known() {
+        for (body, announced) in [
+            (Body::Length(7), 7),
+            (Body::ChunkData(5), 5),
+            (Body::UntilClose, 0),
+            (Body::chunked(), 0),
+        ] {
+            assert_eq!(body.announced(), announced);
+        }
     }
 }

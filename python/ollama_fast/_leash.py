@@ -1,0 +1,133 @@
+"""What another thread ends a request by, whoever sends it: the core, or httpx's own blocking transport."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+from . import _core
+
+if TYPE_CHECKING:
+    import socket
+
+_CORE_HAS_SOCKETS: Final = hasattr(_core, "Leash")
+_turn: Final = threading.Lock()
+"""Between who waits and who pulls; one for all, since it is held for a moment only."""
+_LOOK_AT_SIGNALS: Final = 0.05
+"""Seconds: a signal that comes just before a wait of Python's does not end it, so that none is longer."""
+
+
+class Pulled(Exception):  # noqa: N818 - it tells, and is caught where it is raised
+    """The leash was pulled before the wait began."""
+
+
+class Leash:
+    """
+    Goes with one request, and can end it.
+
+    The core has its own kind, in `core`, which is None where the core has no sockets. Over httpx's own transport each
+    wait on a socket happens inside `with leash.wait(socket):`.
+    """
+
+    __slots__ = ("_pulled", "_resting", "_socket", "core")
+
+    def __init__(self) -> None:
+        self.core = _core.Leash() if _CORE_HAS_SOCKETS else None
+        self._pulled = False
+        self._socket: socket.socket | None = None
+        self._resting: threading.Event | None = None
+
+    def pull(self) -> bool:
+        """
+        End the request: whoever waits on its connection is freed, and nobody will wait on it later.
+
+        Gives whether somebody waited.
+        """
+        held = self.core is not None and self.core.pull()
+        with _turn:
+            self._pulled = True
+            waited, resting = self._socket, self._resting
+            if resting is not None:
+                resting.set()
+            if waited is not None:
+                import socket  # which is loaded by now, but not for who only imports this package
+
+                with suppress(OSError):  # it is closed already
+                    # Not the method of a TLS socket, which would take the encryption away from who reads.
+                    socket.socket.shutdown(waited, socket.SHUT_RDWR)
+        return held or waited is not None or resting is not None
+
+    def rest(self, seconds: float) -> bool:
+        """Wait for nothing, between two attempts; True as soon as the leash is pulled, or if it was before."""
+        pulled = threading.Event()
+        with _turn:
+            self._resting = pulled
+            if self._pulled:
+                pulled.set()
+        until = monotonic() + seconds
+        try:
+            while (left := until - monotonic()) > 0 and not pulled.wait(min(left, _LOOK_AT_SIGNALS)):
+                pass
+        finally:
+            with _turn:
+                self._resting = None
+        return pulled.is_set()
+
+    def wait(self, on: socket.socket) -> _Wait:
+        """Give the block of one wait. Raises Pulled on entering it if the leash was pulled."""
+        return _Wait(self, on)
+
+    def _turn_to(self, on: socket.socket | None) -> None:
+        with _turn:
+            if self._pulled and on is not None:
+                raise Pulled
+            self._socket = on
+
+
+class _Wait:
+    __slots__ = ("_leash", "_socket")
+
+    def __init__(self, leash: Leash, on: socket.socket) -> None:
+        self._leash = leash
+        self._socket = on
+
+    def __enter__(self) -> None:
+        self._leash._turn_to(self._socket)  # noqa: SLF001 - of this module
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._leash._turn_to(None)  # noqa: SLF001 - of this module
+
+
+class _Here(threading.local):
+    leash: Leash | None = None
+
+
+_here: Final = _Here()
+
+
+class holding:  # noqa: N801 - used like a function
+    """A block whose waits, in this thread, are on the leash."""
+
+    __slots__ = ("_before", "_leash")
+
+    def __init__(self, leash: Leash | None) -> None:
+        self._leash = leash
+
+    def __enter__(self) -> None:
+        self._before = _here.leash
+        _here.leash = self._leash
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _here.leash = self._before
+
+
+def current() -> Leash | None:
+    """Give the leash that the waits of this thread are on."""
+    return _here.leash
