@@ -141,6 +141,8 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
 
 async def _open(exchange: Exchange[Any]) -> httpx.Response:
     """Send the request and wait for the head of its response; meanwhile another task may close the exchange."""
+    if exchange.closed:
+        raise exchange.was_closed(None)
     exchange.began_at = perf_counter()
     opener = exchange.opener = current_task()
     try:
@@ -318,8 +320,7 @@ class Stream(Reading, Generic[R]):
             self._memory.closed = True
             if self._memory.stream is not None:
                 await self._memory.stream.aclose()
-        if not self._is_read():  # else the reader cleans up
-            await self._parts.aclose()
+        # The generator stays: who reads, and is between two parts, shall be told, and not take this for the end.
 
     def _is_read(self) -> bool:
         """Whether a task waits for a part."""
@@ -344,6 +345,8 @@ class Stream(Reading, Generic[R]):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+        if not self._is_read():  # else the reader cleans up
+            await self._parts.aclose()
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------

@@ -199,6 +199,7 @@ class Exchange(Generic[R]):
             target = urljoin(self.url, location)
         except ValueError:
             return False
+        target = re.sub(r"^(https?://)[^/?#]*@", r"\1", target)  # what is written there is sent to nobody
         if not target.startswith("https://" if self.url.startswith("https://") else ("http://", "https://")):
             return False  # above all, what was encrypted stays encrypted
         self._redirects += 1
