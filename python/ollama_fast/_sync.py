@@ -123,6 +123,9 @@ def _open(exchange: Exchange[Any]) -> httpx.Response:
         response = _answer(exchange, outgoing)
         if not exchange.goes_on(response):
             exchange.has_head(response)
+            if exchange.closed:  # by another thread, which httpx's transport did not let end the wait for the head
+                response.close()
+                raise exchange.was_closed(None)
             return response
         response.close()
 
