@@ -196,3 +196,30 @@ def test_a_reader_who_is_not_waiting_is_told(way: Any) -> None:
         with pytest.raises(StreamClosedError, match="closed while it was read"):
             run(server.url)
         assert len(server.requests) == ("between" in way.__name__)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["host", "client"])
+def test_an_answer_that_begins_after_the_stream_was_closed_is_not_read(own: bool) -> None:
+    """Where closing cannot end the wait for a head, as over httpx's own transport, it ends what follows."""
+    closed = threading.Event()
+
+    def answer_late(_request: Received) -> Iterator[bytes | float]:
+        closed.wait(FOR_EVER)
+        yield HEAD
+        while True:
+            yield b"%x\r\n%s\r\n" % (len(PART), PART)
+            yield 0.01
+
+    with replay(respond=answer_late) as server, httpx.Client(base_url=server.url, timeout=None) as client:
+        stream = ollama_fast.generate_stream(client if own else server.url, "m", "Hi!")
+        with ThreadPoolExecutor(1) as threads:
+            reading = threads.submit(list, stream)
+            while not server.requests:
+                time.sleep(0.01)
+            stream.close()
+            closed.set()
+            assert type(reading.exception(timeout=FOR_EVER / 2)) is StreamClosedError
+        deadline = time.monotonic() + FOR_EVER / 2
+        while not server.abandoned and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(server.abandoned) == 1
