@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from time import monotonic
+from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     import socket
 
 _CORE_HAS_SOCKETS: Final = hasattr(_core, "Leash")
+_LOOK_AT_SIGNALS: Final = 0.05
+"""Seconds after which a pause looks whether a signal came: one that comes just before a wait does not end it."""
 _turn: Final = threading.Lock()
 """Between who waits and who pulls; one for all, since it is held for a moment only."""
-_LOOK_AT_SIGNALS: Final = 0.05
-"""Seconds: a signal that comes just before a wait of Python's does not end it, so that none is longer."""
 
 
 class Pulled(Exception):  # noqa: N818 - it tells, and is caught where it is raised
@@ -32,13 +32,13 @@ class Leash:
     wait on a socket happens inside `with leash.wait(socket):`.
     """
 
-    __slots__ = ("_pulled", "_resting", "_socket", "core")
+    __slots__ = ("_paused", "_pulled", "_socket", "core")
 
     def __init__(self) -> None:
         self.core = _core.Leash() if _CORE_HAS_SOCKETS else None
         self._pulled = False
         self._socket: socket.socket | None = None
-        self._resting: threading.Event | None = None
+        self._paused: threading.Event | None = None
 
     def pull(self) -> bool:
         """
@@ -49,32 +49,28 @@ class Leash:
         held = self.core is not None and self.core.pull()
         with _turn:
             self._pulled = True
-            waited, resting = self._socket, self._resting
-            if resting is not None:
-                resting.set()
+            if self._paused is not None:
+                self._paused.set()
+            waited = self._socket
             if waited is not None:
                 import socket  # which is loaded by now, but not for who only imports this package
 
                 with suppress(OSError):  # it is closed already
                     # Not the method of a TLS socket, which would take the encryption away from who reads.
                     socket.socket.shutdown(waited, socket.SHUT_RDWR)
-        return held or waited is not None or resting is not None
+        return held or waited is not None
 
-    def rest(self, seconds: float) -> bool:
-        """Wait for nothing, between two attempts; True as soon as the leash is pulled, or if it was before."""
-        pulled = threading.Event()
+    def pause(self, seconds: float) -> bool:
+        """Wait for *seconds*, and give whether nobody pulled the leash before or meanwhile."""
         with _turn:
-            self._resting = pulled
             if self._pulled:
-                pulled.set()
-        until = monotonic() + seconds
-        try:
-            while (left := until - monotonic()) > 0 and not pulled.wait(min(left, _LOOK_AT_SIGNALS)):
-                pass
-        finally:
-            with _turn:
-                self._resting = None
-        return pulled.is_set()
+                return False
+            ending = self._paused = threading.Event()
+        until = perf_counter() + seconds
+        while (left := until - perf_counter()) > 0:
+            if ending.wait(min(left, _LOOK_AT_SIGNALS)):
+                return False
+        return True
 
     def wait(self, on: socket.socket) -> _Wait:
         """Give the block of one wait. Raises Pulled on entering it if the leash was pulled."""

@@ -142,7 +142,7 @@ def _try_often(exchange: Exchange[Any], retry: Retry) -> httpx.Response:
 def _wait(exchange: Exchange[Any], seconds: float) -> None:
     """Wait between two attempts. Raises StreamClosedError as soon as another thread closes the stream."""
     leash = exchange.leash or Leash()
-    if leash.rest(seconds):
+    if not leash.pause(seconds):
         raise exchange.was_closed(None)
 
 
@@ -290,8 +290,7 @@ class Stream(Reading, Generic[R]):
             self._memory.closed = True
             if self._memory.stream is not None:
                 self._memory.stream.close()
-        if not is_read:  # else the reader cleans up
-            self._parts.close()
+        # The generator stays: who reads, and is between two parts, shall be told, and not take this for the end.
 
     def _is_read(self) -> bool:
         """Whether a thread waits for a part."""
@@ -311,6 +310,8 @@ class Stream(Reading, Generic[R]):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+        if not self._is_read():  # else the reader cleans up
+            self._parts.close()
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
