@@ -205,6 +205,8 @@ def test_the_total_holds_while_a_head_dribbles_in(both: Colour, *, streamed: boo
 def test_the_total_holds_while_a_file_is_sent(both: Colour, tmp_path: Path) -> None:
     def slow(peer: Peer) -> None:
         peer.hear()
+        peer.say(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")  # it has not the file
+        peer.hear()
         for _ in range(400):
             time.sleep(0.05)
             peer.swallow(1 << 20)
@@ -239,8 +241,12 @@ def test_the_total_counts_over_redirects(both: Colour, over: str) -> None:
 def test_the_total_is_for_each_request_of_several(both: Colour, over: str) -> None:
     def respond(request: Received) -> Iterator[bytes | float]:
         call = {"function": {"name": "now", "arguments": {}}}
-        answered = request.json()["messages"][-1]["role"] == "tool"
-        message = {"role": "assistant", "content": "Noon."} if answered else {"role": "assistant", "tool_calls": [call]}
+        answered = request.json["messages"][-1]["role"] == "tool"
+        message = (
+            {"role": "assistant", "content": "Noon."}
+            if answered
+            else {"role": "assistant", "content": "", "tool_calls": [call]}
+        )
         yield 0.6
         body = ollama_body(message)
         yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
@@ -252,7 +258,7 @@ def test_the_total_is_for_each_request_of_several(both: Colour, over: str) -> No
     with replay(respond=respond) as server:
         host = Host(server.url, timeout=Timeout(total=1.0))
         done = both.whole("run_tools", host, "m", [{"role": "user", "content": "When?"}], [now])
-    assert done.messages[-1]["content"] == "Noon."
+    assert done.answer["message"]["content"] == "Noon."
 
 
 def ollama_body(message: dict[str, Any]) -> bytes:
@@ -263,8 +269,6 @@ def ollama_body(message: dict[str, Any]) -> bytes:
 
 
 def test_the_time_goes_on_while_the_caller_does_something_else(both: Colour, over: str) -> None:
-    """What had arrived by then is given; then the stream is late."""
-
     def blocking(host: Host) -> list[Any]:
         parts: list[Any] = []
         with ollama_fast.chat_stream(host, "m") as stream:
@@ -278,8 +282,7 @@ def test_the_time_goes_on_while_the_caller_does_something_else(both: Colour, ove
         async with aio.chat_stream(host, "m") as stream:
             parts.append(await anext(stream))
             await asyncio.sleep(0.8)
-            async for part in stream:
-                parts.append(part)
+            parts += [part async for part in stream]
         return parts
 
     with replay(respond=dribbling) as server:
