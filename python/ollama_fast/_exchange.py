@@ -525,7 +525,7 @@ def _too_large(exc: BaseException) -> tuple[str, int, str] | None:
         if getattr(cause, "error_status_hint", None) == 431:  # so h11 says it, in which httpx's transport reads heads
             what = f"the head or trailer of the response is longer than {_HTTPX_MAX_HEAD} bytes"
             return "max_head_bytes", _HTTPX_MAX_HEAD, f"{what} (the bound of httpx's own transport)"
-        cause = cause.__cause__
+        cause = cause.__cause__ or cause.__context__
     return None
 
 
