@@ -113,7 +113,6 @@ def test_a_reader_is_freed_and_told(both: Colour) -> None:
     assert error.partial["response"] == "x"
 
 
-@pytest.mark.fast
 def test_a_reader_that_waits_for_the_head_is_freed_and_told(both: Colour) -> None:
     with replay(respond=be_silent) as server:
         if both.asynchronous:

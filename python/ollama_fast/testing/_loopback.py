@@ -88,7 +88,8 @@ class Loopback:
         self._stopping = False
         # Bound and never listening: so the port stays ours while connections are refused.
         self._keeper = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            self._keeper.setsockopt(socket.SOL_SOCKET, option, 1)
         self._keeper.bind(("127.0.0.1", port))
         self._place = self._keeper.getsockname()
         self._listen()
