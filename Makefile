@@ -10,8 +10,7 @@ FLOORS := .floors
 DOWNSTREAM := .venv-downstream
 export VIRTUAL_ENV := $(abspath $(VENV))
 unexport PYTHONHOME
-DEVMODE := tests/test_transport_bodies.py tests/test_transport_cancellation.py tests/test_transport_pool.py tests/test_stream.py \
-	tests/test_closing.py tests/test_faults.py
+DEVMODE := tests/test_transport_cancellation.py tests/test_transport_pool.py tests/test_stream.py tests/test_closing.py
 PY_TREES := python tests benches examples fuzz/seeds.py
 CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ := $(or $(OLLAMA_FAST_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ollama_fast)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
@@ -69,7 +68,6 @@ test-over-httpx: build
 test-mocked: build
 	$(BIN)/python -m pytest -m mocked $(ARGS)
 
-# asyncio's debug mode says so where a callback takes long; here that is the fault of a busy machine, so only warnings count.
 .PHONY: test-devmode  ## Run tests of transports, streams and faults in Python's development mode, and in that of asyncio; ARGS=tests runs all
 test-devmode: build
 	PYTHONDEVMODE=1 OLLAMA_FAST_TRANSPORT= $(BIN)/python -m pytest $(or $(ARGS),$(DEVMODE))
