@@ -805,7 +805,7 @@ def test_ctrl_c_at_once(moment: str) -> None:
         ended = running.end()
         assert ended.code == -signal.SIGINT, ended
         assert "KeyboardInterrupt" in ended.err
-        assert ended.seconds < 3
+        assert ended.seconds < 20, ended
 
 
 def test_answers_that_are_held_do_not_hold_the_program() -> None:
@@ -813,7 +813,7 @@ def test_answers_that_are_held_do_not_hold_the_program() -> None:
     with replay(respond=silent) as server, program(code + "time.sleep(0.3)\nsay('bye')", server.url) as running:
         ended = running.end()
         assert (ended.code, ended.out) == (0, "bye\n"), ended
-        assert ended.seconds < 3
+        assert ended.seconds < 20, ended
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

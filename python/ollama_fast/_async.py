@@ -25,10 +25,12 @@ from ._stream import Latest, Memory, Reading, two_readers
 
 if TYPE_CHECKING:
     import httpx
+    from tenacity import RetryCallState
 
     from ._async_transport import AsyncTransport
     from ._exchange import Exchange
     from ._pool import Connection
+    from ._retry import Retry
     from ._upload import Upload
 
 P = ParamSpec("P")
@@ -140,27 +142,52 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
 
 
 async def _open(exchange: Exchange[Any]) -> httpx.Response:
-    """Send the request and wait for the head of its response; meanwhile another task may close the exchange."""
-    exchange.began_at = perf_counter()
+    """
+    Send the request, as often as the host says, and wait for the head of its response.
+
+    Meanwhile another task may close the exchange.
+    """
+    exchange.begin()
     opener = exchange.opener = current_task()
     try:
         if exchange.draft is not None:
             exchange.body, exchange.draft = await off_the_loop(exchange.draft.encode), None
-        while True:
-            upload = exchange.request.upload
-            outgoing = exchange.outgoing(exchange.body if upload is None else Pieces(upload))
-            pool = None if exchange.client is not None else await _pool(exchange.connection)
-            response = await _answer(exchange, pool, outgoing)
-            if not exchange.goes_on(response):
-                exchange.has_head(response)
-                return response
-            await response.aclose()
+        tries = _try_once(exchange) if exchange.retry is None else _try_often(exchange, exchange.retry)
+        response = await tries
     except asyncio.CancelledError:
         if opener is None or not exchange.closed or opener.uncancel():
             raise  # somebody else's cancellation
         raise exchange.was_closed(None) from None
     finally:
         exchange.opener = None
+    exchange.has_head(response)
+    return response
+
+
+async def _try_often(exchange: Exchange[Any], retry: Retry) -> httpx.Response:
+    from tenacity import AsyncRetrying
+
+    async def dismiss(state: RetryCallState) -> None:
+        if state.outcome is not None and not state.outcome.failed:  # a response that says: later
+            await state.outcome.result().aclose()
+
+    loop = AsyncRetrying(**exchange.retrying(retry), before_sleep=dismiss, sleep=asyncio.sleep)
+    try:
+        response: httpx.Response = await loop(_try_once, exchange)
+    finally:
+        vars(loop).clear()  # it refers to itself, and would keep the exchange until garbage is collected
+    return response
+
+
+async def _try_once(exchange: Exchange[Any]) -> httpx.Response:
+    while True:
+        upload = exchange.request.upload
+        outgoing = exchange.outgoing(exchange.body if upload is None else Pieces(upload))
+        pool = None if exchange.client is not None else await _pool(exchange.connection)
+        response = await _answer(exchange, pool, outgoing)
+        if not exchange.goes_on(response):
+            return response
+        await response.aclose()
 
 
 def current_task() -> asyncio.Task[Any] | None:
@@ -217,7 +244,7 @@ async def send(host: AnyHost, request: Request[R], /) -> R:
         async with aclosing(await _open(exchange)) as response:
             arrival = exchange.arrival(response)
             if arrival is not None:
-                async for chunk in _chunks(exchange, response):
+                async for chunk in _chunks(exchange, response, whole=True):
                     arrival.feed(chunk)
                 return arrival.close()
             body = await _read(exchange, response)
@@ -253,8 +280,8 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
                     for part in take(batch, arrived):
                         yield part
             else:
-                decoder = LineDecoder()
-                async for chunk in _chunks(exchange, response):
+                decoder = LineDecoder(exchange.max_line)
+                async for chunk in _chunks(exchange, response, whole=False):
                     if memory.first_at is None:
                         memory.first_at = perf_counter()
                     for part in take((decoder.feed(chunk),)):
@@ -266,13 +293,20 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
 
 async def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
     reply = exchange.decoded(response)
-    body: bytes = await (response.aread() if reply is None else reply.read())
-    return body
+    if reply is not None:
+        body: bytes = await reply.read()
+        return body
+    if exchange.client is not None:
+        return await response.aread()
+    return b"".join([chunk async for chunk in _chunks(exchange, response, whole=True)])
 
 
-def _chunks(exchange: Exchange[Any], response: httpx.Response) -> AsyncIterable[bytes]:
+def _chunks(exchange: Exchange[Any], response: httpx.Response, *, whole: bool) -> AsyncIterable[bytes]:
+    gauge = exchange.gauge(response, whole=whole)
     # The stream itself: what aiter_raw() does beside gives nothing here, and costs as much as decoding a line.
-    return cast("AsyncIterable[bytes]", response.stream) if exchange.is_raw(response) else response.aiter_bytes()
+    raw = exchange.is_raw(response)
+    chunks = cast("AsyncIterable[bytes]", response.stream) if raw else response.aiter_bytes()
+    return chunks if gauge is None else gauge.over_async(chunks)
 
 
 class Stream(Reading, Generic[R]):
@@ -318,8 +352,7 @@ class Stream(Reading, Generic[R]):
             self._memory.closed = True
             if self._memory.stream is not None:
                 await self._memory.stream.aclose()
-        if not self._is_read():  # else the reader cleans up
-            await self._parts.aclose()
+        # The generator stays: who reads, and is between two parts, shall be told, and not take this for the end.
 
     def _is_read(self) -> bool:
         """Whether a task waits for a part."""
@@ -344,6 +377,8 @@ class Stream(Reading, Generic[R]):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+        if not self._is_read():  # else the reader cleans up
+            await self._parts.aclose()
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------

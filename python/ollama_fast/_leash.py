@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import socket
 
 _CORE_HAS_SOCKETS: Final = hasattr(_core, "Leash")
+_LOOK_AT_SIGNALS: Final = 0.05
+"""Seconds after which a pause looks whether a signal came: one that comes just before a wait does not end it."""
 _turn: Final = threading.Lock()
 """Between who waits and who pulls; one for all, since it is held for a moment only."""
 
@@ -29,12 +32,13 @@ class Leash:
     wait on a socket happens inside `with leash.wait(socket):`.
     """
 
-    __slots__ = ("_pulled", "_socket", "core")
+    __slots__ = ("_paused", "_pulled", "_socket", "core")
 
     def __init__(self) -> None:
         self.core = _core.Leash() if _CORE_HAS_SOCKETS else None
         self._pulled = False
         self._socket: socket.socket | None = None
+        self._paused: threading.Event | None = None
 
     def pull(self) -> bool:
         """
@@ -45,6 +49,8 @@ class Leash:
         held = self.core is not None and self.core.pull()
         with _turn:
             self._pulled = True
+            if self._paused is not None:
+                self._paused.set()
             waited = self._socket
             if waited is not None:
                 import socket  # which is loaded by now, but not for who only imports this package
@@ -53,6 +59,18 @@ class Leash:
                     # Not the method of a TLS socket, which would take the encryption away from who reads.
                     socket.socket.shutdown(waited, socket.SHUT_RDWR)
         return held or waited is not None
+
+    def pause(self, seconds: float) -> bool:
+        """Wait for *seconds*, and give whether nobody pulled the leash before or meanwhile."""
+        with _turn:
+            if self._pulled:
+                return False
+            ending = self._paused = threading.Event()
+        until = perf_counter() + seconds
+        while (left := until - perf_counter()) > 0:
+            if ending.wait(min(left, _LOOK_AT_SIGNALS)):
+                return False
+        return True
 
     def wait(self, on: socket.socket) -> _Wait:
         """Give the block of one wait. Raises Pulled on entering it if the leash was pulled."""

@@ -26,9 +26,11 @@ from .errors import OllamaError
 
 if TYPE_CHECKING:
     import httpx
+    from tenacity import RetryCallState
 
     from ._exchange import Exchange
     from ._pool import Connection
+    from ._retry import Retry
     from ._transport import Transport
 
 P = ParamSpec("P")
@@ -112,15 +114,43 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
 
 
 def _open(exchange: Exchange[Any]) -> httpx.Response:
-    exchange.began_at = perf_counter()
+    """Send the request, as often as the host says, and wait for the head of its response."""
+    exchange.begin()
+    response = _try_once(exchange) if exchange.retry is None else _try_often(exchange, exchange.retry)
+    exchange.has_head(response)
+    if exchange.closed:  # while a client of the caller's own waited
+        response.close()
+        raise exchange.was_closed(None)
+    return response
+
+
+def _try_often(exchange: Exchange[Any], retry: Retry) -> httpx.Response:
+    from tenacity import Retrying
+
+    def dismiss(state: RetryCallState) -> None:
+        if state.outcome is not None and not state.outcome.failed:  # a response that says: later
+            state.outcome.result().close()
+
+    waits = partial(_wait, exchange)
+    loop = Retrying(**exchange.retrying(retry), before_sleep=dismiss, sleep=waits)
+    try:
+        return loop(_try_once, exchange)
+    finally:
+        vars(loop).clear()  # it refers to itself, and would keep the exchange until garbage is collected
+
+
+def _wait(exchange: Exchange[Any], seconds: float) -> None:
+    """Wait between two attempts. Raises StreamClosedError as soon as another thread closes the stream."""
+    leash = exchange.leash or Leash()
+    if not leash.pause(seconds):
+        raise exchange.was_closed(None)
+
+
+def _try_once(exchange: Exchange[Any]) -> httpx.Response:
     while True:
         outgoing = exchange.outgoing(exchange.body if exchange.request.upload is None else exchange.request.upload)
         response = _answer(exchange, outgoing)
         if not exchange.goes_on(response):
-            exchange.has_head(response)
-            if exchange.closed:  # while a client of the caller's own waited
-                response.close()
-                raise exchange.was_closed(None)
             return response
         response.close()
 
@@ -146,7 +176,7 @@ def send(host: AnyHost, request: Request[R], /, leash: Leash | None = None) -> R
     with exchange.telling(), closing(_open(exchange)) as response:
         arrival = exchange.arrival(response)
         if arrival is not None:
-            for chunk in _chunks(exchange, response):
+            for chunk in _chunks(exchange, response, whole=True):
                 arrival.feed(chunk)
             return arrival.close()
         body = _read(exchange, response)
@@ -174,8 +204,10 @@ def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
 
 def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
     reply = exchange.decoded(response)
-    body: bytes = response.read() if reply is None else reply.read()
-    return body
+    if reply is not None:
+        body: bytes = reply.read()
+        return body
+    return response.read() if exchange.client is not None else b"".join(_chunks(exchange, response, whole=True))
 
 
 def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[Any]]:
@@ -191,8 +223,8 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
             yield (first,)
         yield reply
     else:
-        decoder = LineDecoder()
-        for chunk in _chunks(exchange, response):
+        decoder = LineDecoder(exchange.max_line)
+        for chunk in _chunks(exchange, response, whole=False):
             if memory.first_at is None:
                 memory.first_at = perf_counter()
             yield decoder.feed(chunk)
@@ -200,9 +232,12 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
     parts.finish()
 
 
-def _chunks(exchange: Exchange[Any], response: httpx.Response) -> Iterable[bytes]:
+def _chunks(exchange: Exchange[Any], response: httpx.Response, *, whole: bool) -> Iterable[bytes]:
+    gauge = exchange.gauge(response, whole=whole)
     # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
-    return cast("Iterable[bytes]", response.stream) if exchange.is_raw(response) else response.iter_bytes()
+    raw = exchange.is_raw(response)
+    chunks = cast("Iterable[bytes]", response.stream) if raw else response.iter_bytes()
+    return chunks if gauge is None else gauge.over(chunks)
 
 
 class Stream(Reading, Generic[R]):
@@ -255,8 +290,7 @@ class Stream(Reading, Generic[R]):
             self._memory.closed = True
             if self._memory.stream is not None:
                 self._memory.stream.close()
-        if not is_read:  # else the reader cleans up
-            self._parts.close()
+        # The generator stays: who reads, and is between two parts, shall be told, and not take this for the end.
 
     def _is_read(self) -> bool:
         """Whether a thread waits for a part."""
@@ -276,6 +310,8 @@ class Stream(Reading, Generic[R]):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+        if not self._is_read():  # else the reader cleans up
+            self._parts.close()
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------

@@ -2,11 +2,8 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::ProtocolError;
-use super::head::MAX_HEAD;
 use super::request::is_token_byte;
-
-/// The most bytes that the extensions of one chunk may have.
-const MAX_EXTENSION: usize = 16 * 1024;
+use crate::sizes::TooLarge;
 
 /// What of a body is still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +63,23 @@ impl Body {
         Self::ChunkSize { size: 0, digits: 0 }
     }
 
+    /// How many bytes of content are still to come, as far as the peer has said it.
+    pub const fn announced(&self) -> u64 {
+        match *self {
+            Self::Length(left) | Self::ChunkData(left) => left,
+            _ => 0,
+        }
+    }
+
     /// Take what belongs to the body from the front of `data`, append its content to `content`, give the rest.
-    pub fn feed<'d>(&mut self, mut data: &'d [u8], content: &mut Vec<u8>) -> Result<&'d [u8], ProtocolError> {
+    ///
+    /// The trailer, and the extensions of a chunk, may have `most` bytes.
+    pub fn feed<'d>(
+        &mut self,
+        mut data: &'d [u8],
+        content: &mut Vec<u8>,
+        most: usize,
+    ) -> Result<&'d [u8], ProtocolError> {
         while *self != Self::None && !data.is_empty() {
             data = match *self {
                 Self::None => data,
@@ -94,9 +106,11 @@ impl Body {
                     rest
                 }
                 Self::ChunkSize { size, digits } => self.feed_size(data, size, digits)?,
-                Self::ChunkExtension { size, place, skipped } => self.feed_extension(data, size, place, skipped)?,
+                Self::ChunkExtension { size, place, skipped } => {
+                    self.feed_extension(data, size, place, skipped, most)?
+                }
                 Self::ChunkEnd { seen_return } => self.feed_end(data, seen_return)?,
-                Self::Trailer { place, skipped } => self.feed_trailer(data, place, skipped)?,
+                Self::Trailer { place, skipped } => self.feed_trailer(data, place, skipped, most)?,
             };
         }
         if *self == Self::Length(0) {
@@ -136,12 +150,13 @@ impl Body {
         size: u64,
         place: Extension,
         skipped: usize,
+        most: usize,
     ) -> Result<&'d [u8], ProtocolError> {
         let Some((&byte, rest)) = data.split_first() else {
             return Ok(data);
         };
-        if skipped >= MAX_EXTENSION {
-            return Err(ProtocolError::Chunk("the extensions of a chunk do not end"));
+        if skipped >= most {
+            return Err(ProtocolError::TooLarge(TooLarge::Head(most)));
         }
         let place = match (place, byte) {
             (Extension::Return, b'\n') => {
@@ -187,12 +202,18 @@ impl Body {
         }
     }
 
-    fn feed_trailer<'d>(&mut self, data: &'d [u8], place: Trailer, skipped: usize) -> Result<&'d [u8], ProtocolError> {
+    fn feed_trailer<'d>(
+        &mut self,
+        data: &'d [u8],
+        place: Trailer,
+        skipped: usize,
+        most: usize,
+    ) -> Result<&'d [u8], ProtocolError> {
         let Some((&byte, rest)) = data.split_first() else {
             return Ok(data);
         };
-        if skipped >= MAX_HEAD {
-            return Err(ProtocolError::Chunk("its trailer does not end"));
+        if skipped >= most {
+            return Err(ProtocolError::TooLarge(TooLarge::Head(most)));
         }
         let place = match (place, byte) {
             (Trailer::Begin | Trailer::Line | Trailer::Return { is_last: true }, b'\n') => {
@@ -229,12 +250,13 @@ fn at_most(data: &[u8], count: u64) -> (&[u8], &[u8]) {
 mod tests {
     use super::*;
 
+    const MOST: usize = 1000;
     const CHUNKED: &[u8] = b"5;x=1\r\nhello\r\n1 \r\n,\r\n06\r\n world\r\n0\r\nT: u\r\n v\n\r\nREST";
 
     fn fed(mut body: Body, pieces: &[&[u8]]) -> Result<(String, Body, Vec<u8>), ProtocolError> {
         let (mut content, mut rest) = (Vec::new(), Vec::new());
         for piece in pieces {
-            rest.extend_from_slice(body.feed(piece, &mut content)?);
+            rest.extend_from_slice(body.feed(piece, &mut content, MOST)?);
         }
         Ok((String::from_utf8(content).unwrap(), body, rest))
     }
@@ -308,10 +330,24 @@ mod tests {
 
     #[test]
     fn what_does_not_end_is_refused() {
-        let extension = [&b"1;"[..], &vec![b'x'; MAX_EXTENSION], b"\n"].concat();
-        assert!(fed(Body::chunked(), &[&extension]).is_err());
-        assert!(fed(Body::chunked(), &[&extension[..9], &extension[9..]]).is_err());
-        let line = [&b"0\r\n"[..], &b"a: b\r\n".repeat(MAX_HEAD / 6 + 1)].concat();
-        assert!(fed(Body::chunked(), &[&line]).is_err());
+        let too_large = Err(ProtocolError::TooLarge(TooLarge::Head(MOST)));
+        let extension = [&b"1;"[..], &vec![b'x'; MOST]].concat();
+        assert_eq!(fed(Body::chunked(), &[&extension]), too_large);
+        assert!(fed(Body::chunked(), &[&extension[..MOST]]).is_ok());
+        let lines = [&b"0\r\n"[..], &b"a: b\r\n".repeat(MOST / 6 + 1)].concat();
+        assert_eq!(fed(Body::chunked(), &[&lines]), too_large);
+        assert!(fed(Body::chunked(), &[&lines[..MOST]]).is_ok());
+    }
+
+    #[test]
+    fn what_is_announced_is_known() {
+        for (body, announced) in [
+            (Body::Length(7), 7),
+            (Body::ChunkData(5), 5),
+            (Body::UntilClose, 0),
+            (Body::chunked(), 0),
+        ] {
+            assert_eq!(body.announced(), announced);
+        }
     }
 }
