@@ -23,10 +23,12 @@ from ollama_fast import (
     Answers,
     Conversation,
     EmbedArray,
+    Finding,
     Host,
     Limits,
     Parsed,
     Partial,
+    Report,
     Retry,
     Stats,
     Stream,
@@ -109,6 +111,8 @@ def blocking(host: Host, client: httpx.Client) -> None:
     assert_type(ollama_fast.create_blob(host, Path("m.gguf")), str)
     assert_type(ollama_fast.has_blob(host, "sha256:..."), bool)
     assert_type(ollama_fast.is_running(host), bool)
+    assert_type(ollama_fast.doctor(host), Report)
+    assert_type(ollama_fast.doctor(seconds=5).findings, tuple[Finding, ...])
     assert_type(ollama_fast.version(host), VersionResponse)
     assert_type(ollama_fast.status(host), StatusResponse)
     assert_type(ollama_fast.model_recommendations(host), ModelRecommendationsResponse)
@@ -153,6 +157,7 @@ async def asynchronous(host: Host, client: httpx.AsyncClient) -> None:
     assert_type(await aio.create_blob(host, Path("m.gguf")), str)
     assert_type(await aio.has_blob(host, "sha256:..."), bool)
     assert_type(await aio.is_running(host), bool)
+    assert_type(await aio.doctor(host), Report)
     assert_type(await aio.version(host), VersionResponse)
     assert_type(await aio.status(host), StatusResponse)
     assert_type(await aio.model_recommendations(host), ModelRecommendationsResponse)
