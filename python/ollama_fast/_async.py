@@ -354,8 +354,7 @@ class Stream(Reading, Generic[R]):
             self._memory.closed = True
             if self._memory.stream is not None:
                 await self._memory.stream.aclose()
-        if not self._is_read():  # else the reader cleans up
-            await self._parts.aclose()
+        # The generator stays: who reads, and is between two parts, shall be told, and not take this for the end.
 
     def _is_read(self) -> bool:
         """Whether a task waits for a part."""
@@ -380,6 +379,8 @@ class Stream(Reading, Generic[R]):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+        if not self._is_read():  # else the reader cleans up
+            await self._parts.aclose()
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------

@@ -166,9 +166,13 @@ class Exchange(Generic[R]):
         return Parts(self.request, self.context)
 
     def begin(self) -> None:
-        """Note that the request is sent now; the time for all of it begins, unless it has begun before."""
-        if self.began_at is not None:
-            return
+        """
+        Note that the request is sent now; the time for all of it begins.
+
+        Raises StreamClosedError if its stream was closed before.
+        """
+        if self.closed:
+            raise self.was_closed(None)
         self.began_at = perf_counter()
         if self.client is None and self._host.timeout.total is not None:
             self.deadline = self.began_at + self._host.timeout.total
@@ -228,6 +232,7 @@ class Exchange(Generic[R]):
             target = urljoin(self.url, location)
         except ValueError:
             return False
+        target = re.sub(r"^(https?://)[^/?#]*@", r"\1", target)  # what is written there is sent to nobody
         if not target.startswith("https://" if self.url.startswith("https://") else ("http://", "https://")):
             return False  # above all, what was encrypted stays encrypted
         self._redirects += 1
@@ -556,7 +561,7 @@ def _too_large(exc: BaseException) -> tuple[str, int, str] | None:
         if getattr(cause, "error_status_hint", None) == 431:  # so h11 says it, in which httpx's transport reads heads
             what = f"the head or trailer of the response is longer than {_HTTPX_MAX_HEAD} bytes"
             return "max_head_bytes", _HTTPX_MAX_HEAD, f"{what} (the bound of httpx's own transport)"
-        cause = cause.__cause__
+        cause = cause.__cause__ or cause.__context__
     return None
 
 

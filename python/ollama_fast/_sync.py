@@ -291,8 +291,7 @@ class Stream(Reading, Generic[R]):
             self._memory.closed = True
             if self._memory.stream is not None:
                 self._memory.stream.close()
-        if not is_read:  # else the reader cleans up
-            self._parts.close()
+        # The generator stays: who reads, and is between two parts, shall be told, and not take this for the end.
 
     def _is_read(self) -> bool:
         """Whether a thread waits for a part."""
@@ -312,6 +311,8 @@ class Stream(Reading, Generic[R]):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+        if not self._is_read():  # else the reader cleans up
+            self._parts.close()
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
