@@ -174,6 +174,7 @@ wheel: build
 
 .PHONY: full  ## Run all of .ci/run's checks, the engines, the libraries, the oldest dependencies, and the suite on every CPython from 3.11 that is found
 full: test test-over-httpx test-mocked test-httpx-suite test-dropin test-floors check demo test-real test-engines test-downstream test-downstream-real wheel
+	$(MAKE) test-devmode ARGS=tests
 	tests/every_python.sh dist/*.whl
 
 # --- fuzzing --------------------------------------------------------------------------------------------------------

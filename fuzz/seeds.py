@@ -65,9 +65,9 @@ def wire_of(exchange: Exchange) -> bytes:
 def seeds_of(exchange: Exchange) -> Iterator[Seed]:
     """Give all inputs that an exchange makes."""
     wire, body = wire_of(exchange), exchange.response.body
-    yield "response", b"\x00" + cuts(wire)
+    yield "response", b"\x00\x00" + cuts(wire)
     if exchange.request.method == "HEAD":
-        yield "response", b"\x01" + cuts(wire)
+        yield "response", b"\x01\x00" + cuts(wire)
     lines = b"\n".join(line for line in body[:MOST].split(b"\n") if len(line) < MOST)
     yield "decoder", lines
     yield "splitter", b"".join(b"\x06\xff" + lines[at : at + 255] + b"\x00\x01" for at in range(0, len(lines), 255))
@@ -82,8 +82,8 @@ def seeds() -> Iterator[Seed]:
         for exchange in load_all(ROOT / "tests" / folder).values():
             yield from seeds_of(exchange)
     for frame in FRAMES:
-        yield "response", b"\x00" + cuts(frame % (b'{"done":true}\n' * 2))
-        yield "response", b"\x42" + cuts(frame % b"")
+        yield "response", b"\x00\x00" + cuts(frame % (b'{"done":true}\n' * 2))
+        yield "response", b"\x42\x40" + cuts(frame % b"")
     for number in NUMBERS:
         yield "float32", number
         yield "vectors", cuts(b'{"a":[],"embeddings":[[%s,1.5],[2,-3e1]]}' % number)
