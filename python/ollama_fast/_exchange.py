@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from time import perf_counter
+from time import perf_counter, time
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 from urllib.parse import urljoin
@@ -23,6 +23,7 @@ from ._gauge import Gauge
 from ._host import Host, Timeout, api_key
 from ._pool import Connection
 from ._request import Arrival, Context, Parts, Request, answer, response_error
+from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
 from ._url import origin
 
 if TYPE_CHECKING:
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable
 
     import httpx
+    from tenacity import RetryCallState
 
     from ._images import Draft
+    from ._leash import Leash
 
 R = TypeVar("R")
 
@@ -47,6 +50,9 @@ _EARLY: Final = 0.005
 _HTTPX_MAX_HEAD: Final = 100 * 1024
 """The bytes that httpx's own transport takes of a head, or of what is between the chunks of a body."""
 _KEEP_METHOD: Final = frozenset({307, 308})
+_BUSY: Final = frozenset({429, 503})
+_NO_HEAD: Final = "disconnected without sending a response"
+"""Both transports say so where a connection ends instead of an answer; other errors of the protocol are answers."""
 _BECOME_GET: Final = frozenset({301, 302, 303})
 
 
@@ -81,6 +87,7 @@ class Exchange(Generic[R]):
         "context",
         "deadline",
         "draft",
+        "entered",
         "leash",
         "opener",
         "request",
@@ -100,8 +107,10 @@ class Exchange(Generic[R]):
         """When all shall be over, by the same clock."""
         self.closed = False
         """Whether its stream was closed, perhaps while somebody else reads it."""
-        self.leash: _core.Leash | None = None
-        """By which another thread can end it; but not where a client, or httpx's transport, sends it."""
+        self.entered = False
+        """Whether the head is waited for alone, by who enters a block of asyncio."""
+        self.leash: Leash | None = None
+        """By which another thread can end it; but not where a client of the caller's own sends it."""
         self.opener: asyncio.Task[Any] | None = None
         """The task that waits for the head of a stream."""
         self.draft: Draft | None = None
@@ -124,7 +133,7 @@ class Exchange(Generic[R]):
         """Credentials and the host's own headers; neither goes to another origin."""
         self._hint = _hint(host, request)
         if isinstance(host, Host | str | None):
-            self._host = Host.of(host)
+            self._host = _equipped(Host.of(host))
             base = request.origin or self._host.url
             self.url = base + request.path
             credentials, withheld = _credentials(self._host, base)
@@ -139,6 +148,11 @@ class Exchange(Generic[R]):
             self.request = request.encoded()
 
     @property
+    def retry(self) -> Retry | None:
+        """Whether and when to try again; not with a client."""
+        return None if self.client is not None else self._host.retry
+
+    @property
     def connection(self) -> Connection:
         """What the pool for the next request is known by."""
         return Connection.to(self._host, self.url)
@@ -149,9 +163,13 @@ class Exchange(Generic[R]):
         return Parts(self.request, self.context)
 
     def begin(self) -> None:
-        """Note that the request is sent now; the time for all of it begins, unless it has begun before."""
-        if self.began_at is not None:
-            return
+        """
+        Note that the request is sent now; the time for all of it begins.
+
+        Raises StreamClosedError if its stream was closed before.
+        """
+        if self.closed:
+            raise self.was_closed(None)
         self.began_at = perf_counter()
         if self.client is None and self._host.timeout.total is not None:
             self.deadline = self.began_at + self._host.timeout.total
@@ -209,6 +227,7 @@ class Exchange(Generic[R]):
             target = urljoin(self.url, location)
         except ValueError:
             return False
+        target = re.sub(r"^(https?://)[^/?#]*@", r"\1", target)  # what is written there is sent to nobody
         if not target.startswith("https://" if self.url.startswith("https://") else ("http://", "https://")):
             return False  # above all, what was encrypted stays encrypted
         self._redirects += 1
@@ -217,6 +236,33 @@ class Exchange(Generic[R]):
         self.url = target
         self.context = replace(self.context, url=target.partition("?")[0])
         return True
+
+    def retrying(self, retry: Retry) -> dict[str, Any]:
+        """Give the arguments of tenacity's loops for this exchange, but for how to wait and let go of a response."""
+        request = self.request
+        uploads = request.upload is not None
+        found = rules(retry, self._setback, self._time_left, changes=request.changes, uploads=uploads)
+        return found | {"before": self._begins_again}
+
+    def _begins_again(self, state: RetryCallState) -> None:
+        self.context = replace(self.context, attempts=state.attempt_number)
+
+    def _time_left(self) -> float | None:
+        """Give the seconds that the whole call may still take; None if there is no limit."""
+        return None if self.deadline is None else self.deadline - perf_counter()
+
+    def _setback(self, outcome: Any) -> Setback | None:
+        """Say what became of an attempt, by its response or exception; None if another one would not help."""
+        import httpx
+
+        if isinstance(outcome, httpx.Response) and outcome.status_code in _BUSY:
+            return Setback(Trouble.BUSY, seconds_of(outcome.headers.get("retry-after"), time()))
+        if isinstance(outcome, httpx.ConnectError | httpx.ConnectTimeout):
+            return Setback(Trouble.UNREACHED)
+        broke = isinstance(outcome, httpx.ReadError | httpx.WriteError) or (
+            isinstance(outcome, httpx.RemoteProtocolError) and _NO_HEAD in str(outcome)
+        )
+        return Setback(Trouble.BROKEN) if broke and not self.closed else None
 
     def has_head(self, response: httpx.Response) -> None:
         """Remember that the head of the answer is in: from now on the limit between parts counts."""
@@ -274,7 +320,7 @@ class Exchange(Generic[R]):
             self.response.close()
 
     def wake_reader(self) -> None:
-        """Shut the socket down for a thread that waits for more of a response of httpx's own transport."""
+        """Shut the socket down for a thread that waits for more of a response to a client of the caller's own."""
         stream = None if self.response is None else self.response.extensions.get("network_stream")
         sock = None if stream is None else stream.get_extra_info("socket")
         if sock is not None:
@@ -339,6 +385,15 @@ class Exchange(Generic[R]):
                 return self._error(errors.IncompleteStreamError, text, partial)
             said = f"the connection broke before an answer: {said}"
         return self._error(errors.TransportError, said, partial)
+
+    @property
+    def client_is_closed(self) -> bool:
+        """Whether a client of the caller's own was closed before it could send the request."""
+        return self.client is not None and self.response is None and self.client.is_closed
+
+    def client_was_closed(self) -> errors.OllamaError:
+        """Say so."""
+        return self._error(errors.TransportError, "the httpx client is closed: it sends nothing any more", None)
 
     def was_closed(self, parts: Parts[R] | None) -> errors.OllamaError:
         """Say that somebody closed the stream that is read."""
@@ -409,12 +464,16 @@ class _Telling:
         exchange, parts = self._exchange, self._parts
         if parts is not None:
             parts.memory.ended_at = perf_counter()
+        if isinstance(value, errors.OllamaError):
+            value.attempts = exchange.context.attempts  # the parts do not know
         if value is None or isinstance(value, errors.OllamaError):
             return None
         if isinstance(value, ValueError | EOFError) and parts is not None and exchange.response is not None:
             raise parts.broken(value) from value
         import httpx
 
+        if isinstance(value, RuntimeError) and exchange.client_is_closed:
+            raise exchange.client_was_closed() from value
         if not isinstance(value, httpx.HTTPError | httpx.StreamError | httpx.InvalidURL):
             return None
         if exchange.closed:
@@ -422,6 +481,13 @@ class _Telling:
         if parts is None or not parts.complete:
             raise exchange.failure(value, parts) from value
         return True
+
+
+def _equipped(host: Host) -> Host:
+    """Give *host*. Raises ImportError if it wants what is not installed."""
+    if host.retry is not None:
+        engine()
+    return host
 
 
 def _hint(host: AnyHost, request: Request[Any]) -> str:

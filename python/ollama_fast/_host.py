@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import EllipsisType
 from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
+from ._retry import Retry
 from ._url import Auth, is_loopback, origin, read
 from .errors import HostError
 
@@ -123,6 +124,7 @@ class HostOptions(TypedDict, total=False):
     headers: Headers
     auth: Auth | None
     timeout: Timeout | float | None
+    retry: Retry | int | None
     verify: bool | str
     proxy: str | None
     limits: Limits
@@ -147,6 +149,8 @@ class Host:
 
         timeout: A Timeout; a number of seconds for each of its waits; or None for no limit.
 
+        retry: A Retry, or how often to try in all; None tries once. It needs `pip install 'ollama-fast[retry]'`.
+
         verify: Whether TLS certificates are checked, or the path of a file with those to trust.
 
         proxy: URL of a proxy. Without one the environment's proxies are used, but never for a loopback host.
@@ -160,6 +164,7 @@ class Host:
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     auth: Auth | None = field(repr=False)
     timeout: Timeout
+    retry: Retry | None
     verify: bool | str
     proxy: str | None = field(repr=False)
     limits: Limits
@@ -170,6 +175,7 @@ class Host:
         headers: Headers = (),
         auth: Auth | None = None,
         timeout: Timeout | float | None = DEFAULT_TIMEOUT,
+        retry: Retry | int | None = None,
         verify: bool | str = True,
         proxy: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
@@ -180,6 +186,7 @@ class Host:
         settle(self, "headers", _pairs(headers))
         settle(self, "auth", _check_auth(credentials if auth is None else auth))
         settle(self, "timeout", Timeout.of(timeout))
+        settle(self, "retry", Retry.of(retry))
         settle(self, "verify", verify)
         settle(self, "proxy", proxy)
         settle(self, "limits", limits)
