@@ -115,6 +115,10 @@ test-downstream: $(DOWNSTREAM)/.wheel
 test-downstream-real: $(DOWNSTREAM)/.wheel genuine
 	DOWNSTREAM_PYTHON=$(abspath $(DOWNSTREAM)/bin/python) $(BIN)/python -m pytest -m downstream --timeout 900 tests/downstream $(ARGS)
 
+.PHONY: compare-faults  ## Have the package ollama and this one meet every fault, and write the table into docs/reliability.md
+compare-faults: build
+	$(BIN)/python tests/compare_faults.py $(ARGS)
+
 .PHONY: genuine  ## Build a genuine Ollama server into a cache, once, unless OLLAMA_HOST and OLLAMA_MODEL name one
 genuine:
 	@[ -n "$$OLLAMA_HOST" ] && [ -n "$$OLLAMA_MODEL" ] || PYTHON=$(PYTHON) tests/real/build.sh

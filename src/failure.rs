@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use crate::http::ProtocolError;
 use crate::http::request::Illegal;
+use crate::sizes;
 
 /// What was waited for, or done, when it went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +30,6 @@ pub enum Failure {
     Protocol(ProtocolError),
     /// What should be sent is no HTTP, for this reason.
     Request(Illegal),
-    /// Something, named here, is longer than this many bytes.
-    TooLong(&'static str, usize),
     /// Somebody closed the stream that is read.
     Closed,
     /// The body was taken as bytes, so that there are no lines.
@@ -62,7 +61,7 @@ impl Failure {
             Self::TimedOut(During::Write) => "WriteTimeout",
             Self::TimedOut(During::Read) => "ReadTimeout",
             Self::PoolTimedOut => "PoolTimeout",
-            Self::Protocol(_) | Self::TooLong(..) => "RemoteProtocolError",
+            Self::Protocol(_) => "RemoteProtocolError",
             Self::Request(_) => "LocalProtocolError",
             Self::Consumed => "StreamConsumed",
         }
@@ -77,7 +76,6 @@ impl Failure {
             Self::PoolTimedOut => "timed out while waiting for a free connection".into(),
             Self::Protocol(error) => error.to_string(),
             Self::Request(illegal) => illegal.words().into(),
-            Self::TooLong(what, most) => format!("{what} is longer than {most} bytes"),
             Self::Closed => "the stream was closed while it was read".into(),
             Self::Consumed => String::new(), // httpx has words of its own
         }
@@ -85,6 +83,9 @@ impl Failure {
 
     /// The exception, of one of httpx's classes.
     pub fn to_exception(&self, py: Python<'_>) -> PyErr {
+        if let Self::Protocol(ProtocolError::TooLarge(found)) = self {
+            return sizes::exception(py, *found);
+        }
         let made = || {
             let kind = py.import("httpx")?.getattr(self.name())?;
             match self {

@@ -1,4 +1,4 @@
-//! What Python sees of a response's head, and the bound of a line.
+//! What Python sees of a response's head, and what is too much of its body.
 
 use std::sync::Arc;
 
@@ -7,11 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::failure::Failure;
-use crate::http::{Head, MAX_BODY};
+use crate::http::{Head, ProtocolError};
 use crate::ndjson::Lines;
-
-/// The most bytes that a line of a body may have.
-pub const MAX_LINE: usize = 64 * 1024 * 1024;
+use crate::sizes::TooLarge;
 
 /// Names and values of the headers.
 pub fn headers<'py>(py: Python<'py>, head: Option<&Arc<Head>>) -> PyResult<Bound<'py, PyList>> {
@@ -57,18 +55,27 @@ pub fn bytes<'py>(py: Python<'py>, lines: &mut Lines) -> Bound<'py, PyBytes> {
 
 /// Refuse a line that does not end.
 pub fn check_line(lines: &Lines) -> Result<(), Failure> {
-    if lines.len() > MAX_LINE {
-        Err(Failure::TooLong("a line of the response", MAX_LINE))
+    if lines.len() > lines.most() {
+        Err(too_large(TooLarge::Line(lines.most())))
     } else {
         Ok(())
     }
 }
 
-/// Refuse a whole body that does not end.
-pub fn check_body(lines: &Lines) -> Result<(), Failure> {
-    if lines.len() > MAX_BODY {
-        Err(Failure::TooLong("the body of the response", MAX_BODY))
+/// Refuse a whole body of which so many bytes are here, and so many announced.
+pub fn check_body(here: usize, announced: u64, most: usize) -> Result<(), Failure> {
+    if is_more(here, announced, most) {
+        Err(too_large(TooLarge::Body(most)))
     } else {
         Ok(())
     }
+}
+
+/// Whether a body of which so many bytes are here, and so many announced, has too many.
+pub fn is_more(here: usize, announced: u64, most: usize) -> bool {
+    announced.saturating_add(here as u64) > most as u64
+}
+
+const fn too_large(found: TooLarge) -> Failure {
+    Failure::Protocol(ProtocolError::TooLarge(found))
 }

@@ -7,6 +7,7 @@ pub mod http;
 pub mod ndjson;
 pub mod places;
 pub mod scan;
+pub mod sizes;
 pub mod template;
 pub mod vectors;
 

@@ -4,10 +4,10 @@ use pyo3::prelude::*;
 
 use crate::ndjson::Lines;
 use crate::parts;
+use crate::sizes::MAX_LINE;
 
 /// Turn the chunks of an NDJSON body into one Python object per line.
 #[pyclass(module = "ollama_fast._core")]
-#[derive(Default)]
 pub struct LineDecoder {
     lines: Lines,
 }
@@ -15,14 +15,17 @@ pub struct LineDecoder {
 #[pymethods]
 impl LineDecoder {
     #[new]
-    fn new() -> Self {
-        Self::default()
+    #[pyo3(signature = (max_line_bytes = Some(MAX_LINE), /))]
+    fn new(max_line_bytes: Option<usize>) -> Self {
+        Self {
+            lines: Lines::within(max_line_bytes.unwrap_or(usize::MAX)),
+        }
     }
 
     /// Take *chunk* and give the decoder itself, an iterator over the lines that are complete by now.
     ///
     /// A line that is not JSON raises a `ValueError` when its turn comes, after the parts before it; the attribute `line` of
-    /// that has its bytes.
+    /// that has its bytes. One that is too long raises an `httpx.RemoteProtocolError`.
     #[pyo3(signature = (chunk, /))]
     fn feed<'py>(mut slf: PyRefMut<'py, Self>, chunk: &[u8]) -> PyRefMut<'py, Self> {
         slf.lines.feed(chunk);

@@ -18,7 +18,7 @@ const KEPT: usize = 16 * 1024;
 /// Goal: O(n) in the bytes, however they are cut. Two numbers see to it. `start` is where the first line not yet taken
 /// begins, and taken bytes are only moved out once they are half of the buffer. `searched` is how far the newline of that
 /// line was looked for in vain, so that a long line in many chunks is looked at once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lines {
     buffer: Vec<u8>,
     start: usize,
@@ -26,9 +26,37 @@ pub struct Lines {
     taken: u64,
     closed: bool,
     unfinished: bool,
+    most: usize,
+}
+
+impl Default for Lines {
+    /// Lines of any length.
+    fn default() -> Self {
+        Self::within(usize::MAX)
+    }
 }
 
 impl Lines {
+    /// Lines that shall have no more than `most` bytes; whoever takes them looks whether they have.
+    #[must_use]
+    pub const fn within(most: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            start: 0,
+            searched: 0,
+            taken: 0,
+            closed: false,
+            unfinished: false,
+            most,
+        }
+    }
+
+    /// The most bytes that a line may have.
+    #[must_use]
+    pub const fn most(&self) -> usize {
+        self.most
+    }
+
     /// Take over the bytes of `chunk`.
     pub fn feed(&mut self, chunk: &[u8]) {
         self.room().extend_from_slice(chunk);

@@ -1,7 +1,7 @@
 //! A request as Python gives it, as the bytes to send.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -80,6 +80,27 @@ pub fn limit(timeout: &Bound<'_, PyDict>, name: &Bound<'_, pyo3::types::PyString
             Ok(limit.filter(|limit| *limit < NO_LIMIT))
         }
         _ => Ok(None),
+    }
+}
+
+/// Read the seconds that are left for all of an exchange, as the moment when it shall be over.
+pub fn until(left: Option<f64>) -> Option<Instant> {
+    let left = Duration::try_from_secs_f64(left?.max(0.0)).ok();
+    left.filter(|left| *left < NO_LIMIT).map(|left| Instant::now() + left)
+}
+
+/// How long a wait may last: on its own, and until the moment when all shall be over.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    pub each: Option<Duration>,
+    pub until: Option<Instant>,
+}
+
+impl Limit {
+    /// How long a wait may last that begins now.
+    pub fn left(self) -> Option<Duration> {
+        let rest = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        self.each.into_iter().chain(rest).min()
     }
 }
 

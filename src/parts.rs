@@ -6,15 +6,24 @@ use pyo3::types::PyBytes;
 
 use crate::json;
 use crate::ndjson::Lines;
+use crate::sizes::{self, TooLarge};
 
 /// Decode the next line, or give `None` until there is one.
 ///
 /// A line that is not JSON is a `ValueError`, whose attribute `line` has the bytes, and the next call goes on behind it. A
-/// last one that is only the beginning of JSON is an `EOFError`.
+/// last one that is only the beginning of JSON is an `EOFError`. One that is too long is httpx's `RemoteProtocolError`.
 pub fn next<'py>(py: Python<'py>, lines: &mut Lines) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let most = lines.most();
     let Some(line) = lines.next_line() else {
-        return Ok(None);
+        return if lines.len() > most {
+            Err(sizes::exception(py, TooLarge::Line(most)))
+        } else {
+            Ok(None)
+        };
     };
+    if line.len() > most {
+        return Err(sizes::exception(py, TooLarge::Line(most)));
+    }
     match json::to_python(py, line) {
         Ok(part) => Ok(Some(part)),
         Err(error) => {

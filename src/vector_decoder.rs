@@ -4,7 +4,6 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::http::MAX_BODY;
 use crate::vectors::{Vectors, Wrong};
 
 /// Turn the chunks of a JSON object into the float32 of the vectors that it has under one key, and the rest of it.
@@ -19,7 +18,7 @@ impl VectorDecoder {
     #[pyo3(signature = (key, /))]
     fn new(key: &str) -> Self {
         Self {
-            vectors: Vectors::new(key, MAX_BODY),
+            vectors: Vectors::new(key),
         }
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -18,9 +18,9 @@ import pydantic_core
 
 import ollama_fast.compat
 from packages import PACKAGES, Package
-from replay import Received, ReplayServer, replay
+from replay import Action, Received, ReplayServer, Respond, replay
 
-Answer = Callable[[Received], Iterable[bytes | float]]
+Answer = Respond
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def beside(**options: Any) -> Generator[Beside]:
     """
     running: list[Beside] = []
 
-    def respond(request: Received) -> Iterable[bytes | float]:
+    def respond(request: Received) -> Iterable[Action]:
         answer = running[0].answer
         assert answer is not None
         return answer(request)

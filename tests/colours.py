@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -42,10 +42,13 @@ class Colour:
         asynchronous: Whether `ollama_fast.aio` is called, with an event loop per call.
 
         way: How the host is named.
+
+        run: Runs a coroutine, by default on an event loop of its own.
     """
 
     asynchronous: bool
     way: Way = "host"
+    run: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run
 
     def __str__(self) -> str:
         return f"{'asyncio' if self.asynchronous else 'blocking'}-{self.way}"
@@ -65,7 +68,7 @@ class Colour:
             async with self._asyncio(host) as where:
                 return await getattr(aio, function)(where, *args, **kwargs)
 
-        return asyncio.run(run())
+        return self.run(run())
 
     def attempt(self, function: str, host: Any, /, *args: Any, **kwargs: Any) -> Seen:
         """Give what the function gives as the only part, or its error."""
@@ -99,7 +102,8 @@ class Colour:
                     return Seen(parts, error, stream.partial)
                 return Seen(parts, None, stream.partial)
 
-        return asyncio.run(run())
+        seen: Seen = self.run(run())
+        return seen
 
     def collect(self, function: str, host: Any, /, *args: Any, taken: int = 0, **kwargs: Any) -> tuple[Any, Stats]:
         """Give what `collect` makes of a stream of which *taken* parts were read before, and the stream's stats."""
@@ -115,7 +119,8 @@ class Colour:
                     await anext(stream)
                 return await aio.collect(stream), stream.stats
 
-        return asyncio.run(run())
+        collected: tuple[Any, Stats] = self.run(run())
+        return collected
 
     def mock(self, handler: Callable[[httpx.Request], httpx.Response], **options: Any) -> Any:
         """Give a client of this colour whose answers come from *handler*."""

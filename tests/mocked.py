@@ -15,7 +15,8 @@ from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 import h11
 import httpx
 
-from replay import KEPT, RUNNING, HangUpError, Received
+from ollama_fast.testing import End
+from replay import KEPT, RUNNING, Action, HangUpError, Received
 
 
 def answer(request: httpx.Request) -> httpx.Response:
@@ -26,7 +27,7 @@ def answer(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError(str(refused)) from refused
     received = _received(request)
     server.requests.append(received)
-    reply = _Reply(received, server.respond(received))
+    reply = _Reply(received, server.says(received))
     head = reply.head()
     extensions = {"http_version": b"HTTP/" + head.http_version, "reason_phrase": head.reason}
     return httpx.Response(head.status_code, headers=head.headers.raw_items(), stream=reply, extensions=extensions)
@@ -44,8 +45,8 @@ def _received(request: httpx.Request) -> Received:
 class _Reply(httpx.SyncByteStream, httpx.AsyncByteStream):
     """The body of a reply, for both colours, in the chunks in which it was cut."""
 
-    def __init__(self, request: Received, pieces: Iterable[bytes | float]) -> None:
-        self._pieces = iter(pieces)
+    def __init__(self, request: Received, actions: Iterable[Action]) -> None:
+        self._pieces = iter(actions)
         self._closing = False
         self._wire = h11.Connection(h11.CLIENT)
         # All that the framing of a response depends on.
@@ -72,6 +73,8 @@ class _Reply(httpx.SyncByteStream, httpx.AsyncByteStream):
             for piece in self._pieces:
                 if piece and isinstance(piece, bytes):
                     return piece
+                if isinstance(piece, End):
+                    raise HangUpError(reset=piece is End.RESET)  # noqa: TRY301 - a `respond` may do either
         except HangUpError as exc:
             if exc.reset:
                 broken = OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))

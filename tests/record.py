@@ -26,7 +26,7 @@ from exchange import (
     Exchange,
     RecordedCall,
     RecordedRequest,
-    RecordedResponse,
+    Reply,
     dump,
 )
 from real.genuine import build, make_models, registry, server
@@ -40,7 +40,7 @@ class Seen:
     """What went through the transport."""
 
     request: RecordedRequest
-    response: RecordedResponse
+    response: Reply
 
 
 class RecordingTransport(httpx.BaseTransport):
@@ -105,10 +105,10 @@ def _request(request: httpx.Request) -> RecordedRequest:
     return RecordedRequest(request.method, request.url.raw_path.decode("ascii"), body, headers)
 
 
-def _response(response: httpx.Response, chunks: Iterable[Chunk]) -> RecordedResponse:
+def _response(response: httpx.Response, chunks: Iterable[Chunk]) -> Reply:
     headers = ((name.decode("ascii"), value.decode("ascii")) for name, value in response.headers.raw)
     kept = tuple((name, value) for name, value in headers if name.lower() != "date")
-    return RecordedResponse(response.status_code, kept, tuple(chunks))
+    return Reply(response.status_code, kept, tuple(chunks))
 
 
 # --- the machine's facts ---------------------------------------------------------------------------------------------

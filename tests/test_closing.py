@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -113,7 +113,6 @@ def test_a_reader_is_freed_and_told(both: Colour) -> None:
     assert error.partial["response"] == "x"
 
 
-@pytest.mark.fast
 def test_a_reader_that_waits_for_the_head_is_freed_and_told(both: Colour) -> None:
     with replay(respond=be_silent) as server:
         if both.asynchronous:
@@ -151,6 +150,52 @@ def test_a_reader_over_a_callers_own_client_is_freed_and_told() -> None:
         error = close_from_another_thread(server.url, client)
     assert "closed while it was read" in str(error)
     assert (error.partial or {})["response"] == "x"
+
+
+async def close_on_asyncio_between_two_parts(stream: Any) -> None:
+    async for _ in stream:
+        await stream.aclose()
+
+
+async def close_on_asyncio_before_the_loop(stream: Any) -> None:
+    parts = aiter(stream)
+    await stream.aclose()
+    await anext(parts)
+
+
+def close_between_two_parts(stream: Any) -> None:
+    for _ in stream:
+        stream.close()
+
+
+def close_before_the_loop(stream: Any) -> None:
+    parts = iter(stream)
+    stream.close()
+    next(parts)
+
+
+BETWEEN: Final[list[Any]] = [
+    close_between_two_parts,
+    close_before_the_loop,
+    close_on_asyncio_between_two_parts,
+    close_on_asyncio_before_the_loop,
+]
+
+
+@pytest.mark.parametrize("way", BETWEEN)
+def test_a_reader_who_is_not_waiting_is_told(way: Any) -> None:
+    """A loop does not end as if the answer were whole; nor does one begin that is too late."""
+
+    def run(url: str) -> None:
+        if asyncio.iscoroutinefunction(way):
+            asyncio.run(way(aio.generate_stream(url, "m", "Hi!")))
+        else:
+            way(ollama_fast.generate_stream(url, "m", "Hi!"))
+
+    with replay(respond=respond) as server:
+        with pytest.raises(StreamClosedError, match="closed while it was read"):
+            run(server.url)
+        assert len(server.requests) == ("between" in way.__name__)
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["host", "client"])

@@ -37,6 +37,8 @@ from ollama_fast import types
 from ollama_fast.compat import ResponseError
 from ollama_fast.compat._client import CONNECTION_ERROR_MESSAGE
 from ollama_fast.errors import ToolSchemaError
+from ollama_fast.testing import Chunk, Fault, Reply, faulty
+from ollama_fast.testing._replies import whole
 from packages import GENUINE, OURS, PACKAGES, Colour, Package
 
 Body: TypeAlias = dict[str, Any]
@@ -307,7 +309,7 @@ ANSWERS: dict[str, Any] = {
 
 def answer_to(method: str) -> Callable[[replay.Received], Any]:
     body = json.dumps(ANSWERS.get(method, {"status": "success"})).encode()
-    return lambda _: [replay._whole(200, body, "application/json", "POST")]
+    return lambda _: faulty(None, whole(200, body, "application/json"))
 
 
 # --- what differs in requests ----------------------------------------------------------------------------------------
@@ -682,7 +684,7 @@ def test_the_user_agent_says_more(pair: Beside) -> None:
 def test_a_file_is_sent_with_its_length(pair: Beside, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 100_000)
-    pair.answer = lambda _: [replay._whole(201, b"", "text/plain", "POST")]
+    pair.answer = lambda _: faulty(None, whole(201, b"", "text/plain"))
     outcomes = pair.all("create_blob", {"path": path})
     seen = {(*map(str, outcome.parts), outcome.sent[0].path, outcome.sent[0].sha256) for outcome in outcomes.values()}
     assert len(seen) == 1
@@ -887,7 +889,7 @@ def pruned(ours: Any, theirs: Any) -> Any:
 
 def outcomes_of(pair: Beside, recorded: exchange.Exchange) -> list[tuple[Outcome, Outcome]]:
     """Give what the genuine package and ours make of an answer, in both colours."""
-    pair.answer = lambda _: replay._reply(recorded, None)
+    pair.answer = lambda _: faulty(None, recorded.response, recorded.request.method)
     outcomes = pair.all(*call_for(recorded))
     return [(outcomes[Package(GENUINE, colour)], outcomes[Package(OURS, colour)]) for colour in COLOURS]
 
@@ -904,7 +906,7 @@ def test_the_same_answer_gives_the_same_result(name: str, pair: Beside) -> None:
 @shows("types of scalars")
 def test_a_scalar_of_another_type_is_taken_as_it_is(pair: Beside) -> None:
     body = json.dumps({"message": {"role": "assistant", "content": "hi"}, "created_at": 5, "done": True}).encode()
-    pair.answer = lambda _: [replay._whole(200, body, "application/json", "POST")]
+    pair.answer = lambda _: faulty(None, whole(200, body, "application/json"))
     for package, outcome in pair.all("chat", {"model": "m"}).items():
         if not package.is_ours:
             assert isinstance(outcome.error, pydantic.ValidationError)
@@ -962,11 +964,10 @@ def test_a_refusal_is_the_builtin_error_for_a_stream_too(stream: bool) -> None:
 @shows("cut by the network")
 def test_a_stream_that_the_network_cuts_is_a_response_error_too(pair: Beside) -> None:
     part = json.dumps({"message": {"role": "assistant", "content": "Hel"}, "done": False}).encode() + b"\n"
-    head = replay._head(200, [("Transfer-Encoding", "chunked"), ("Content-Type", "application/x-ndjson")])
+    reply = Reply(200, (("Content-Type", "application/x-ndjson"),), (Chunk(0, part),))
 
-    def answer(_: replay.Received) -> Iterator[bytes | float]:
-        yield head + b"%x\r\n%b\r\n" % (len(part), part)
-        raise replay.HangUpError
+    def answer(_: replay.Received) -> Iterator[replay.Action]:
+        return faulty(Fault.cut("close", byte=-5), reply)
 
     pair.answer = answer
     for package, outcome in pair.all("chat", {"model": "m", "stream": True}).items():

@@ -12,7 +12,7 @@ from exchange import (
     Exchange,
     RecordedCall,
     RecordedRequest,
-    RecordedResponse,
+    Reply,
     decode,
     dump,
     encode,
@@ -29,9 +29,7 @@ def example(*chunks: Chunk) -> Exchange:
         server="ollama 0.24.0",
         call=RecordedCall("chat_stream", {"model": "m", "messages": [{"role": "user", "content": "Grüße"}]}),
         request=RecordedRequest("POST", "/api/chat", {"model": "m"}, {"content-type": "application/json"}),
-        response=RecordedResponse(
-            200, (("Content-Type", "application/x-ndjson"), ("Transfer-Encoding", "chunked")), chunks
-        ),
+        response=Reply(200, (("Content-Type", "application/x-ndjson"), ("Transfer-Encoding", "chunked")), chunks),
     )
 
 

@@ -662,7 +662,6 @@ async def leave_on_asyncio(url: str, way: str) -> None:
     assert len(asyncio.all_tasks()) == 1
 
 
-@pytest.mark.fast
 @pytest.mark.parametrize("way", ["break", "with", "close", "error"])
 def test_requests_under_way_are_broken_off(both: Colour, way: str) -> None:
     """The server sees the end at once, also before it said anything."""
@@ -683,7 +682,6 @@ def test_requests_under_way_are_broken_off(both: Colour, way: str) -> None:
         until(lambda: len(server.abandoned) >= 2)
 
 
-@pytest.mark.fast
 def test_closing_from_elsewhere_frees_and_tells_who_waits(both: Colour) -> None:
     async def run(url: str) -> None:
         answers = aio.map_generate(url, "m", ["a"])
@@ -798,7 +796,6 @@ WAITS = {
 }
 
 
-@pytest.mark.fast
 @pytest.mark.parametrize("moment", WAITS)
 def test_ctrl_c_at_once(moment: str) -> None:
     with replay(respond=silent) as server, program(MANY + WAITS[moment], server.url) as running:
@@ -808,16 +805,15 @@ def test_ctrl_c_at_once(moment: str) -> None:
         ended = running.end()
         assert ended.code == -signal.SIGINT, ended
         assert "KeyboardInterrupt" in ended.err
-        assert ended.seconds < 3
+        assert ended.seconds < 20, ended
 
 
-@pytest.mark.fast
 def test_answers_that_are_held_do_not_hold_the_program() -> None:
     code = MANY + "waits = threading.Thread(target=lambda: next(answers, None), daemon=True)\nwaits.start()\n"
     with replay(respond=silent) as server, program(code + "time.sleep(0.3)\nsay('bye')", server.url) as running:
         ended = running.end()
         assert (ended.code, ended.out) == (0, "bye\n"), ended
-        assert ended.seconds < 3
+        assert ended.seconds < 20, ended
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from exchange import Chunk, Exchange, RecordedCall, RecordedRequest, RecordedResponse
+from exchange import Chunk, Exchange, RecordedCall, RecordedRequest, Reply
 from replay import HangUpError, Received, ReplayServer, replay, respond_from
 
 NDJSON = (("Content-Type", "application/x-ndjson"), ("Transfer-Encoding", "chunked"))
@@ -35,7 +35,7 @@ def exchange(
         "hand-made",
         RecordedCall("chat", {}),
         RecordedRequest(method, path, body, {}),
-        RecordedResponse(status, headers, tuple(chunks)),
+        Reply(status, headers, tuple(chunks)),
     )
 
 

@@ -22,7 +22,18 @@ import pytest
 import ollama_fast
 from ollama_fast import _answers, _composed, _conversation, _endpoints, _many, _procedures, aio, errors, tools, types
 
-VALUES = {"Conversation", "EmbedArray", "Host", "Limits", "Parsed", "Partial", "Stats", "Timeout", "ToolResult"}
+VALUES = {
+    "Conversation",
+    "EmbedArray",
+    "Host",
+    "Limits",
+    "Parsed",
+    "Partial",
+    "Retry",
+    "Stats",
+    "Timeout",
+    "ToolResult",
+}
 """What both colours take and give."""
 ONLY_BLOCKING = {*VALUES, "AsyncTransport", "Transport", "__version__", "aio", "errors", "tools", "types"}
 NO_HOST = {"tool"}

@@ -15,6 +15,7 @@ from ._core import __version__ as __version__
 from ._host import Host as Host
 from ._host import Limits as Limits
 from ._host import Timeout as Timeout
+from ._retry import Retry as Retry
 from ._stream import Stats as Stats
 from ._sync import Stream as Stream
 from ._sync import call, procedure, procedure_stream, stream
@@ -52,6 +53,7 @@ __all__ = [
     "Limits",
     "Parsed",
     "Partial",
+    "Retry",
     "Stats",
     "Stream",
     "Timeout",

@@ -21,14 +21,16 @@ from ._lift import build_for, face
 from ._lift import hint as hint
 from ._request import Parts, Request
 from ._steps import Ask, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, asked, viewed
-from ._stream import Latest, Memory, Reading
+from ._stream import Latest, Memory, Reading, two_readers
 
 if TYPE_CHECKING:
     import httpx
+    from tenacity import RetryCallState
 
     from ._async_transport import AsyncTransport
     from ._exchange import Exchange
     from ._pool import Connection
+    from ._retry import Retry
     from ._upload import Upload
 
 P = ParamSpec("P")
@@ -140,27 +142,52 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
 
 
 async def _open(exchange: Exchange[Any]) -> httpx.Response:
-    """Send the request and wait for the head of its response; meanwhile another task may close the exchange."""
-    exchange.began_at = perf_counter()
+    """
+    Send the request, as often as the host says, and wait for the head of its response.
+
+    Meanwhile another task may close the exchange.
+    """
+    exchange.begin()
     opener = exchange.opener = current_task()
     try:
         if exchange.draft is not None:
             exchange.body, exchange.draft = await off_the_loop(exchange.draft.encode), None
-        while True:
-            upload = exchange.request.upload
-            outgoing = exchange.outgoing(exchange.body if upload is None else Pieces(upload))
-            pool = None if exchange.client is not None else await _pool(exchange.connection)
-            response = await _answer(exchange, pool, outgoing)
-            if not exchange.goes_on(response):
-                exchange.has_head(response)
-                return response
-            await response.aclose()
+        tries = _try_once(exchange) if exchange.retry is None else _try_often(exchange, exchange.retry)
+        response = await tries
     except asyncio.CancelledError:
         if opener is None or not exchange.closed or opener.uncancel():
             raise  # somebody else's cancellation
         raise exchange.was_closed(None) from None
     finally:
         exchange.opener = None
+    exchange.has_head(response)
+    return response
+
+
+async def _try_often(exchange: Exchange[Any], retry: Retry) -> httpx.Response:
+    from tenacity import AsyncRetrying
+
+    async def dismiss(state: RetryCallState) -> None:
+        if state.outcome is not None and not state.outcome.failed:  # a response that says: later
+            await state.outcome.result().aclose()
+
+    loop = AsyncRetrying(**exchange.retrying(retry), before_sleep=dismiss, sleep=asyncio.sleep)
+    try:
+        response: httpx.Response = await loop(_try_once, exchange)
+    finally:
+        vars(loop).clear()  # it refers to itself, and would keep the exchange until garbage is collected
+    return response
+
+
+async def _try_once(exchange: Exchange[Any]) -> httpx.Response:
+    while True:
+        upload = exchange.request.upload
+        outgoing = exchange.outgoing(exchange.body if upload is None else Pieces(upload))
+        pool = None if exchange.client is not None else await _pool(exchange.connection)
+        response = await _answer(exchange, pool, outgoing)
+        if not exchange.goes_on(response):
+            return response
+        await response.aclose()
 
 
 def current_task() -> asyncio.Task[Any] | None:
@@ -217,7 +244,7 @@ async def send(host: AnyHost, request: Request[R], /) -> R:
         async with aclosing(await _open(exchange)) as response:
             arrival = exchange.arrival(response)
             if arrival is not None:
-                async for chunk in _chunks(exchange, response):
+                async for chunk in _chunks(exchange, response, whole=True):
                     arrival.feed(chunk)
                 return arrival.close()
             body = await _read(exchange, response)
@@ -235,9 +262,12 @@ def _begin(host: AnyHost, request: Request[R]) -> tuple[Stream[R], Memory]:
     return Stream(_receive(exchange, parts), parts.memory, exchange), parts.memory
 
 
-async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
+async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:  # noqa: C901 - a frame costs per part
     with exchange.telling(parts):
-        async with aclosing(exchange.response or await _open(exchange)) as response:
+        async with aclosing(await _open(exchange)) as response:
+            if exchange.entered:
+                # For a block that is entered, and waits for no more. From now on the loop closes what is abandoned.
+                yield cast("R", None)
             if response.status_code >= 300:
                 raise exchange.error(response, await _read(exchange, response))
             reply, take, memory = exchange.decoded(response), parts.take, parts.memory
@@ -250,8 +280,8 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
                     for part in take(batch, arrived):
                         yield part
             else:
-                decoder = LineDecoder()
-                async for chunk in _chunks(exchange, response):
+                decoder = LineDecoder(exchange.max_line)
+                async for chunk in _chunks(exchange, response, whole=False):
                     if memory.first_at is None:
                         memory.first_at = perf_counter()
                     for part in take((decoder.feed(chunk),)):
@@ -263,13 +293,20 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
 
 async def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
     reply = exchange.decoded(response)
-    body: bytes = await (response.aread() if reply is None else reply.read())
-    return body
+    if reply is not None:
+        body: bytes = await reply.read()
+        return body
+    if exchange.client is not None:
+        return await response.aread()
+    return b"".join([chunk async for chunk in _chunks(exchange, response, whole=True)])
 
 
-def _chunks(exchange: Exchange[Any], response: httpx.Response) -> AsyncIterable[bytes]:
+def _chunks(exchange: Exchange[Any], response: httpx.Response, *, whole: bool) -> AsyncIterable[bytes]:
+    gauge = exchange.gauge(response, whole=whole)
     # The stream itself: what aiter_raw() does beside gives nothing here, and costs as much as decoding a line.
-    return cast("AsyncIterable[bytes]", response.stream) if exchange.is_raw(response) else response.aiter_bytes()
+    raw = exchange.is_raw(response)
+    chunks = cast("AsyncIterable[bytes]", response.stream) if raw else response.aiter_bytes()
+    return chunks if gauge is None else gauge.over_async(chunks)
 
 
 class Stream(Reading, Generic[R]):
@@ -291,11 +328,11 @@ class Stream(Reading, Generic[R]):
 
     def __aiter__(self) -> AsyncIterator[R]:
         # The generator itself: a loop over it pays for no frame of ours per part.
-        self._check_open()
+        self._check_alone()
         return self._parts
 
     async def __anext__(self) -> R:
-        self._check_open()
+        self._check_alone()
         return await anext(self._parts)
 
     async def aclose(self) -> None:
@@ -315,8 +352,16 @@ class Stream(Reading, Generic[R]):
             self._memory.closed = True
             if self._memory.stream is not None:
                 await self._memory.stream.aclose()
-        if not getattr(self._parts, "ag_running", False):  # else the reader cleans up
-            await self._parts.aclose()
+        # The generator stays: who reads, and is between two parts, shall be told, and not take this for the end.
+
+    def _is_read(self) -> bool:
+        """Whether a task waits for a part."""
+        return getattr(self._parts, "ag_running", False)
+
+    def _check_alone(self) -> None:
+        self._check_open()
+        if self._is_read():
+            raise two_readers("task")
 
     def _has_ended(self) -> bool:
         return getattr(self._parts, "ag_frame", None) is None
@@ -324,14 +369,16 @@ class Stream(Reading, Generic[R]):
     async def __aenter__(self) -> Self:
         self._check_open()
         if self._exchange is not None and self._exchange.began_at is None:
-            with self._exchange.telling():
-                await _open(self._exchange)
+            self._exchange.entered = True
+            await anext(self._parts)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+        if not self._is_read():  # else the reader cleans up
+            await self._parts.aclose()
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
@@ -345,6 +392,7 @@ async def perform(host: AnyHost, steps: Steps[R], /) -> R:
         while (effect := course.advance()) is not None:
             with course:
                 course.reply = await _perform_one(host, effect)
+            del effect  # an error in it would hold itself, by this frame
     return course.result
 
 
@@ -365,6 +413,7 @@ async def _watch(host: AnyHost, steps: Telling[E, Any], latest: Latest) -> Async
                         latest.tells(event)
                         yield event
                 latest.check_open()
+            event = effect = None  # an error in one would hold itself, by this frame
     latest.result = course.result
 
 
@@ -422,36 +471,42 @@ async def _outcome(job: Callable[[], Any]) -> Outcome[Any]:
         return Outcome(None, exc)
 
 
-def _in_a_thread(job: Callable[[], R]) -> asyncio.Future[Outcome[R | None]]:
+async def _in_a_thread(job: Callable[[], R]) -> Outcome[R | None]:
     """
     Do *job* in a thread of its own.
 
     asyncio's own threads are few, and shared with all that looks up names; and a future takes no StopIteration.
     """
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[Outcome[R | None]] = loop.create_future()
+    done = loop.create_future()
+    # Its outcome is taken out again: an error holds the frames below by its traceback, and would hold itself.
+    came: list[Outcome[R | None] | BaseException] = []
 
     def work() -> None:
-        outcome: Outcome[R | None] | BaseException
-        try:
-            outcome = Outcome(job())
-        except Exception as exc:  # noqa: BLE001 - it is what came of the job
-            outcome = Outcome(None, exc)
-        except BaseException as exc:  # noqa: BLE001 - such as SystemExit, which ends whoever waits
-            outcome = exc
+        came.append(_attempted(job))
         with suppress(RuntimeError):  # the loop may be closed by now
-            loop.call_soon_threadsafe(settle, outcome)
+            loop.call_soon_threadsafe(settle)
 
-    def settle(outcome: Outcome[R | None] | BaseException) -> None:
-        if done.done():
-            return
-        if isinstance(outcome, BaseException):
-            done.set_exception(outcome)
-        else:
-            done.set_result(outcome)
+    def settle() -> None:
+        if not done.done():
+            done.set_result(None)
 
     threading.Thread(target=copy_context().run, args=(work,), name="ollama_fast", daemon=True).start()
-    return done
+    await done
+    outcome = came.pop()
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+def _attempted(job: Callable[[], R]) -> Outcome[R | None] | BaseException:
+    """Do *job*, whatever it raises."""
+    try:
+        return Outcome(job())
+    except Exception as exc:  # noqa: BLE001 - it is what came of the job
+        return Outcome(None, exc)
+    except BaseException as exc:  # noqa: BLE001 - such as SystemExit, which ends whoever waits
+        return exc
 
 
 # --- public functions ------------------------------------------------------------------------------------------------

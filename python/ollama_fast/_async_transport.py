@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from . import _core
-from ._plan import LIMITS, Plan, as_bytes, bounds, content_of, place_of, timeout_of
+from ._plan import LIMITS, Plan, as_bytes, bounds, content_of, left, place_of, timeout_of, within
 from ._readiness import Watch, watches
 from ._response import CoreResponse, with_lines
 
@@ -129,13 +129,13 @@ async def _exchange(pool: _core.AsyncPool, request: httpx.Request) -> _core.Asyn
     called = False
     while True:
         if not addresses and not pool.has_idle(host, port):
-            addresses = await _resolve(host, port, timeout.get("connect"))
-        reply = pool.send(host, port, addresses, method, target, headers, content, timeout, called)
+            addresses = await _resolve(host, port, within(timeout.get("connect"), timeout))
+        reply = pool.send(host, port, addresses, method, target, headers, content, timeout, called, left(timeout))
         called = False
         if reply is None:
             if not addresses:  # now, because between being called and sending there must be no other wait
-                addresses = await _resolve(host, port, timeout.get("connect"))
-            await _stand_in_line(pool, timeout.get("pool"))
+                addresses = await _resolve(host, port, within(timeout.get("connect"), timeout))
+            await _stand_in_line(pool, within(timeout.get("pool"), timeout))
             called = True
             continue
         try:

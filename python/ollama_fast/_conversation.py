@@ -171,8 +171,7 @@ def _run_tools(
                 raise ToolRoundsError(text, model=answer.get("model"))
             rounds += 1
             _check_calls(calls, answer)
-            results = yield from _call_all(tools, calls)
-            _raise_errors(results, on_error)
+            results = _accepted((yield from _call_all(tools, calls)), on_error)
             said += [result.message for result in results]
     except OllamaError as exc:
         exc.messages = (*given, *said)
@@ -183,43 +182,42 @@ def _run_tools(
 
 
 def _call_tool(tools: Any, call: Any, on_error: OnError) -> Steps[Message]:
-    (result,) = yield from _call_all(tools, [call])
-    _raise_errors([result], on_error)
+    (result,) = _accepted((yield from _call_all(tools, [call])), on_error)
     return result.message
 
 
-def _raise_errors(results: Sequence[ToolResult], on_error: OnError) -> None:
+def _accepted(results: Sequence[ToolResult], on_error: OnError) -> Sequence[ToolResult]:
     """Raise the first error, if errors shall be raised, or if no model could do better: there is nothing to call."""
     for result in results:
         if result.error is not None and (on_error == "raise" or result.error.kind == "uncallable"):
-            raise result.error
+            try:
+                raise result.error
+            finally:
+                del result, results  # else the error would hold itself, by this frame
+    return results
 
 
 def _call_all(tools: Any, calls: Sequence[Any]) -> Telling[ToolResult, list[ToolResult]]:
-    prepared = [_prepared(tools, call) for call in calls]
-    jobs = {place: job for place, job in enumerate(prepared) if not isinstance(job, ToolCallError)}
+    from . import tools as tool_room
+
+    jobs: dict[int, Callable[[], Any]] = {}
+    refused: dict[int, ToolResult] = {}
+    for place, call in enumerate(calls):
+        try:
+            jobs[place] = tool_room.prepare(tools, call)
+        except ToolCallError as exc:
+            refused[place] = _refused(call, exc)
     yield from need(*jobs.values())
-    results: dict[int, ToolResult] = {}
-    for place, job in enumerate(prepared):
-        if isinstance(job, ToolCallError):
-            results[place] = _refused(calls[place], job)
-            yield from tell(results[place])
+    for place in list(refused):
+        yield from tell(refused[place])
     places = list(jobs)
 
     def view(number: int, outcome: Outcome[Any]) -> ToolResult:
         return _result(calls[places[number]], outcome)
 
-    results |= zip(places, (yield from try_all(*jobs.values(), view=view)), strict=True)
-    return [results[place] for place in range(len(calls))]
-
-
-def _prepared(tools: Any, call: Any) -> Callable[[], Any] | ToolCallError:
-    from . import tools as tool_room
-
-    try:
-        return tool_room.prepare(tools, call)
-    except ToolCallError as exc:
-        return exc
+    called = iter((yield from try_all(*jobs.values(), view=view)))
+    # Taken out of this frame, which each error holds by its traceback: else it would hold itself.
+    return [refused.pop(place) if place in refused else next(called) for place in range(len(calls))]
 
 
 def _result(call: Any, outcome: Outcome[Any]) -> ToolResult:

@@ -57,12 +57,12 @@ def fill_in(text: bytes, images: list[bytes | memoryview | tuple[str, int]], /) 
 class LineDecoder:
     """Turn the chunks of an NDJSON body into one Python object per line."""
 
-    def __new__(cls) -> Self: ...
+    def __new__(cls, max_line_bytes: int | None = ..., /) -> Self: ...
     def feed(self, chunk: bytes, /) -> Self:
         """Take *chunk* and give the decoder itself, an iterator over the lines that are complete by now.
 
         A line that is not JSON raises a ValueError when its turn comes, after the parts before it; the attribute `line`
-        of that has its bytes.
+        of that has its bytes. One that is too long raises an httpx.RemoteProtocolError.
         """
 
     def close(self) -> Self:
@@ -97,13 +97,19 @@ if sys.platform != "win32":
 
     @final
     class Pool:
-        """Keep-alive connections, and how many there may be."""
+        """Keep-alive connections, how many there may be, and how large the responses on them.
+
+        An httpx.RemoteProtocolError of one that is too large has as `too_large` the name of the limit and its bytes.
+        """
 
         def __new__(
             cls,
             max_connections: int | None,
             max_keepalive_connections: int | None,
             keepalive_expiry: float | None,
+            max_line_bytes: int | None = ...,
+            max_head_bytes: int | None = ...,
+            max_body_bytes: int | None = ...,
         ) -> Self: ...
         def send(
             self,
@@ -116,11 +122,12 @@ if sys.platform != "win32":
             content: bytes | Iterable[bytes],
             timeout: dict[str, float | None],
             leash: Leash | None = None,
+            left: float | None = None,
             /,
         ) -> Reply:
             """Send a request and wait for the head of its response.
 
-            Raises one of httpx's exceptions.
+            Every wait ends after *left* seconds, too. Raises one of httpx's exceptions.
             """
 
         def close(self) -> None:
@@ -193,7 +200,7 @@ if sys.platform != "win32":
 
     @final
     class AsyncPool:
-        """Keep-alive connections on one event loop, and how many there may be."""
+        """Keep-alive connections on one event loop, how many there may be, and how large the responses on them."""
 
         def __new__(
             cls,
@@ -201,6 +208,9 @@ if sys.platform != "win32":
             max_connections: int | None,
             max_keepalive_connections: int | None,
             keepalive_expiry: float | None,
+            max_line_bytes: int | None = ...,
+            max_head_bytes: int | None = ...,
+            max_body_bytes: int | None = ...,
         ) -> Self: ...
         def has_idle(self, host: str, port: int) -> bool:
             """Whether a connection to this place is there, so that its address is not needed."""
@@ -216,13 +226,14 @@ if sys.platform != "win32":
             content: bytes | None,
             timeout: dict[str, float | None],
             called: bool,
+            left: float | None = None,
             /,
         ) -> AsyncReply | None:
             """Begin to send a request: with its whole body, or for None with what `write` is given later.
 
             *called* says that the caller was in line, and was called; a place is promised to it then. Gives None if
-            there is no place for it, or no idle connection and no address for a new one. Raises one of httpx's
-            exceptions.
+            there is no place for it, or no idle connection and no address for a new one. All ends after *left* seconds,
+            also if nobody waits then. Raises one of httpx's exceptions.
             """
 
         def queue(self) -> asyncio.Future[None]:

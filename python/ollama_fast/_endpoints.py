@@ -149,6 +149,7 @@ def generate(
         key="response",
         memory=_stream.Generated,
         idle=_BETWEEN_TOKENS,
+        changes=False,
     )
 
 
@@ -227,6 +228,7 @@ def chat(
         key="message",
         memory=_stream.Chatted,
         idle=_BETWEEN_TOKENS,
+        changes=False,
     )
 
 
@@ -271,7 +273,7 @@ def embed(
         "options": options,
         "keep_alive": keep_alive,
     }
-    return Request("POST", "/api/embed", body, extra, key="embeddings")
+    return Request("POST", "/api/embed", body, extra, key="embeddings", changes=False)
 
 
 def embed_array(
@@ -351,7 +353,7 @@ def embeddings(
     See https://github.com/ollama/ollama/blob/main/docs/api.md#generate-embedding
     """
     body = {"model": _name(model), "prompt": prompt, "options": options, "keep_alive": keep_alive}
-    return Request("POST", "/api/embeddings", body, extra, key="embedding")
+    return Request("POST", "/api/embeddings", body, extra, key="embedding", changes=False)
 
 
 def systemone(
@@ -380,7 +382,7 @@ def systemone(
     DecodeError. Servers before 0.33 do not know this endpoint.
     """
     body = {"model": _name(model), "state": state, "questions": questions, "keep_alive": keep_alive}
-    return Request("POST", "/v1/systemone", body, extra, key="answers")
+    return Request("POST", "/v1/systemone", body, extra, key="answers", changes=False)
 
 
 # --- models on the server --------------------------------------------------------------------------------------------
@@ -394,7 +396,7 @@ def list_models() -> Request[ListResponse]:
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#list-local-models
     """
-    return Request("GET", "/api/tags", key="models")
+    return Request("GET", "/api/tags", key="models", changes=False)
 
 
 def ps() -> Request[ProcessResponse]:
@@ -405,7 +407,7 @@ def ps() -> Request[ProcessResponse]:
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#list-running-models
     """
-    return Request("GET", "/api/ps", key="models")
+    return Request("GET", "/api/ps", key="models", changes=False)
 
 
 def show(
@@ -435,7 +437,7 @@ def show(
     See https://github.com/ollama/ollama/blob/main/docs/api.md#show-model-information
     """
     body = {"model": _name(model), "verbose": verbose, "system": system, "options": options}
-    return Request("POST", "/api/show", body, extra, key="details")
+    return Request("POST", "/api/show", body, extra, key="details", changes=False)
 
 
 def copy(source: str, destination: str, *, extra: Mapping[str, Any] | None = None) -> Request[None]:
@@ -532,7 +534,7 @@ def has_blob(digest: str) -> Request[bool]:
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#check-if-a-blob-exists
     """
-    return Request("HEAD", _blob(digest), decode=_found, accepts=frozenset({404}))
+    return Request("HEAD", _blob(digest), decode=_found, accepts=frozenset({404}), changes=False)
 
 
 def upload_blob(digest: str, upload: Upload) -> Request[None]:
@@ -545,7 +547,7 @@ def upload_blob(digest: str, upload: Upload) -> Request[None]:
 
 def root() -> Request[bool]:
     """Ask for the page that says "Ollama is running"."""
-    return Request("GET", "/", decode=_greets)
+    return Request("GET", "/", decode=_greets, changes=False)
 
 
 def version() -> Request[VersionResponse]:
@@ -556,7 +558,7 @@ def version() -> Request[VersionResponse]:
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#version
     """
-    return Request("GET", "/api/version", key="version")
+    return Request("GET", "/api/version", key="version", changes=False)
 
 
 def status() -> Request[StatusResponse]:
@@ -565,7 +567,7 @@ def status() -> Request[StatusResponse]:
 
     Raises ResponseError, TransportError or DecodeError.
     """
-    return Request("GET", "/api/status", key="cloud")
+    return Request("GET", "/api/status", key="cloud", changes=False)
 
 
 def model_recommendations() -> Request[ModelRecommendationsResponse]:
@@ -574,7 +576,7 @@ def model_recommendations() -> Request[ModelRecommendationsResponse]:
 
     Raises ResponseError, TransportError or DecodeError.
     """
-    return Request("GET", "/api/experimental/model-recommendations", key="recommendations")
+    return Request("GET", "/api/experimental/model-recommendations", key="recommendations", changes=False)
 
 
 # --- ollama.com ------------------------------------------------------------------------------------------------------
@@ -586,7 +588,7 @@ def whoami() -> Request[UserResponse]:
 
     Raises AuthenticationError, with `signin_url`, if none; ResponseError, TransportError or DecodeError.
     """
-    return Request("POST", "/api/me", key="name")
+    return Request("POST", "/api/me", key="name", changes=False)
 
 
 def signout() -> Request[None]:
@@ -658,8 +660,8 @@ def _web(
     name: str, body: Mapping[str, Any], extra: Mapping[str, Any] | None, *, key: str, via_server: bool
 ) -> Request[Any]:
     if via_server:
-        return Request("POST", f"/api/experimental/{name}", body, extra, key=key)
-    return Request("POST", f"/api/{name}", body, extra, key=key, origin=OLLAMA_COM)
+        return Request("POST", f"/api/experimental/{name}", body, extra, key=key, changes=False)
+    return Request("POST", f"/api/{name}", body, extra, key=key, origin=OLLAMA_COM, changes=False)
 
 
 def _name(value: str, parameter: str = "model") -> str:

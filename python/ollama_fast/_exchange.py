@@ -13,15 +13,17 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from time import perf_counter
+from time import perf_counter, time
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 from urllib.parse import urljoin
 
 from . import _core, errors
-from ._host import Host, api_key
+from ._gauge import Gauge
+from ._host import Host, Timeout, api_key
 from ._pool import Connection
 from ._request import Arrival, Context, Parts, Request, answer, response_error
+from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
 from ._url import origin
 
 if TYPE_CHECKING:
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable
 
     import httpx
+    from tenacity import RetryCallState
 
     from ._images import Draft
+    from ._leash import Leash
 
 R = TypeVar("R")
 
@@ -39,7 +43,16 @@ Content: TypeAlias = "bytes | Iterable[bytes] | AsyncIterable[bytes]"
 
 _REPLIES: Final = tuple(getattr(_core, name) for name in ("Reply", "AsyncReply") if hasattr(_core, name))
 _MAX_REDIRECTS: Final = 5
+_SOON: Final = 0.001
+"""Seconds to wait where no time is left; none at all is no limit to a socket."""
+_EARLY: Final = 0.005
+"""How much too early a timer may ring: uvloop's count whole milliseconds, from when the loop looked at the clock."""
+_HTTPX_MAX_HEAD: Final = 100 * 1024
+"""The bytes that httpx's own transport takes of a head, or of what is between the chunks of a body."""
 _KEEP_METHOD: Final = frozenset({307, 308})
+_BUSY: Final = frozenset({429, 503})
+_NO_HEAD: Final = "disconnected without sending a response"
+"""Both transports say so where a connection ends instead of an answer; other errors of the protocol are answers."""
 _BECOME_GET: Final = frozenset({301, 302, 303})
 
 
@@ -72,7 +85,9 @@ class Exchange(Generic[R]):
         "client",
         "closed",
         "context",
+        "deadline",
         "draft",
+        "entered",
         "leash",
         "opener",
         "request",
@@ -88,10 +103,14 @@ class Exchange(Generic[R]):
         """The response whose head is in, once it is."""
         self.began_at: float | None = None
         """When the request was sent, or tried to be, by the clock of `perf_counter`."""
+        self.deadline: float | None = None
+        """When all shall be over, by the same clock."""
         self.closed = False
         """Whether its stream was closed, perhaps while somebody else reads it."""
-        self.leash: _core.Leash | None = None
-        """By which another thread can end it; but not where a client, or httpx's transport, sends it."""
+        self.entered = False
+        """Whether the head is waited for alone, by who enters a block of asyncio."""
+        self.leash: Leash | None = None
+        """By which another thread can end it; but not where a client of the caller's own sends it."""
         self.opener: asyncio.Task[Any] | None = None
         """The task that waits for the head of a stream."""
         self.draft: Draft | None = None
@@ -114,7 +133,7 @@ class Exchange(Generic[R]):
         """Credentials and the host's own headers; neither goes to another origin."""
         self._hint = _hint(host, request)
         if isinstance(host, Host | str | None):
-            self._host = Host.of(host)
+            self._host = _equipped(Host.of(host))
             base = request.origin or self._host.url
             self.url = base + request.path
             credentials, withheld = _credentials(self._host, base)
@@ -129,6 +148,11 @@ class Exchange(Generic[R]):
             self.request = request.encoded()
 
     @property
+    def retry(self) -> Retry | None:
+        """Whether and when to try again; not with a client."""
+        return None if self.client is not None else self._host.retry
+
+    @property
     def connection(self) -> Connection:
         """What the pool for the next request is known by."""
         return Connection.to(self._host, self.url)
@@ -137,6 +161,18 @@ class Exchange(Generic[R]):
     def parts(self) -> Parts[R]:
         """A new decoder of this exchange's parts."""
         return Parts(self.request, self.context)
+
+    def begin(self) -> None:
+        """
+        Note that the request is sent now; the time for all of it begins.
+
+        Raises StreamClosedError if its stream was closed before.
+        """
+        if self.closed:
+            raise self.was_closed(None)
+        self.began_at = perf_counter()
+        if self.client is None and self._host.timeout.total is not None:
+            self.deadline = self.began_at + self._host.timeout.total
 
     def outgoing(self, content: Content) -> httpx.Request:
         """Give the HTTP request, whose body is *content*."""
@@ -148,13 +184,9 @@ class Exchange(Generic[R]):
                 self.request.method, target, content=content or None, headers=_content_headers(self.request)
             )
             return built
-        limits = self._host.timeout
-        self._timeout = {
-            "connect": limits.connect,
-            "read": limits.first_part,
-            "write": limits.connect,
-            "pool": limits.connect,
-        }
+        self._timeout = {name: self._within(limit) for name, limit in _waits(self._host.timeout).items()}
+        if self.deadline is not None:
+            self._timeout["deadline"] = self.deadline  # for the core, which keeps to it whatever comes
         try:
             url = _parsed(self.url)
         except httpx.InvalidURL as exc:
@@ -195,6 +227,7 @@ class Exchange(Generic[R]):
             target = urljoin(self.url, location)
         except ValueError:
             return False
+        target = re.sub(r"^(https?://)[^/?#]*@", r"\1", target)  # what is written there is sent to nobody
         if not target.startswith("https://" if self.url.startswith("https://") else ("http://", "https://")):
             return False  # above all, what was encrypted stays encrypted
         self._redirects += 1
@@ -204,13 +237,71 @@ class Exchange(Generic[R]):
         self.context = replace(self.context, url=target.partition("?")[0])
         return True
 
+    def retrying(self, retry: Retry) -> dict[str, Any]:
+        """Give the arguments of tenacity's loops for this exchange, but for how to wait and let go of a response."""
+        request = self.request
+        uploads = request.upload is not None
+        found = rules(retry, self._setback, self._time_left, changes=request.changes, uploads=uploads)
+        return found | {"before": self._begins_again}
+
+    def _begins_again(self, state: RetryCallState) -> None:
+        self.context = replace(self.context, attempts=state.attempt_number)
+
+    def _time_left(self) -> float | None:
+        """Give the seconds that the whole call may still take; None if there is no limit."""
+        return None if self.deadline is None else self.deadline - perf_counter()
+
+    def _setback(self, outcome: Any) -> Setback | None:
+        """Say what became of an attempt, by its response or exception; None if another one would not help."""
+        import httpx
+
+        if isinstance(outcome, httpx.Response) and outcome.status_code in _BUSY:
+            return Setback(Trouble.BUSY, seconds_of(outcome.headers.get("retry-after"), time()))
+        if isinstance(outcome, httpx.ConnectError | httpx.ConnectTimeout):
+            return Setback(Trouble.UNREACHED)
+        broke = isinstance(outcome, httpx.ReadError | httpx.WriteError) or (
+            isinstance(outcome, httpx.RemoteProtocolError) and _NO_HEAD in str(outcome)
+        )
+        return Setback(Trouble.BROKEN) if broke and not self.closed else None
+
     def has_head(self, response: httpx.Response) -> None:
         """Remember that the head of the answer is in: from now on the limit between parts counts."""
         self.response = response
         self.body = b""  # it is not sent again
         if self.client is None:
             idle = self._host.timeout.idle
-            self._idle = self._timeout["read"] = self.request.idle if idle is ... else idle
+            self._idle = self.request.idle if idle is ... else idle
+            self._timeout["read"] = self._within(self._idle)
+
+    def _within(self, limit: float | None) -> float | None:
+        """Give how long a wait may last that begins now and has this *limit* of its own."""
+        if self.deadline is None:
+            return limit
+        left = max(self.deadline - perf_counter(), _SOON)
+        return left if limit is None else min(limit, left)
+
+    @property
+    def max_line(self) -> int | None:
+        """The most bytes of a line, for what decodes them here."""
+        return None if self.client is not None else self._host.limits.max_line_bytes
+
+    def gauge(self, response: httpx.Response, *, whole: bool) -> Gauge | None:
+        """
+        Give what looks at the body of *response* as it arrives here; None if nobody has to.
+
+        Args:
+            response: Whose head is in.
+
+            whole: Whether its body is taken as a whole, and not as lines.
+
+        Raises httpx.RemoteProtocolError if it is known by now that the body is too large.
+        """
+        if self.client is not None or not (whole or self.deadline is not None):
+            return None
+        gauge = Gauge(self.deadline, self._host.limits.max_body_bytes if whole else None)
+        if whole:
+            gauge.expect(response)
+        return gauge
 
     @staticmethod
     def decoded(response: httpx.Response) -> Any:
@@ -229,7 +320,7 @@ class Exchange(Generic[R]):
             self.response.close()
 
     def wake_reader(self) -> None:
-        """Shut the socket down for a thread that waits for more of a response of httpx's own transport."""
+        """Shut the socket down for a thread that waits for more of a response to a client of the caller's own."""
         stream = None if self.response is None else self.response.extensions.get("network_stream")
         sock = None if stream is None else stream.get_extra_info("socket")
         if sock is not None:
@@ -275,8 +366,12 @@ class Exchange(Generic[R]):
 
         partial = None if parts is None else parts.partial
         if isinstance(exc, httpx.TimeoutException):
-            return self._error(errors.TimeoutError, self._which_limit(exc, httpx), partial)
+            return self._ran_out(exc, httpx, parts)
         said = str(exc) or type(exc).__name__
+        too_large = _too_large(exc)
+        if too_large is not None:
+            limit, most, said = too_large
+            return self._error(errors.TooLargeError, said, partial, limit=limit, most=most)
         if isinstance(exc, httpx.LocalProtocolError):
             said = "the request breaks the rules of HTTP"  # httpx's own words show the header, which may be a secret
         if isinstance(exc, httpx.ConnectError | httpx.ProxyError):
@@ -288,33 +383,67 @@ class Exchange(Generic[R]):
             if self.response is not None:
                 text = f"the connection broke before the answer's last part: {said}"
                 return self._error(errors.IncompleteStreamError, text, partial)
-            return self._error(errors.TransportError, f"the connection broke before an answer: {said}", None)
+            said = f"the connection broke before an answer: {said}"
         return self._error(errors.TransportError, said, partial)
+
+    @property
+    def client_is_closed(self) -> bool:
+        """Whether a client of the caller's own was closed before it could send the request."""
+        return self.client is not None and self.response is None and self.client.is_closed
+
+    def client_was_closed(self) -> errors.OllamaError:
+        """Say so."""
+        return self._error(errors.TransportError, "the httpx client is closed: it sends nothing any more", None)
 
     def was_closed(self, parts: Parts[R] | None) -> errors.OllamaError:
         """Say that somebody closed the stream that is read."""
         partial = None if parts is None else parts.partial
         return self._error(errors.StreamClosedError, "the stream was closed while it was read", partial)
 
-    def _error(self, kind: type[errors.OllamaError], what: str, partial: dict[str, Any] | None) -> errors.OllamaError:
-        return kind(self.context.say(what), **self.context.facts(), partial=partial)
+    def _error(
+        self, kind: type[errors.OllamaError], what: str, partial: dict[str, Any] | None, **facts: Any
+    ) -> errors.OllamaError:
+        return kind(self.context.say(what), **self.context.facts(), partial=partial, **facts)
 
-    def _which_limit(self, exc: httpx.TimeoutException, httpx: ModuleType) -> str:
+    def _ran_out(self, exc: httpx.TimeoutException, httpx: ModuleType, parts: Parts[R] | None) -> errors.OllamaError:
+        """Say which limit ran out, after how long, and what had arrived by then."""
+        partial = None if parts is None else parts.partial
+        arrived = self._arrived(parts)
         if self.client is not None:
-            return f"the client's own timeout ran out ({type(exc).__name__})"
+            text = f"the client's own timeout ran out ({type(exc).__name__}); {arrived}"
+            return self._error(errors.TimeoutError, text, partial)
+        limit, seconds, what = self._which_limit(exc, httpx, "no more of the answer" if parts is None else None)
+        if seconds is None:  # there was no limit of ours: the operating system's own, or what a mock made up
+            text = f"{what}: {str(exc) or 'the operating system gave the connection up'}; {arrived}"
+            return self._error(errors.TimeoutError, text, partial)
+        name = "Timeout.pool, Limits.max_connections" if limit == "pool" else f"Timeout.{limit}"
+        text = f"{what} within {seconds:g} s ({name}); {arrived}"
+        return self._error(errors.TimeoutError, text, partial, limit=limit, after=seconds)
+
+    def _which_limit(
+        self, exc: httpx.TimeoutException, httpx: ModuleType, more: str | None
+    ) -> tuple[str, float | None, str]:
+        """Give the name of the limit that ran out, its seconds, and what did not happen in time."""
         limits = self._host.timeout
+        waits = _waits(limits)
+        if self.deadline is not None and perf_counter() >= self.deadline - _EARLY:
+            return "total", limits.total, "the answer was not whole"
         if isinstance(exc, httpx.ConnectTimeout):
-            return _ran_out("no connection", limits.connect, "Timeout.connect", exc)
+            return "connect", waits["connect"], "no connection"
         if isinstance(exc, httpx.PoolTimeout):
             most = self._host.limits.max_connections
-            return _ran_out(
-                f"none of the {most} connections became free", limits.connect, "Limits.max_connections", exc
-            )
+            return "pool", waits["pool"], f"none of the {most} connections became free"
         if isinstance(exc, httpx.WriteTimeout):
-            return _ran_out("the server took no more of the request", limits.connect, "Timeout.connect", exc)
+            return "write", waits["write"], "the server took no more of the request"
         if self.response is None:
-            return _ran_out("no answer", limits.first_part, "Timeout.first_part", exc)
-        return _ran_out("no further part", self._idle, "Timeout.idle", exc)
+            return "first_part", waits["read"], "no answer"
+        return "idle", self._idle, more or "no further part"
+
+    def _arrived(self, parts: Parts[R] | None) -> str:
+        count = 0 if parts is None else parts.memory.count
+        if count:
+            return f"{count} part{'s' if count > 1 else ''} had arrived"
+        return "nothing had arrived" if self.response is None else "no more than its beginning had arrived"
 
 
 class _Telling:
@@ -335,12 +464,16 @@ class _Telling:
         exchange, parts = self._exchange, self._parts
         if parts is not None:
             parts.memory.ended_at = perf_counter()
+        if isinstance(value, errors.OllamaError):
+            value.attempts = exchange.context.attempts  # the parts do not know
         if value is None or isinstance(value, errors.OllamaError):
             return None
         if isinstance(value, ValueError | EOFError) and parts is not None and exchange.response is not None:
             raise parts.broken(value) from value
         import httpx
 
+        if isinstance(value, RuntimeError) and exchange.client_is_closed:
+            raise exchange.client_was_closed() from value
         if not isinstance(value, httpx.HTTPError | httpx.StreamError | httpx.InvalidURL):
             return None
         if exchange.closed:
@@ -348,6 +481,13 @@ class _Telling:
         if parts is None or not parts.complete:
             raise exchange.failure(value, parts) from value
         return True
+
+
+def _equipped(host: Host) -> Host:
+    """Give *host*. Raises ImportError if it wants what is not installed."""
+    if host.retry is not None:
+        engine()
+    return host
 
 
 def _hint(host: AnyHost, request: Request[Any]) -> str:
@@ -368,10 +508,25 @@ def _deepest(exc: BaseException) -> str:
     return str(exc.exceptions[0] if isinstance(exc, BaseExceptionGroup) else exc)
 
 
-def _ran_out(what: str, seconds: float | None, limit: str, exc: Exception) -> str:
-    if seconds is None:  # there was no limit of ours: the operating system's own, or what a mock made up
-        return f"{what}: {exc}" if str(exc) else f"{what}: the operating system gave the connection up"
-    return f"{what} within {seconds:g} s ({limit})"
+def _waits(limits: Timeout) -> dict[str, float | None]:
+    """Give the limits of the waits up to the head of an answer, as httpx names them."""
+    write = limits.connect if limits.write is ... else limits.write
+    pool = limits.connect if limits.pool is ... else limits.pool
+    return {"connect": limits.connect, "read": limits.first_part, "write": write, "pool": pool}
+
+
+def _too_large(exc: BaseException) -> tuple[str, int, str] | None:
+    """Give of which limit there is too much, its bytes, and words for it; None if *exc* is about something else."""
+    found: tuple[str, int] | None = getattr(exc, "too_large", None)
+    if found is not None:
+        return *found, f"{exc} (Limits.{found[0]})"
+    cause: BaseException | None = exc
+    while cause is not None:
+        if getattr(cause, "error_status_hint", None) == 431:  # so h11 says it, in which httpx's transport reads heads
+            what = f"the head or trailer of the response is longer than {_HTTPX_MAX_HEAD} bytes"
+            return "max_head_bytes", _HTTPX_MAX_HEAD, f"{what} (the bound of httpx's own transport)"
+        cause = cause.__cause__
+    return None
 
 
 def _client_url(client: Any, request: Request[Any]) -> str:

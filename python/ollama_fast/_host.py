@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import EllipsisType
 from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
+from ._retry import Retry
 from ._url import Auth, is_loopback, origin, read
 from .errors import HostError
 
@@ -28,23 +30,35 @@ class Timeout:
     How long to wait, in seconds; None waits for ever.
 
     Args:
-        connect: For a connection, for a free place in the pool, and for each piece of a request to be taken.
+        connect: For a connection.
 
         first_part: For the first part of an answer, and so for a whole answer that is not streamed. Ollama sends
             nothing, not even headers, before the model is loaded and the prompt is read, which can take minutes.
 
         idle: Between two parts. The default, `...`, is the endpoint's own: 120 for generate and chat, None for pull,
             push and create, which can be silent for minutes.
+
+        total: For all of a request: from its beginning, over redirects, to the end of its answer. The time goes on
+            while a stream's caller does something else. Through httpx's own transport, as for https, it is looked at
+            when bytes arrive, so that a silence can make it late, but by no more than once its length. What takes
+            several requests, such as `run_tools`, has it for each.
+
+        write: For each piece of a request to be taken; `...` follows *connect*.
+
+        pool: For a free place in the pool; `...` follows *connect*.
     """
 
     connect: float | None = 10.0
     first_part: float | None = None
     idle: float | EllipsisType | None = ...
+    total: float | None = None
+    write: float | EllipsisType | None = ...
+    pool: float | EllipsisType | None = ...
 
     def __post_init__(self) -> None:
-        for name in ("connect", "first_part", "idle"):
+        for name in ("connect", "first_part", "idle", "total", "write", "pool"):
             seconds = getattr(self, name)
-            if seconds is None or (seconds is ... and name == "idle"):
+            if seconds is None or (seconds is ... and name in ("idle", "write", "pool")):
                 continue
             if isinstance(seconds, bool) or not isinstance(seconds, int | float):
                 raise TypeError(f"the timeout {name!r} must be seconds, as a number, or None, not {seconds!r}")
@@ -53,7 +67,11 @@ class Timeout:
 
     @classmethod
     def of(cls, timeout: Timeout | float | None) -> Timeout:
-        """Take a number for every limit, and None for no limit at all."""
+        """
+        Take a number for each wait, and None for no limit at all.
+
+        A number is no `total`, which must be named: a long answer that keeps coming is not late.
+        """
         if isinstance(timeout, Timeout):
             return timeout
         return cls(timeout, timeout, timeout)
@@ -62,7 +80,7 @@ class Timeout:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """
-    Bounds of a connection pool.
+    Bounds of a connection pool, and of the answers on its connections; None is no bound.
 
     Args:
         max_connections: Connections open at a time; a call beyond waits for one.
@@ -70,11 +88,33 @@ class Limits:
         max_keepalive_connections: Connections kept open while unused.
 
         keepalive_expiry: Seconds after which an unused connection is closed.
+
+        max_line_bytes: Of a line, and so of a part of a stream, which itself may be of any length.
+
+        max_head_bytes: Of an answer's head, and of what else there is beside its body. httpx's own transport has a
+            bound of its own for these, 100 KiB.
+
+        max_body_bytes: Of an answer that does not stream.
+
+    Beyond one of the last three is a TooLargeError. Bytes count decoded, if a proxy compressed them.
     """
 
     max_connections: int | None = 1000
     max_keepalive_connections: int | None = 20
     keepalive_expiry: float | None = 5.0
+    max_line_bytes: int | None = 64 * 1024 * 1024
+    max_head_bytes: int | None = 256 * 1024
+    max_body_bytes: int | None = 1024 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        for name in ("max_line_bytes", "max_head_bytes", "max_body_bytes"):
+            most = getattr(self, name)
+            if most is None:
+                continue
+            if isinstance(most, bool) or not isinstance(most, int):
+                raise TypeError(f"the limit {name!r} must be a number of bytes, as an int, or None, not {most!r}")
+            if not 0 < most <= sys.maxsize:
+                raise ValueError(f"the limit {name!r} must be more than 0 bytes, or None for no limit, not {most!r}")
 
 
 class HostOptions(TypedDict, total=False):
@@ -84,6 +124,7 @@ class HostOptions(TypedDict, total=False):
     headers: Headers
     auth: Auth | None
     timeout: Timeout | float | None
+    retry: Retry | int | None
     verify: bool | str
     proxy: str | None
     limits: Limits
@@ -106,13 +147,15 @@ class Host:
 
         auth: A str is sent as bearer token, a pair as user name and password.
 
-        timeout: A Timeout; a number of seconds for each of its limits; or None for no limit.
+        timeout: A Timeout; a number of seconds for each of its waits; or None for no limit.
+
+        retry: A Retry, or how often to try in all; None tries once. It needs `pip install 'ollama-fast[retry]'`.
 
         verify: Whether TLS certificates are checked, or the path of a file with those to trust.
 
         proxy: URL of a proxy. Without one the environment's proxies are used, but never for a loopback host.
 
-        limits: Bounds of the connection pool.
+        limits: Bounds of the connection pool, and of the size of answers.
 
     Raises HostError if *url* cannot be understood.
     """
@@ -121,6 +164,7 @@ class Host:
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     auth: Auth | None = field(repr=False)
     timeout: Timeout
+    retry: Retry | None
     verify: bool | str
     proxy: str | None = field(repr=False)
     limits: Limits
@@ -131,6 +175,7 @@ class Host:
         headers: Headers = (),
         auth: Auth | None = None,
         timeout: Timeout | float | None = DEFAULT_TIMEOUT,
+        retry: Retry | int | None = None,
         verify: bool | str = True,
         proxy: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
@@ -141,6 +186,7 @@ class Host:
         settle(self, "headers", _pairs(headers))
         settle(self, "auth", _check_auth(credentials if auth is None else auth))
         settle(self, "timeout", Timeout.of(timeout))
+        settle(self, "retry", Retry.of(retry))
         settle(self, "verify", verify)
         settle(self, "proxy", proxy)
         settle(self, "limits", limits)
@@ -164,7 +210,7 @@ class Host:
         """
         Give this host with some settings changed, such as `host.with_options(timeout=30)`.
 
-        A number is each of the limits, and so also the time for a whole answer that is not streamed. Headers and
+        A number is the limit of each wait, and so also of that for an answer that is not streamed. Headers and
         credentials go along with a new URL, unless that has credentials of its own.
         """
         if "url" in changes and "auth" not in changes:

@@ -313,12 +313,14 @@ class _File(Sealed):
         super().__init__(name)
         if isinstance(file, TextIOBase):
             raise TypeError(f'{name} is a text file; open it as a binary one: open(path, "rb")')
+        _check_open(file, name)
         self._file = file
         self._lock = threading.Lock()
         self._read: bytes | memoryview | None = None
 
     def load(self) -> bytes | memoryview:
         file = self._file
+        _check_open(file, self._name)
         if not (hasattr(file, "seekable") and file.seekable()):
             with self._lock:
                 if self._read is None:
@@ -341,6 +343,11 @@ class _File(Sealed):
         if not len(data):
             raise ValueError(f"{self._name} is empty: nothing is left to read in the file; is it at its end?")
         return _piece(data, self._name)
+
+
+def _check_open(file: Any, name: str) -> None:
+    if getattr(file, "closed", False) is True:
+        raise ValueError(f"{name} is a closed file: nothing can be read from it; give it open, or its path")
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------

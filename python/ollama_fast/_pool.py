@@ -46,18 +46,20 @@ class Connection:
             raise HostError(f"no connection to {self.origin} can be made with these settings: {exc}") from exc
 
     def _options(self) -> dict[str, Any]:
-        import httpx
-
         from ._certificates import trusting, trusting_nobody
+        from ._plan import Bounds
+
+        limits = self.limits
 
         return {
             "verify": trusting(self.verify) if self.origin.startswith("https:") else trusting_nobody(),
             "proxy": self.proxy,
             # Environment proxies are for other machines: one that is asked for 127.0.0.1 reaches itself.
             "trust_env": not is_loopback(self.origin),
-            "limits": httpx.Limits(
-                max_connections=self.limits.max_connections,
-                max_keepalive_connections=self.limits.max_keepalive_connections,
-                keepalive_expiry=self.limits.keepalive_expiry,
+            "limits": Bounds(
+                (limits.max_line_bytes, limits.max_head_bytes, limits.max_body_bytes),
+                max_connections=limits.max_connections,
+                max_keepalive_connections=limits.max_keepalive_connections,
+                keepalive_expiry=limits.keepalive_expiry,
             ),
         }

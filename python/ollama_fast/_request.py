@@ -71,6 +71,9 @@ class Request(Generic[R]):
         upload: A file to send in place of a body.
 
         origin: Where to send it, if not to the host.
+
+        changes: Whether it changes what is on the server, which then must not get it twice; False for what only reads
+            or computes.
     """
 
     method: str
@@ -85,6 +88,7 @@ class Request(Generic[R]):
     idle: float | None = None
     upload: Upload | None = None
     origin: str | None = None
+    changes: bool = True
 
     @property
     def model(self) -> str | None:
@@ -106,6 +110,7 @@ class Request(Generic[R]):
             idle=self.idle,
             upload=self.upload,
             origin=self.origin,
+            changes=self.changes,
         )
 
     def encode(self, *, stream: bool) -> bytes:
@@ -175,6 +180,7 @@ class Facts(TypedDict):
     method: str
     url: str
     model: str | None
+    attempts: int
 
 
 def _refuse_infinite(value: object) -> None:
@@ -196,15 +202,17 @@ class Context:
     url: str
     model: str | None = None
     key_withheld: bool = False
+    attempts: int = 1
 
     def say(self, what: str) -> str:
         """Put the call in front of *what* went wrong with it."""
         model = "" if self.model is None else f" for model {self.model!r}"
-        return f"{self.method} {self.url}{model}: {what}"
+        tried = "" if self.attempts == 1 else f" ({self.attempts} attempts)"
+        return f"{self.method} {self.url}{model}{tried}: {what}"
 
     def facts(self) -> Facts:
         """Give the keyword arguments of an error."""
-        return {"method": self.method, "url": self.url, "model": self.model}
+        return {"method": self.method, "url": self.url, "model": self.model, "attempts": self.attempts}
 
 
 # --- a whole answer --------------------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from .errors import HostError
+
 if TYPE_CHECKING:
     import httpx
 
@@ -52,8 +54,22 @@ class Routes:
 def _check(proxy: Proxy) -> None:
     import httpx
 
-    if not isinstance(proxy, httpx.Proxy):
+    if isinstance(proxy, httpx.Proxy):
+        return
+    try:
         httpx.Proxy(proxy)
+    except (ValueError, httpx.InvalidURL):
+        credentials, at, place = str(proxy).rpartition("@")
+        if not at:
+            raise
+    else:
+        return
+    # Not from httpx's error, whose words may be a part of the password.
+    scheme = credentials.partition("://")[0] if "://" in credentials else "http"
+    raise HostError(
+        f"the proxy {f'{scheme}://...@{place}'!r} cannot be used: is it a URL as http://user:password@proxy:3128, and "
+        "what is special in a user name or password percent-encoded?"
+    )
 
 
 def _from_environment() -> dict[str, str | None]:

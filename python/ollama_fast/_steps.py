@@ -152,13 +152,19 @@ class Course(Generic[R]):
 
     def advance(self) -> Effect[Any] | None:
         """Go on with the last effect's reply or failure to the next effect; None at the end."""
-        reply, failed = self.reply, self._failed
-        self.reply = self._failed = None
+        # No local name for either: an error that comes out of here would hold this frame, and the frame the error.
         try:
-            return self._steps.send(reply) if failed is None else self._steps.throw(failed)
+            if self._failed is None:
+                return self._steps.send(self._take("reply"))
+            return self._steps.throw(self._take("_failed"))
         except StopIteration as stop:
             self.result = stop.value
             return None
+
+    def _take(self, name: str) -> Any:
+        taken = getattr(self, name)
+        setattr(self, name, None)
+        return taken
 
     def __enter__(self) -> None:
         pass

@@ -388,6 +388,11 @@ class Reading:
             warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
 
 
+def two_readers(kind: str) -> RuntimeError:
+    """Say that a stream has a reader already; it is no error of a call, but of the program, as in asyncio."""
+    return RuntimeError(f"another {kind} waits for a part of this stream: each part goes to one reader, so give it one")
+
+
 def _tokens_per_second(part: Part | None) -> float | None:
     count, nanoseconds = (part or {}).get("eval_count"), (part or {}).get("eval_duration")
     if not isinstance(count, int) or not isinstance(nanoseconds, int) or nanoseconds <= 0:

@@ -13,21 +13,24 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
-from . import _core
 from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
+from ._leash import Leash
 from ._lift import build_for, face
 from ._lift import hint as hint
 from ._request import Parts, Request
 from ._steps import Ask, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, asked, viewed
-from ._stream import Latest, Memory, Reading
+from ._stream import Latest, Memory, Reading, two_readers
+from .errors import OllamaError
 
 if TYPE_CHECKING:
     import httpx
+    from tenacity import RetryCallState
 
     from ._exchange import Exchange
     from ._pool import Connection
+    from ._retry import Retry
     from ._transport import Transport
 
 P = ParamSpec("P")
@@ -39,7 +42,6 @@ AnyHost: TypeAlias = "Host | str | httpx.Client | None"
 """Where Ollama is: a Host, its URL, a client of the caller's own, or None for what the environment says."""
 
 _MODULE = "ollama_fast"
-_HAS_LEASH = hasattr(_core, "Leash")
 
 
 # --- pools -----------------------------------------------------------------------------------------------------------
@@ -106,26 +108,49 @@ def _exchange(host: AnyHost, request: Request[R], *, stream: bool) -> Exchange[R
     return Exchange(host, request, stream=stream)
 
 
-def new_leash() -> _core.Leash | None:
-    """Give what another thread can end a request by; None where the core has no sockets."""
-    return _core.Leash() if _HAS_LEASH else None
-
-
 def check_call(host: AnyHost, request: Request[Any]) -> None:
     """Raise what is wrong with *host* for *request*, whose body is not looked at; without any I/O."""
     _exchange(host, request.encoded(), stream=False)
 
 
 def _open(exchange: Exchange[Any]) -> httpx.Response:
-    exchange.began_at = perf_counter()
+    """Send the request, as often as the host says, and wait for the head of its response."""
+    exchange.begin()
+    response = _try_once(exchange) if exchange.retry is None else _try_often(exchange, exchange.retry)
+    exchange.has_head(response)
+    if exchange.closed:  # while a client of the caller's own waited
+        response.close()
+        raise exchange.was_closed(None)
+    return response
+
+
+def _try_often(exchange: Exchange[Any], retry: Retry) -> httpx.Response:
+    from tenacity import Retrying
+
+    def dismiss(state: RetryCallState) -> None:
+        if state.outcome is not None and not state.outcome.failed:  # a response that says: later
+            state.outcome.result().close()
+
+    waits = partial(_wait, exchange)
+    loop = Retrying(**exchange.retrying(retry), before_sleep=dismiss, sleep=waits)
+    try:
+        return loop(_try_once, exchange)
+    finally:
+        vars(loop).clear()  # it refers to itself, and would keep the exchange until garbage is collected
+
+
+def _wait(exchange: Exchange[Any], seconds: float) -> None:
+    """Wait between two attempts. Raises StreamClosedError as soon as another thread closes the stream."""
+    leash = exchange.leash or Leash()
+    if not leash.pause(seconds):
+        raise exchange.was_closed(None)
+
+
+def _try_once(exchange: Exchange[Any]) -> httpx.Response:
     while True:
         outgoing = exchange.outgoing(exchange.body if exchange.request.upload is None else exchange.request.upload)
         response = _answer(exchange, outgoing)
         if not exchange.goes_on(response):
-            exchange.has_head(response)
-            if exchange.closed:  # by another thread, which httpx's transport did not let end the wait for the head
-                response.close()
-                raise exchange.was_closed(None)
             return response
         response.close()
 
@@ -144,14 +169,14 @@ def _answer(exchange: Exchange[Any], outgoing: httpx.Request) -> httpx.Response:
     return httpx.Client(transport=pool, trust_env=False).send(outgoing, stream=True)
 
 
-def send(host: AnyHost, request: Request[R], /, leash: _core.Leash | None = None) -> R:
+def send(host: AnyHost, request: Request[R], /, leash: Leash | None = None) -> R:
     """Do *request* and give its whole answer; *leash* can end it from another thread."""
     exchange = _exchange(host, request, stream=False)
     exchange.leash = leash
     with exchange.telling(), closing(_open(exchange)) as response:
         arrival = exchange.arrival(response)
         if arrival is not None:
-            for chunk in _chunks(exchange, response):
+            for chunk in _chunks(exchange, response, whole=True):
                 arrival.feed(chunk)
             return arrival.close()
         body = _read(exchange, response)
@@ -165,7 +190,7 @@ def receive(host: AnyHost, request: Request[R], /) -> Stream[R]:
 
 def _begin(host: AnyHost, request: Request[R]) -> tuple[Stream[R], Memory]:
     exchange = _exchange(host, request, stream=True)
-    exchange.leash = new_leash()
+    exchange.leash = Leash()
     parts = exchange.parts
     return Stream(_receive(exchange, parts), parts.memory, exchange), parts.memory
 
@@ -179,8 +204,10 @@ def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
 
 def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
     reply = exchange.decoded(response)
-    body: bytes = response.read() if reply is None else reply.read()
-    return body
+    if reply is not None:
+        body: bytes = reply.read()
+        return body
+    return response.read() if exchange.client is not None else b"".join(_chunks(exchange, response, whole=True))
 
 
 def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[Any]]:
@@ -196,8 +223,8 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
             yield (first,)
         yield reply
     else:
-        decoder = LineDecoder()
-        for chunk in _chunks(exchange, response):
+        decoder = LineDecoder(exchange.max_line)
+        for chunk in _chunks(exchange, response, whole=False):
             if memory.first_at is None:
                 memory.first_at = perf_counter()
             yield decoder.feed(chunk)
@@ -205,9 +232,12 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
     parts.finish()
 
 
-def _chunks(exchange: Exchange[Any], response: httpx.Response) -> Iterable[bytes]:
+def _chunks(exchange: Exchange[Any], response: httpx.Response, *, whole: bool) -> Iterable[bytes]:
+    gauge = exchange.gauge(response, whole=whole)
     # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
-    return cast("Iterable[bytes]", response.stream) if exchange.is_raw(response) else response.iter_bytes()
+    raw = exchange.is_raw(response)
+    chunks = cast("Iterable[bytes]", response.stream) if raw else response.iter_bytes()
+    return chunks if gauge is None else gauge.over(chunks)
 
 
 class Stream(Reading, Generic[R]):
@@ -227,11 +257,18 @@ class Stream(Reading, Generic[R]):
     def __iter__(self) -> Iterator[R]:
         # The generator itself: a loop over it pays for no frame of ours per part.
         self._check_open()
+        if self._is_read():
+            raise two_readers("thread")
         return self._parts
 
     def __next__(self) -> R:
         self._check_open()
-        return next(self._parts)
+        try:
+            return next(self._parts)
+        except ValueError as exc:
+            if isinstance(exc, OllamaError) or not self._is_read():
+                raise
+            raise two_readers("thread") from exc
 
     def close(self) -> None:
         """
@@ -240,19 +277,24 @@ class Stream(Reading, Generic[R]):
         Who reads in another thread gets a StreamClosedError.
         """
         self._closed = True
-        if self._exchange is not None:
-            self._exchange.closed = True
-            if self._exchange.leash is not None:
-                self._exchange.leash.pull()  # for who waits for the head
-            if getattr(self._parts, "gi_running", False):
-                self._exchange.wake_reader()
-            self._exchange.close()
+        exchange, is_read = self._exchange, self._is_read()
+        if exchange is not None:
+            exchange.closed = True
+            if exchange.leash is not None:
+                exchange.leash.pull()
+            if is_read and exchange.client is not None:
+                exchange.wake_reader()
+            if not is_read or exchange.client is not None:
+                exchange.close()
         elif isinstance(self._memory, Latest):
             self._memory.closed = True
             if self._memory.stream is not None:
                 self._memory.stream.close()
-        if not getattr(self._parts, "gi_running", False):  # else the reader cleans up
-            self._parts.close()
+        # The generator stays: who reads, and is between two parts, shall be told, and not take this for the end.
+
+    def _is_read(self) -> bool:
+        """Whether a thread waits for a part."""
+        return getattr(self._parts, "gi_running", False)
 
     def _has_ended(self) -> bool:
         return getattr(self._parts, "gi_frame", None) is None
@@ -268,6 +310,8 @@ class Stream(Reading, Generic[R]):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+        if not self._is_read():  # else the reader cleans up
+            self._parts.close()
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
@@ -281,6 +325,7 @@ def perform(host: AnyHost, steps: Steps[R], /) -> R:
         while (effect := course.advance()) is not None:
             with course:
                 course.reply = _perform_one(host, effect)
+            del effect  # an error in it would hold itself, by this frame
     return course.result
 
 
@@ -300,6 +345,7 @@ def _watch(host: AnyHost, steps: Telling[E, Any], latest: Latest) -> Generator[E
                     latest.tells(event)
                     yield event
                 latest.check_open()
+            event = effect = None  # an error in one would hold itself, by this frame
     latest.result = course.result
 
 

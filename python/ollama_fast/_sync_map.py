@@ -15,11 +15,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar
 from weakref import finalize
 
-from . import _core
+from ._leash import Leash
 from ._lift import lift_many
 from ._many import Many
 from ._map import Schedule
-from ._sync import check_call, new_leash, send
+from ._sync import check_call, send
 from .errors import StreamClosedError
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class _Crew(Generic[R]):
         self._hosts = hosts
         self._many = many
         self._threads: list[threading.Thread] = []
-        self._requests: dict[threading.Thread, _core.Leash | None] = {}
-        """What each thread that waits for an answer is held by; None if by nothing."""
+        self._requests: dict[threading.Thread, Leash] = {}
+        """What each thread that waits for an answer is held by."""
 
     def start(self) -> None:
         """Start the threads, if they are not."""
@@ -88,7 +88,7 @@ class _Crew(Generic[R]):
         return None
 
     def _attempt(self, place: int, batch: Batch[Any]) -> tuple[Sequence[R], BaseException | None]:
-        leash = self._requests[threading.current_thread()] = new_leash()
+        leash = self._requests[threading.current_thread()] = Leash()
         try:
             if self.closing.is_set():  # since nobody pulls any more
                 return (), StreamClosedError("closed")
@@ -106,7 +106,7 @@ class _Crew(Generic[R]):
         self.closing.set()
         with self.changed:
             self.changed.notify_all()
-        held = {thread: leash is not None and leash.pull() for thread, leash in list(self._requests.items())}
+        held = {thread: leash.pull() for thread, leash in list(self._requests.items())}
         deadline = time.monotonic() + _PATIENCE
         if threading.current_thread() not in self._threads:
             for thread in self._threads:
@@ -180,8 +180,8 @@ class Answers(Generic[R]):
         """
         End the work: requests under way are broken off, and the server stops with them.
 
-        Who reads in another thread gets a StreamClosedError. A request through an httpx client of your own, through
-        TLS or a proxy is not broken off but left alone; its thread ends with its answer, which nobody gets.
+        Who reads in another thread gets a StreamClosedError. A request through an httpx client of your own is not
+        broken off but left alone; its thread ends with its answer, which nobody gets.
         """
         self._crew.close()
 

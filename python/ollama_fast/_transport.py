@@ -15,8 +15,8 @@ from weakref import WeakSet
 
 import httpx
 
-from . import _core
-from ._plan import HERE, LIMITS, Plan, as_bytes, bounds, content_of, place_of, timeout_of
+from . import _core, _held
+from ._plan import HERE, LIMITS, Plan, as_bytes, bounds, content_of, left, place_of, timeout_of
 from ._response import CoreResponse, with_lines
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Transport(httpx.BaseTransport):
             "retries": retries,
             "socket_options": socket_options,
         }
-        self._plan = Plan(httpx.HTTPTransport, options, proxy, trust_env=trust_env)
+        self._plan = Plan(_held.transport, options, proxy, trust_env=trust_env)
         self._limits = limits
         if HERE:
             self._pool = _core.Pool(*bounds(limits))
@@ -71,12 +71,14 @@ class Transport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request* and give its response, whose body is still to be read. Raises httpx's exceptions."""
+        leash = request.extensions.get("leash")
         if not self._plan.takes(request):
-            return with_lines(self._plan.other(request).handle_request(request))
+            return with_lines(_held.send(self._plan.other(request), request, leash))
         url = request.url
         host, port = place_of(url)
         content = content_of(request)
         pieces: Any = request.stream
+        timeout = timeout_of(request)
         reply = self._pool.send(
             host,
             port,
@@ -85,8 +87,9 @@ class Transport(httpx.BaseTransport):
             request.extensions.get("target", url.raw_path),
             request.headers.raw,
             map(as_bytes, pieces) if content is None else content,
-            timeout_of(request),
-            request.extensions.get("leash"),
+            timeout,
+            None if leash is None else leash.core,
+            left(timeout),
         )
         return with_lines(CoreResponse(reply, _Body(reply)))
 

@@ -4,7 +4,8 @@ Everything that can go wrong, as one tree.
 * OllamaError
   + TransportError         no usable HTTP exchange took place
     - ConnectError         the server could not be reached (also a builtin ConnectionError)
-    - TimeoutError         the server did not answer in time (also the builtin TimeoutError)
+    - TimeoutError         something took longer than it may; `limit` says what (also the builtin TimeoutError)
+    - TooLargeError        an answer is larger than it may be; `limit` says of what there is too much
   + ResponseError          Ollama answered with an error: an error status, or an error line in a stream
     - ModelNotFoundError   the named model is not on the server
     - AuthenticationError  status 401; `signin_url` is where to sign in, if the server said so
@@ -42,6 +43,7 @@ __all__ = [
     "ResponseError",
     "StreamClosedError",
     "TimeoutError",
+    "TooLargeError",
     "ToolCallError",
     "ToolRoundsError",
     "ToolSchemaError",
@@ -61,6 +63,7 @@ class OllamaError(Exception):
         url: str | None = None,
         model: str | None = None,
         partial: dict[str, Any] | None = None,
+        attempts: int = 1,
     ) -> None:
         super().__init__(text)
         self.method = method
@@ -71,6 +74,8 @@ class OllamaError(Exception):
         """The model that the request named, if it named one."""
         self.partial = partial
         """The answer so far, merged from the parts that arrived; None if none did."""
+        self.attempts = attempts
+        """How often the call was tried: more than once only by a host with `retry`."""
         self.messages: tuple[Mapping[str, Any], ...] = ()
         """The conversation so far, if `run_tools` was under way: what was given, said, and done."""
 
@@ -86,6 +91,34 @@ class ConnectError(TransportError, ConnectionError):
 class TimeoutError(TransportError, builtins.TimeoutError):
     """The server did not answer in time."""
 
+    def __init__(
+        self,
+        text: str,
+        *,
+        limit: str | None = None,
+        after: float | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(text, **facts)
+        self.limit = limit
+        """
+        Which limit of Timeout ran out: "connect", "pool", "write", "first_part", "idle" or "total"; None if it was one
+        of a caller's own client, or of the operating system.
+        """
+        self.after = after
+        """The seconds that this limit gives; None if it is none of ours."""
+
+
+class TooLargeError(TransportError):
+    """An answer is larger than it may be; so that a server out of order cannot fill the memory."""
+
+    def __init__(self, text: str, *, limit: str = "", most: int = 0, **facts: Any) -> None:
+        super().__init__(text, **facts)
+        self.limit = limit
+        """Which of the limits in Limits: "max_line_bytes", "max_head_bytes" or "max_body_bytes"."""
+        self.most = most
+        """The bytes that this limit gives."""
+
 
 class ResponseError(OllamaError):
     """Ollama answered with an error."""
@@ -100,8 +133,9 @@ class ResponseError(OllamaError):
         url: str | None = None,
         model: str | None = None,
         partial: dict[str, Any] | None = None,
+        attempts: int = 1,
     ) -> None:
-        super().__init__(text, method=method, url=url, model=model, partial=partial)
+        super().__init__(text, method=method, url=url, model=model, partial=partial, attempts=attempts)
         self.status = status
         """The HTTP status: 200 for an error line in a stream, which has none of its own."""
         self.message = message
@@ -159,12 +193,26 @@ class InputsError(OllamaError):
         vectors = {index for index, one in self.done.items() if isinstance(one, memoryview)}
         done = {index: one.tobytes() if index in vectors else one for index, one in self.done.items()}
         others = {name: value for name, value in self.__dict__.items() if name != "done"}
-        return _again, (type(self), self.args, done, vectors), others
+        return _again, (type(self), self.args, done, vectors, _picklable(self.__cause__)), others
 
 
-def _again(kind: type[InputsError], args: tuple[str], done: dict[int, Any], vectors: set[int]) -> InputsError:
+def _picklable(cause: BaseException | None) -> BaseException | None:
+    """Give *cause*, or None if it does not survive a pickle: better without it than not at all."""
+    import pickle
+
+    try:
+        pickle.loads(pickle.dumps(cause))  # noqa: S301 - our own bytes
+    except Exception:  # noqa: BLE001 - of a foreign exception, whatever it raises
+        return None
+    return cause
+
+
+def _again(
+    kind: type[InputsError], args: tuple[str], done: dict[int, Any], vectors: set[int], cause: BaseException | None
+) -> InputsError:
     """Make a copy of an error, whose *vectors* are bytes on their way."""
     error = kind(*args)
+    error.__cause__ = cause
     error.done = {index: memoryview(one).cast("f") if index in vectors else one for index, one in done.items()}
     return error
 

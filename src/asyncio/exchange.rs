@@ -13,10 +13,10 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::failure::{During, Failure};
-use crate::http::MAX_BODY;
 use crate::http::{ProtocolError, Response};
-use crate::incoming::MAX_LINE;
+use crate::incoming::is_more;
 use crate::ndjson::Lines;
+use crate::sizes::Sizes;
 
 /// Up to this size a piece of a request is copied, so that it goes out together with what is around it.
 const SMALL: usize = 16 * 1024;
@@ -131,6 +131,9 @@ pub struct Exchange {
     pub waits: u64,
     pub limits: Limits,
     pub deadline: Option<Instant>,
+    /// When all of it shall be over, also if nobody waits then.
+    pub until: Option<Instant>,
+    pub sizes: Sizes,
     failure: Option<Failure>,
     write_failure: Option<Failure>,
 }
@@ -141,7 +144,7 @@ pub fn lock(shared: &Shared) -> MutexGuard<'_, Exchange> {
 }
 
 impl Exchange {
-    pub fn new(head: Vec<u8>, response: Response, limits: Limits) -> Self {
+    pub fn new(head: Vec<u8>, no_body: bool, limits: Limits, sizes: Sizes) -> Self {
         Self {
             addresses: VecDeque::new(),
             outbox: VecDeque::from([Piece::Own(head)]),
@@ -149,7 +152,7 @@ impl Exchange {
             request_ended: false,
             keep_alive: true,
             is_safe: false,
-            response,
+            response: Response::new(no_body).with_max_head(sizes.head),
             content: Vec::new(),
             has_newline: false,
             held: 0,
@@ -161,6 +164,8 @@ impl Exchange {
             waits: 0,
             limits,
             deadline: None,
+            until: None,
+            sizes,
             failure: None,
             write_failure: None,
         }
@@ -208,9 +213,11 @@ impl Exchange {
             || match want {
                 Want::Sent => self.is_sent() || self.needs_no_more(),
                 Want::Head => self.response.head().is_some(),
-                Want::Part | Want::Line => self.has_newline || self.content.len().saturating_add(self.held) > MAX_LINE,
+                Want::Part | Want::Line => {
+                    self.has_newline || self.content.len().saturating_add(self.held) > self.sizes.line
+                }
                 Want::Bytes => !self.content.is_empty(),
-                Want::Whole => self.content.len().saturating_add(self.held) > MAX_BODY,
+                Want::Whole => self.is_too_large(self.held),
             }
     }
 
@@ -218,6 +225,12 @@ impl Exchange {
     pub fn needs_no_more(&self) -> bool {
         let refused = self.response.head().is_some_and(|head| head.status >= 300);
         self.write_failure.is_some() || refused || self.is_over()
+    }
+
+    /// Whether the whole body is too large, of which a reader holds so many bytes.
+    pub fn is_too_large(&self, held: usize) -> bool {
+        let here = self.content.len().saturating_add(held);
+        is_more(here, self.response.announced(), self.sizes.body)
     }
 
     /// Let a reader take the bytes of the body, and hear how many it holds then.
@@ -330,7 +343,8 @@ impl Exchange {
             During::Write => self.limits.write,
             During::Read => self.limits.read,
         };
-        self.deadline = limit.map(|limit| Instant::now() + limit);
+        let deadline = limit.map(|limit| Instant::now() + limit);
+        self.deadline = deadline.into_iter().chain(self.until).min();
     }
 
     /// What has to happen next for the waiter to have what it wants.

@@ -12,32 +12,46 @@ use super::readiness::ReadinessSet;
 use super::reply::AsyncReply;
 use super::table::PoolId;
 use crate::failure::Failure;
-use crate::http::Response;
 use crate::http::request::Framing;
-use crate::outgoing::{Outgoing, address, audit_connect, limit};
+use crate::outgoing::{Outgoing, address, audit_connect, limit, until};
 use crate::places::Bounds;
+use crate::sizes::{MAX_BODY, MAX_HEAD, MAX_LINE, Sizes};
 
 /// Keep-alive connections on one event loop, and how many there may be.
 #[pyclass(module = "ollama_fast._core", frozen)]
 pub struct AsyncPool {
     set: Py<ReadinessSet>,
     id: PoolId,
+    sizes: Sizes,
 }
 
 #[pymethods]
 impl AsyncPool {
     #[new]
-    #[pyo3(signature = (set, max_connections, max_keepalive_connections, keepalive_expiry))]
+    #[pyo3(signature = (
+        set,
+        max_connections,
+        max_keepalive_connections,
+        keepalive_expiry,
+        max_line_bytes = Some(MAX_LINE),
+        max_head_bytes = Some(MAX_HEAD),
+        max_body_bytes = Some(MAX_BODY),
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "they are the limits of a pool")]
     fn new(
         py: Python<'_>,
         set: Py<ReadinessSet>,
         max_connections: Option<usize>,
         max_keepalive_connections: Option<usize>,
         keepalive_expiry: Option<f64>,
+        max_line_bytes: Option<usize>,
+        max_head_bytes: Option<usize>,
+        max_body_bytes: Option<usize>,
     ) -> Self {
         let bounds = Bounds::new(max_connections, max_keepalive_connections, keepalive_expiry);
         let id = ReadinessSet::with(set.bind(py), |table, _| table.add_pool(bounds));
-        Self { set, id }
+        let sizes = Sizes::new(max_line_bytes, max_head_bytes, max_body_bytes);
+        Self { set, id, sizes }
     }
 
     /// Whether a connection to this place is there, so that its address is not needed.
@@ -49,8 +63,9 @@ impl AsyncPool {
     /// Begin to send a request: with its whole body, or for None with what `write` is given later.
     ///
     /// *called* says that the caller was in line, and was called; a place is promised to it then. Gives None if there is
-    /// no place for it, or no idle connection and no address for a new one. Raises one of httpx's exceptions.
-    #[pyo3(signature = (host, port, addresses, method, target, headers, content, timeout, called, /))]
+    /// no place for it, or no idle connection and no address for a new one. All ends after *left* seconds, also if nobody
+    /// waits then. Raises one of httpx's exceptions.
+    #[pyo3(signature = (host, port, addresses, method, target, headers, content, timeout, called, left=None, /))]
     #[allow(clippy::too_many_arguments, reason = "they are what an httpx.Request holds")]
     fn send(
         &self,
@@ -64,17 +79,19 @@ impl AsyncPool {
         content: Option<&Bound<'_, PyBytes>>,
         timeout: &Bound<'_, PyDict>,
         called: bool,
+        left: Option<f64>,
     ) -> PyResult<Option<AsyncReply>> {
         let set = self.set.bind(py);
-        let prepared = prepare(addresses, method, target, headers, content, timeout);
+        let prepared = prepare(addresses, method, target, headers, content, timeout, self.sizes);
         if called && prepared.is_err() {
             ReadinessSet::with(set, |table, wakes| table.give_up(self.id, wakes));
         }
-        let (exchange, framing) = prepared?;
+        let (mut exchange, framing) = prepared?;
+        exchange.until = until(left);
         let shared = Arc::new(Mutex::new(exchange));
         let place = (host.to_owned(), port);
         let begun = ReadinessSet::with(set, |table, wakes| table.begin(self.id, &place, &shared, called, wakes));
-        Ok(begun.then(|| AsyncReply::new(self.set.clone_ref(py), shared, framing, timeout)))
+        Ok(begun.then(|| AsyncReply::new(self.set.clone_ref(py), shared, framing, timeout, self.sizes)))
     }
 
     /// Join the line; gives a future that is done when it is this one's turn.
@@ -123,6 +140,7 @@ fn prepare(
     headers: &Bound<'_, PyList>,
     content: Option<&Bound<'_, PyBytes>>,
     timeout: &Bound<'_, PyDict>,
+    sizes: Sizes,
 ) -> PyResult<(Exchange, Framing)> {
     let py = timeout.py();
     let outgoing = Outgoing::new(method, target, headers)?;
@@ -132,7 +150,7 @@ fn prepare(
         read: limit(timeout, intern!(py, "read"))?,
     };
     let mut framing = outgoing.body;
-    let mut exchange = Exchange::new(outgoing.head, Response::new(outgoing.is_head), limits);
+    let mut exchange = Exchange::new(outgoing.head, outgoing.is_head, limits, sizes);
     exchange.keep_alive = outgoing.keep_alive;
     exchange.is_safe = outgoing.is_safe;
     if let Some(content) = content {

@@ -17,6 +17,7 @@ use crate::incoming;
 use crate::ndjson::Lines;
 use crate::outgoing::limit;
 use crate::parts;
+use crate::sizes::Sizes;
 
 /// An exchange on an event loop. Iterate over it, asynchronously, for the decoded lines of its body.
 #[pyclass(module = "ollama_fast._core", frozen)]
@@ -29,17 +30,25 @@ pub struct AsyncReply {
     as_bytes: AtomicBool,
     framing: Mutex<Framing>,
     timeout: Py<PyDict>,
+    sizes: Sizes,
 }
 
 impl AsyncReply {
-    pub fn new(set: Py<ReadinessSet>, shared: Shared, framing: Framing, timeout: &Bound<'_, PyDict>) -> Self {
+    pub fn new(
+        set: Py<ReadinessSet>,
+        shared: Shared,
+        framing: Framing,
+        timeout: &Bound<'_, PyDict>,
+        sizes: Sizes,
+    ) -> Self {
         Self {
             set,
             shared,
-            lines: Mutex::default(),
+            lines: Mutex::new(Lines::within(sizes.line)),
             as_bytes: AtomicBool::new(false),
             framing: Mutex::new(framing),
             timeout: timeout.clone().unbind(),
+            sizes,
         }
     }
 
@@ -86,7 +95,6 @@ impl AsyncReply {
             if let Some(part) = parts::next(py, &mut lines)? {
                 return Ok(Some(part));
             }
-            incoming::check_line(&lines)?;
             let before = lines.len();
             if self.refill(py, &mut lines)? {
                 // The end may have made a line of what was left.
@@ -124,7 +132,16 @@ impl AsyncReply {
             if !whole && !lines.is_empty() {
                 return Ok(Some(incoming::bytes(py, &mut lines)));
             }
-            incoming::check_body(&lines)?;
+            if whole {
+                let (here, announced) = {
+                    let exchange = lock(&self.shared);
+                    (
+                        lines.len().saturating_add(exchange.content.len()),
+                        exchange.response.announced(),
+                    )
+                };
+                incoming::check_body(here, announced, self.sizes.body)?;
+            }
             let before = lines.len();
             if self.refill(py, &mut lines)? {
                 return Ok(Some(incoming::bytes(py, &mut lines)));

@@ -159,6 +159,7 @@ impl Table {
     /// `called` says that it was in line, and a place is promised to it.
     pub fn begin(&mut self, id: PoolId, place: &Place, shared: &Shared, called: bool, wakes: &mut Wakes) -> bool {
         let mut exchange = lock(shared);
+        let until = exchange.until;
         let Self { pools, slots, .. } = self;
         let Some(pool) = pools.get_mut(&id) else {
             return false;
@@ -182,6 +183,7 @@ impl Table {
             }
             Some(Grant::New) => self.connect_next(id, place, shared, &mut exchange, wakes),
         }
+        self.next_deadline = self.next_deadline.into_iter().chain(until).min();
         true
     }
 
@@ -416,7 +418,7 @@ impl Table {
         self.settle(exchange, wakes);
     }
 
-    /// Fail every wait that lasts too long; give the next deadline.
+    /// Fail every wait that lasts too long, and every exchange that does; give the next deadline.
     pub fn expire(&mut self, wakes: &mut Wakes) -> Option<Instant> {
         let now = Instant::now();
         let mut next: Option<Instant> = None;
@@ -430,20 +432,21 @@ impl Table {
                 continue;
             };
             let mut exchange = lock(&shared);
-            if exchange.waiter.is_none() {
-                continue;
-            }
-            if exchange.deadline.is_some_and(|deadline| deadline <= now) {
-                if exchange.connecting && !exchange.addresses.is_empty() {
+            let has_passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+            let waited_for = exchange.waiter.is_some();
+            if waited_for && has_passed(exchange.deadline) || has_passed(exchange.until) {
+                if exchange.connecting && !exchange.addresses.is_empty() && !has_passed(exchange.until) {
                     let error = io::Error::from(ErrorKind::TimedOut);
                     self.try_next(index, &shared, &mut exchange, &error, wakes);
                 } else {
                     let failure = exchange.timed_out();
                     exchange.fail(failure);
                     self.settle(&mut exchange, wakes);
+                    continue;
                 }
             }
-            next = exchange.deadline.into_iter().chain(next).min();
+            let deadline = exchange.deadline.filter(|_| waited_for);
+            next = deadline.into_iter().chain(exchange.until).chain(next).min();
         }
         next
     }

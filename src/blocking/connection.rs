@@ -12,7 +12,7 @@ use mio::{Events, Interest, Poll, Token};
 use pyo3::prelude::*;
 
 use crate::failure::{During, Failure};
-use crate::outgoing::audit_connect;
+use crate::outgoing::{Limit, audit_connect};
 
 /// What ends an attempt: a failure of the exchange, or an exception of Python's, such as `KeyboardInterrupt`.
 pub enum Trouble {
@@ -92,10 +92,10 @@ impl Connection {
     }
 
     /// Write a whole request that the system takes at once, since nothing else is on its way.
-    pub fn write(&mut self, py: Python<'_>, bytes: &[u8], limit: Option<Duration>) -> Result<(), Trouble> {
+    pub fn write(&mut self, py: Python<'_>, bytes: &[u8], limit: Limit) -> Result<(), Trouble> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let count = waiting(py, During::Write, limit, |left| {
+            let count = waiting(py, During::Write, limit.left(), |left| {
                 if left != self.write_limit {
                     self.stream.set_write_timeout(left)?;
                     self.write_limit = left;
@@ -110,12 +110,7 @@ impl Connection {
     /// Write all of these, in as few calls as possible, unless the server refuses them by its answer.
     ///
     /// The limit counts from when the server took something last.
-    pub fn write_much(
-        &mut self,
-        py: Python<'_>,
-        pieces: [&[u8]; 3],
-        limit: Option<Duration>,
-    ) -> Result<Written, Trouble> {
+    pub fn write_much(&mut self, py: Python<'_>, pieces: [&[u8]; 3], limit: Limit) -> Result<Written, Trouble> {
         let failed = |error: io::Error| Failure::io(During::Write, &error);
         self.stream.set_nonblocking(true).map_err(failed)?;
         let written = self.write_unless_refused(py, pieces, limit);
@@ -123,16 +118,14 @@ impl Connection {
         written
     }
 
-    fn write_unless_refused(
-        &self,
-        py: Python<'_>,
-        mut pieces: [&[u8]; 3],
-        limit: Option<Duration>,
-    ) -> Result<Written, Trouble> {
+    fn write_unless_refused(&self, py: Python<'_>, mut pieces: [&[u8]; 3], limit: Limit) -> Result<Written, Trouble> {
         let failed = |error: io::Error| Failure::io(During::Write, &error);
         let mut interest = Interest::READABLE | Interest::WRITABLE;
         while pieces.iter().any(|piece| !piece.is_empty()) {
             py.check_signals()?;
+            if limit.left().is_some_and(|left| left.is_zero()) {
+                return Err(Failure::TimedOut(During::Write).into());
+            }
             match py.detach(|| (&*self.stream).write_vectored(&pieces.map(IoSlice::new))) {
                 Ok(mut count) => {
                     for piece in &mut pieces {
@@ -144,7 +137,9 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let mut source = SourceFd(&self.stream.as_raw_fd());
-                    if !ready(py, &mut source, interest, limit).map_err(|stopped| stopped.during(During::Write))? {
+                    if !ready(py, &mut source, interest, limit.left())
+                        .map_err(|stopped| stopped.during(During::Write))?
+                    {
                         return Err(Failure::TimedOut(During::Write).into());
                     }
                     match self.early_status() {
@@ -168,13 +163,8 @@ impl Connection {
     }
 
     /// Wait for bytes and give them to `take`; none are the end of the stream.
-    pub fn read(
-        &mut self,
-        py: Python<'_>,
-        limit: Option<Duration>,
-        mut take: impl FnMut(&[u8]) + Send,
-    ) -> Result<(), Trouble> {
-        waiting(py, During::Read, limit, |left| {
+    pub fn read(&mut self, py: Python<'_>, limit: Limit, mut take: impl FnMut(&[u8]) + Send) -> Result<(), Trouble> {
+        waiting(py, During::Read, limit.left(), |left| {
             if left != self.read_limit {
                 self.stream.set_read_timeout(left)?;
                 self.read_limit = left;
@@ -228,6 +218,9 @@ fn waiting<T: Send>(
     let deadline = limit.map(|limit| Instant::now() + limit);
     let mut left = limit;
     loop {
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(Failure::TimedOut(during).into());
+        }
         match py.detach(|| call(left)) {
             Ok(done) => {
                 // While bytes flow, no call is ever interrupted.
@@ -238,9 +231,6 @@ fn waiting<T: Send>(
                 ErrorKind::Interrupted => {
                     py.check_signals()?;
                     left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-                    if left.is_some_and(|left| left.is_zero()) {
-                        return Err(Failure::TimedOut(during).into());
-                    }
                 }
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(Failure::TimedOut(during).into()),
                 _ => return Err(Failure::io(during, &error).into()),

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use super::connection::{Connection, Trouble, Written};
 use super::leash::{Leash, Slot, slot_of};
-use super::reply::Reply;
+use super::reply::{Reply, Within};
 use crate::failure::Failure;
-use crate::http::Response;
-use crate::outgoing::{Outgoing, address, limit};
+use crate::outgoing::{Limit, Outgoing, address, limit, until};
 use crate::places::{Bounds, Grant, Place, Places};
+use crate::sizes::{MAX_BODY, MAX_HEAD, MAX_LINE, Sizes};
 
 /// A body up to this size goes out in one piece with its head, and fits into the system's buffer.
 const SMALL: usize = 16 * 1024;
@@ -30,6 +30,7 @@ const LONG: Duration = Duration::from_secs(3600);
 #[pyclass(module = "ollama_fast._core", frozen)]
 pub struct Pool {
     shared: Arc<Shared>,
+    sizes: Sizes,
 }
 
 /// What the pool and its connections know of each other.
@@ -176,6 +177,7 @@ struct Attempt<'a, 'py> {
     outgoing: &'a Outgoing,
     content: &'a Bound<'py, PyAny>,
     timeout: &'a Bound<'py, PyDict>,
+    within: Within,
 }
 
 impl Attempt<'_, '_> {
@@ -194,9 +196,10 @@ impl Attempt<'_, '_> {
         let reply = Reply::new(
             lease,
             slot,
-            Response::new(self.outgoing.is_head),
+            self.outgoing.is_head,
             self.timeout,
             complete && self.outgoing.keep_alive,
+            self.within,
         );
         let trouble = match reply.wait_for_head(py) {
             Ok(()) => return Ok(Some(reply)),
@@ -214,7 +217,7 @@ impl Attempt<'_, '_> {
     }
 
     fn write(&self, py: Python<'_>, connection: &mut Connection) -> Result<Written, Trouble> {
-        let name = intern!(py, "write");
+        let limit = || self.limit(intern!(py, "write"));
         let mut framing = self.outgoing.body;
         let head = self.outgoing.head.as_slice();
         if let Ok(content) = self.content.cast::<PyBytes>() {
@@ -227,53 +230,67 @@ impl Attempt<'_, '_> {
                 } else {
                     &[head, &before, content, after, end]
                 };
-                connection.write(py, &framed.concat(), limit(self.timeout, name)?)?;
+                connection.write(py, &framed.concat(), limit()?)?;
                 return Ok(Written::All);
             }
             let (head, end) = ([head, &before].concat(), [after, end].concat());
-            return connection.write_much(py, [&head, content, &end], limit(self.timeout, name)?);
+            return connection.write_much(py, [&head, content, &end], limit()?);
         }
-        connection.write_much(py, [head, b"", b""], limit(self.timeout, name)?)?;
+        connection.write_much(py, [head, b"", b""], limit()?)?;
         for piece in self.content.try_iter()? {
             let piece = piece?;
             let piece = piece.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes();
             if !piece.is_empty() {
                 let (before, after) = framing.around(piece.len()).map_err(Failure::from)?;
-                let written = connection.write_much(py, [&before, piece, after], limit(self.timeout, name)?)?;
+                let written = connection.write_much(py, [&before, piece, after], limit()?)?;
                 if written == Written::Refused {
                     return Ok(written);
                 }
             }
         }
-        connection.write_much(
-            py,
-            [framing.end().map_err(Failure::from)?, b"", b""],
-            limit(self.timeout, name)?,
-        )
+        connection.write_much(py, [framing.end().map_err(Failure::from)?, b"", b""], limit()?)
+    }
+
+    fn limit(&self, name: &Bound<'_, PyString>) -> PyResult<Limit> {
+        Ok(Limit {
+            each: limit(self.timeout, name)?,
+            until: self.within.until,
+        })
     }
 }
 
 #[pymethods]
 impl Pool {
     #[new]
-    #[pyo3(signature = (max_connections, max_keepalive_connections, keepalive_expiry))]
+    #[pyo3(signature = (
+        max_connections,
+        max_keepalive_connections,
+        keepalive_expiry,
+        max_line_bytes = Some(MAX_LINE),
+        max_head_bytes = Some(MAX_HEAD),
+        max_body_bytes = Some(MAX_BODY),
+    ))]
     fn new(
         max_connections: Option<usize>,
         max_keepalive_connections: Option<usize>,
         keepalive_expiry: Option<f64>,
+        max_line_bytes: Option<usize>,
+        max_head_bytes: Option<usize>,
+        max_body_bytes: Option<usize>,
     ) -> Self {
         let bounds = Bounds::new(max_connections, max_keepalive_connections, keepalive_expiry);
         Self {
             shared: Arc::new(Shared {
                 places: Mutex::new(Places::new(bounds)),
             }),
+            sizes: Sizes::new(max_line_bytes, max_head_bytes, max_body_bytes),
         }
     }
 
     /// Send a request and wait for the head of its response.
     ///
-    /// Raises one of httpx's exceptions.
-    #[pyo3(signature = (host, port, resolve, method, target, headers, content, timeout, leash=None, /))]
+    /// Every wait ends after *left* seconds, too. Raises one of httpx's exceptions.
+    #[pyo3(signature = (host, port, resolve, method, target, headers, content, timeout, leash=None, left=None, /))]
     #[allow(clippy::too_many_arguments, reason = "they are what an httpx.Request holds")]
     fn send(
         &self,
@@ -287,14 +304,22 @@ impl Pool {
         content: &Bound<'_, PyAny>,
         timeout: &Bound<'_, PyDict>,
         leash: Option<&Bound<'_, Leash>>,
+        left: Option<f64>,
     ) -> PyResult<Reply> {
         let outgoing = Outgoing::new(method, target, headers)?;
         let attempt = Attempt {
             outgoing: &outgoing,
             content,
             timeout,
+            within: Within {
+                sizes: self.sizes,
+                until: until(left),
+            },
         };
-        let deadline = limit(timeout, intern!(py, "pool"))?.map(|limit| Instant::now() + limit);
+        let deadline = attempt
+            .limit(intern!(py, "pool"))?
+            .left()
+            .map(|left| Instant::now() + left);
         let place = (host.to_owned(), port);
         loop {
             let (kept, permit) = self.shared.take(py, &place, deadline)?;
@@ -307,7 +332,7 @@ impl Pool {
                     .try_iter()?
                     .map(|one| address(&one?))
                     .collect::<PyResult<Vec<SocketAddr>>>()?;
-                Connection::open(py, &addresses, limit(timeout, intern!(py, "connect"))?)?
+                Connection::open(py, &addresses, attempt.limit(intern!(py, "connect"))?.left())?
             };
             let slot = slot_of(&connection);
             if leash.is_some_and(|leash| !leash.get().hold(&slot)) {

@@ -1,6 +1,7 @@
 //! A response whose head is in, and its body: as decoded parts, or as bytes.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::Instant;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -14,8 +15,9 @@ use crate::failure::{self, Failure};
 use crate::http::{Head, Response};
 use crate::incoming;
 use crate::ndjson::Lines;
-use crate::outgoing::limit;
+use crate::outgoing::{Limit, limit};
 use crate::parts;
+use crate::sizes::Sizes;
 
 /// A response whose head is in. Iterate over it for the decoded lines of its body.
 ///
@@ -28,6 +30,15 @@ pub struct Reply {
     /// What `close` needs while another thread reads; `None` once the connection is given back or closed.
     handle: Slot,
     timeout: Py<PyDict>,
+    within: Within,
+}
+
+/// What a response must keep within.
+#[derive(Clone, Copy)]
+pub struct Within {
+    pub sizes: Sizes,
+    /// When all of it shall be over.
+    pub until: Option<Instant>,
 }
 
 struct Reading {
@@ -41,19 +52,27 @@ struct Reading {
 }
 
 impl Reply {
-    pub fn new(lease: Lease, handle: Slot, response: Response, timeout: &Bound<'_, PyDict>, reusable: bool) -> Self {
+    pub fn new(
+        lease: Lease,
+        handle: Slot,
+        no_body: bool,
+        timeout: &Bound<'_, PyDict>,
+        reusable: bool,
+        within: Within,
+    ) -> Self {
         Self {
             handle,
             reading: Mutex::new(Reading {
                 lease: Some(lease),
-                response,
-                lines: Lines::default(),
+                response: Response::new(no_body).with_max_head(within.sizes.head),
+                lines: Lines::within(within.sizes.line),
                 failure: None,
                 reusable,
                 as_bytes: false,
             }),
             head: OnceLock::new(),
             timeout: timeout.clone().unbind(),
+            within,
         }
     }
 
@@ -97,7 +116,10 @@ impl Reply {
         let Some(lease) = &mut reading.lease else {
             return Err(Failure::Closed.into());
         };
-        let most = limit(self.timeout.bind(py), intern!(py, "read"))?;
+        let most = Limit {
+            each: limit(self.timeout.bind(py), intern!(py, "read"))?,
+            until: self.within.until,
+        };
         let (response, lines) = (&mut reading.response, &mut reading.lines);
         let handle = &self.handle;
         let received = lease.connection.read(py, most, |data| {
@@ -178,7 +200,6 @@ impl Reply {
             if let Some(error) = reading.response.error() {
                 return Err(Failure::Protocol(error).into());
             }
-            incoming::check_line(&reading.lines)?;
             self.receive(py, &mut reading)?;
         }
     }
@@ -202,14 +223,17 @@ impl Reply {
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let mut reading = self.reading()?;
         reading.as_bytes = true;
-        while !reading.response.is_complete() {
+        loop {
+            let (here, announced) = (reading.lines.len(), reading.response.announced());
+            incoming::check_body(here, announced, self.within.sizes.body)?;
+            if reading.response.is_complete() {
+                return Ok(incoming::bytes(py, &mut reading.lines));
+            }
             if let Some(error) = reading.response.error() {
                 return Err(Failure::Protocol(error).into());
             }
-            incoming::check_body(&reading.lines)?;
             self.receive(py, &mut reading)?;
         }
-        Ok(incoming::bytes(py, &mut reading.lines))
     }
 
     /// Close the connection, unless the response is complete. A thread that waits for more is freed.

@@ -1,13 +1,9 @@
 //! How the body of a response is framed, and what of the bytes behind the head belongs to it.
 #![deny(clippy::arithmetic_side_effects)]
 
-use memchr::memchr;
-
 use super::ProtocolError;
-use super::head::MAX_HEAD;
-
-/// The most bytes that the extensions of one chunk may have.
-const MAX_EXTENSION: usize = 16 * 1024;
+use super::request::is_token_byte;
+use crate::sizes::TooLarge;
 
 /// What of a body is still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,13 +17,44 @@ pub enum Body {
     /// The number of bytes in a chunk, of which this much was read.
     ChunkSize { size: u64, digits: u8 },
     /// The rest of the line with a chunk's size.
-    ChunkExtension { size: u64, skipped: usize },
+    ChunkExtension {
+        size: u64,
+        place: Extension,
+        skipped: usize,
+    },
     /// This many bytes of a chunk.
     ChunkData(u64),
     /// The line break behind a chunk's bytes.
     ChunkEnd { seen_return: bool },
     /// Header lines behind the last chunk.
-    Trailer { line_is_empty: bool, skipped: usize },
+    Trailer { place: Trailer, skipped: usize },
+}
+
+/// A place behind the size of a chunk. Where others see the end of this line, it must end here, too: so it ends with a
+/// whole line break, and neither half of one is in it (RFC 9112 2.2, 7.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extension {
+    /// White space that may be there.
+    Space,
+    /// The extension itself, whatever it says.
+    Text,
+    /// Between the halves of the line break.
+    Return,
+}
+
+/// A place in the lines behind the last chunk, which are as strict as those of a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trailer {
+    /// The first byte of the first line.
+    Begin,
+    /// The first byte of another line, which may go on with the one before.
+    Line,
+    Name,
+    Value,
+    /// Between the halves of a line break, after a value or in the empty line at the end.
+    Return {
+        is_last: bool,
+    },
 }
 
 impl Body {
@@ -36,8 +63,23 @@ impl Body {
         Self::ChunkSize { size: 0, digits: 0 }
     }
 
+    /// How many bytes of content are still to come, as far as the peer has said it.
+    pub const fn announced(&self) -> u64 {
+        match *self {
+            Self::Length(left) | Self::ChunkData(left) => left,
+            _ => 0,
+        }
+    }
+
     /// Take what belongs to the body from the front of `data`, append its content to `content`, give the rest.
-    pub fn feed<'d>(&mut self, mut data: &'d [u8], content: &mut Vec<u8>) -> Result<&'d [u8], ProtocolError> {
+    ///
+    /// The trailer, and the extensions of a chunk, may have `most` bytes.
+    pub fn feed<'d>(
+        &mut self,
+        mut data: &'d [u8],
+        content: &mut Vec<u8>,
+        most: usize,
+    ) -> Result<&'d [u8], ProtocolError> {
         while *self != Self::None && !data.is_empty() {
             data = match *self {
                 Self::None => data,
@@ -63,9 +105,12 @@ impl Body {
                     };
                     rest
                 }
-                Self::ChunkSize { .. } | Self::ChunkExtension { .. } => self.feed_size(data)?,
+                Self::ChunkSize { size, digits } => self.feed_size(data, size, digits)?,
+                Self::ChunkExtension { size, place, skipped } => {
+                    self.feed_extension(data, size, place, skipped, most)?
+                }
                 Self::ChunkEnd { seen_return } => self.feed_end(data, seen_return)?,
-                Self::Trailer { .. } => self.feed_trailer(data)?,
+                Self::Trailer { place, skipped } => self.feed_trailer(data, place, skipped, most)?,
             };
         }
         if *self == Self::Length(0) {
@@ -74,55 +119,82 @@ impl Body {
         Ok(data)
     }
 
-    fn feed_size<'d>(&mut self, data: &'d [u8]) -> Result<&'d [u8], ProtocolError> {
-        if let Self::ChunkSize { size, digits } = *self {
-            let Some((&byte, rest)) = data.split_first() else {
-                return Ok(data);
+    fn feed_size<'d>(&mut self, data: &'d [u8], size: u64, digits: u8) -> Result<&'d [u8], ProtocolError> {
+        let Some((&byte, rest)) = data.split_first() else {
+            return Ok(data);
+        };
+        if let Some(digit) = (byte as char).to_digit(16) {
+            if digits >= 15 {
+                return Err(ProtocolError::Chunk("a chunk is larger than any can be"));
+            }
+            *self = Self::ChunkSize {
+                size: size << 4 | u64::from(digit),
+                digits: digits.saturating_add(1),
             };
-            if let Some(digit) = (byte as char).to_digit(16) {
-                if digits >= 15 {
-                    return Err(ProtocolError::Chunk("a chunk is larger than any can be"));
-                }
-                *self = Self::ChunkSize {
-                    size: size << 4 | u64::from(digit),
-                    digits: digits.saturating_add(1),
+            return Ok(rest);
+        }
+        if digits == 0 {
+            return Err(ProtocolError::Chunk("the size of a chunk is not a number"));
+        }
+        *self = Self::ChunkExtension {
+            size,
+            place: Extension::Space,
+            skipped: 0,
+        };
+        Ok(data)
+    }
+
+    fn feed_extension<'d>(
+        &mut self,
+        data: &'d [u8],
+        size: u64,
+        place: Extension,
+        skipped: usize,
+        most: usize,
+    ) -> Result<&'d [u8], ProtocolError> {
+        let Some((&byte, rest)) = data.split_first() else {
+            return Ok(data);
+        };
+        if skipped >= most {
+            return Err(ProtocolError::TooLarge(TooLarge::Head(most)));
+        }
+        let place = match (place, byte) {
+            (Extension::Return, b'\n') => {
+                *self = match size {
+                    0 => Self::Trailer {
+                        place: Trailer::Begin,
+                        skipped: 0,
+                    },
+                    size => Self::ChunkData(size),
                 };
                 return Ok(rest);
             }
-            if digits == 0 || !matches!(byte, b'\r' | b'\n' | b';' | b' ' | b'\t') {
-                return Err(ProtocolError::Chunk("the size of a chunk is not a number"));
+            (Extension::Space | Extension::Text, b'\r') => Extension::Return,
+            (Extension::Space, b' ' | b'\t') => Extension::Space,
+            (Extension::Space, b';') => Extension::Text,
+            (Extension::Text, byte) if is_text(byte) => Extension::Text,
+            (Extension::Space, _) => return Err(ProtocolError::Chunk("the size of a chunk is not a number")),
+            _ => {
+                return Err(ProtocolError::Chunk(
+                    "the extensions of a chunk hold what none may hold",
+                ));
             }
-            *self = Self::ChunkExtension { size, skipped: 0 };
-        }
-        let Self::ChunkExtension { size, skipped } = *self else {
-            return Ok(data);
         };
-        if let Some(at) = memchr(b'\n', data) {
-            *self = if size == 0 {
-                Self::Trailer {
-                    line_is_empty: true,
-                    skipped: 0,
-                }
-            } else {
-                Self::ChunkData(size)
-            };
-            return Ok(data.get(at.saturating_add(1)..).unwrap_or_default());
-        }
-        let skipped = skipped.saturating_add(data.len());
-        if skipped > MAX_EXTENSION {
-            return Err(ProtocolError::Chunk("the extensions of a chunk do not end"));
-        }
-        *self = Self::ChunkExtension { size, skipped };
-        Ok(&[])
+        *self = Self::ChunkExtension {
+            size,
+            place,
+            skipped: skipped.saturating_add(1),
+        };
+        Ok(rest)
     }
 
     fn feed_end<'d>(&mut self, data: &'d [u8], seen_return: bool) -> Result<&'d [u8], ProtocolError> {
-        match data {
-            [b'\r', rest @ ..] if !seen_return => {
+        match (seen_return, data) {
+            (false, [b'\r', rest @ ..]) => {
                 *self = Self::ChunkEnd { seen_return: true };
                 Ok(rest)
             }
-            [b'\n', rest @ ..] => {
+            (true, [b'\n', rest @ ..]) => {
                 *self = Self::chunked();
                 Ok(rest)
             }
@@ -130,29 +202,43 @@ impl Body {
         }
     }
 
-    fn feed_trailer<'d>(&mut self, data: &'d [u8]) -> Result<&'d [u8], ProtocolError> {
-        let Self::Trailer { line_is_empty, skipped } = *self else {
+    fn feed_trailer<'d>(
+        &mut self,
+        data: &'d [u8],
+        place: Trailer,
+        skipped: usize,
+        most: usize,
+    ) -> Result<&'d [u8], ProtocolError> {
+        let Some((&byte, rest)) = data.split_first() else {
             return Ok(data);
         };
-        let (line, rest) = match memchr(b'\n', data) {
-            Some(at) => data.split_at(at.saturating_add(1)),
-            None => (data, &[][..]),
-        };
-        let line_is_empty = line_is_empty && line.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
-        let skipped = skipped.saturating_add(line.len());
-        if skipped > MAX_HEAD {
-            return Err(ProtocolError::Chunk("its trailer does not end"));
+        if skipped >= most {
+            return Err(ProtocolError::TooLarge(TooLarge::Head(most)));
         }
-        *self = match (line.ends_with(b"\n"), line_is_empty) {
-            (true, true) => Self::None,
-            (true, false) => Self::Trailer {
-                line_is_empty: true,
-                skipped,
-            },
-            (false, _) => Self::Trailer { line_is_empty, skipped },
+        let place = match (place, byte) {
+            (Trailer::Begin | Trailer::Line | Trailer::Return { is_last: true }, b'\n') => {
+                *self = Self::None;
+                return Ok(rest);
+            }
+            (Trailer::Begin | Trailer::Line, b'\r') => Trailer::Return { is_last: true },
+            (Trailer::Line, b' ' | b'\t') | (Trailer::Name, b':') => Trailer::Value,
+            (Trailer::Begin | Trailer::Line | Trailer::Name, byte) if is_token_byte(byte) => Trailer::Name,
+            (Trailer::Value, b'\r') => Trailer::Return { is_last: false },
+            (Trailer::Value | Trailer::Return { is_last: false }, b'\n') => Trailer::Line,
+            (Trailer::Value, byte) if is_text(byte) => Trailer::Value,
+            _ => return Err(ProtocolError::Chunk("its trailer holds what no header may hold")),
+        };
+        *self = Self::Trailer {
+            place,
+            skipped: skipped.saturating_add(1),
         };
         Ok(rest)
     }
+}
+
+/// Whether the value of a header may hold this byte.
+const fn is_text(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
 
 fn at_most(data: &[u8], count: u64) -> (&[u8], &[u8]) {
@@ -164,12 +250,13 @@ fn at_most(data: &[u8], count: u64) -> (&[u8], &[u8]) {
 mod tests {
     use super::*;
 
-    const CHUNKED: &[u8] = b"5;x=1\r\nhello\r\n1 \n,\n06\r\n world\r\n0\r\nT: u\r\n\r\nREST";
+    const MOST: usize = 1000;
+    const CHUNKED: &[u8] = b"5;x=1\r\nhello\r\n1 \r\n,\r\n06\r\n world\r\n0\r\nT: u\r\n v\n\r\nREST";
 
     fn fed(mut body: Body, pieces: &[&[u8]]) -> Result<(String, Body, Vec<u8>), ProtocolError> {
         let (mut content, mut rest) = (Vec::new(), Vec::new());
         for piece in pieces {
-            rest.extend_from_slice(body.feed(piece, &mut content)?);
+            rest.extend_from_slice(body.feed(piece, &mut content, MOST)?);
         }
         Ok((String::from_utf8(content).unwrap(), body, rest))
     }
@@ -220,6 +307,20 @@ mod tests {
             "1\r\na\r\r\n",
             "1\r\na\rb",
             "1x\r\n",
+            "1 x\r\na\r\n",
+            "1\na\r\n",
+            "1;x\na\r\n",
+            "1;x\ry\r\na\r\n",
+            "1;\0\r\na\r\n",
+            "1\r\r\na\r\n",
+            "1\r\na\n",
+            "2\r\na\r\n",
+            "0\r\nno colon\r\n\r\n",
+            "0\r\nT : u\r\n\r\n",
+            "0\r\n T: u\r\n\r\n",
+            "0\r\nT: \0\r\n\r\n",
+            "0\r\nT: u\rv\r\n\r\n",
+            "0\r\n\r\r\n",
         ] {
             assert!(fed(Body::chunked(), &[wire.as_bytes()]).is_err(), "{wire}");
         }
@@ -229,9 +330,24 @@ mod tests {
 
     #[test]
     fn what_does_not_end_is_refused() {
-        let extension = [&b"1;"[..], &vec![b'x'; MAX_EXTENSION + 1]].concat();
-        assert!(fed(Body::chunked(), &[&extension]).is_err());
-        let line = [&b"0\r\n"[..], &b"a: b\r\n".repeat(MAX_HEAD / 6 + 1)].concat();
-        assert!(fed(Body::chunked(), &[&line]).is_err());
+        let too_large = Err(ProtocolError::TooLarge(TooLarge::Head(MOST)));
+        let extension = [&b"1;"[..], &vec![b'x'; MOST]].concat();
+        assert_eq!(fed(Body::chunked(), &[&extension]), too_large);
+        assert!(fed(Body::chunked(), &[&extension[..MOST]]).is_ok());
+        let lines = [&b"0\r\n"[..], &b"a: b\r\n".repeat(MOST / 6 + 1)].concat();
+        assert_eq!(fed(Body::chunked(), &[&lines]), too_large);
+        assert!(fed(Body::chunked(), &[&lines[..MOST]]).is_ok());
+    }
+
+    #[test]
+    fn what_is_announced_is_known() {
+        for (body, announced) in [
+            (Body::Length(7), 7),
+            (Body::ChunkData(5), 5),
+            (Body::UntilClose, 0),
+            (Body::chunked(), 0),
+        ] {
+            assert_eq!(body.announced(), announced);
+        }
     }
 }

@@ -8,8 +8,6 @@ use memchr::memchr;
 use super::ProtocolError;
 use super::body::Body;
 
-/// The most bytes that a head, or the trailer of a chunked body, may have.
-pub const MAX_HEAD: usize = 256 * 1024;
 /// How many headers are looked for first; few responses have more, and room for all of them would be 24 KiB.
 const USUAL_HEADERS: usize = 32;
 const MAX_HEADERS: usize = 1024;

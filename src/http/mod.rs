@@ -10,8 +10,7 @@ use std::fmt;
 pub use head::Head;
 pub use response::Response;
 
-/// The most bytes that a body may have which is taken as a whole.
-pub const MAX_BODY: usize = 1024 * 1024 * 1024;
+use crate::sizes::TooLarge;
 
 /// What a peer sent that is no HTTP, or more of it than anyone means to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +23,8 @@ pub enum ProtocolError {
     NoHead,
     /// The connection ended before the body did.
     Truncated,
+    /// There is more of it than may be.
+    TooLarge(TooLarge),
 }
 
 impl fmt::Display for ProtocolError {
@@ -33,6 +34,7 @@ impl fmt::Display for ProtocolError {
             Self::Chunk(what) => write!(out, "the chunked body of the response is malformed: {what}"),
             Self::NoHead => out.write_str("the server disconnected without sending a response"),
             Self::Truncated => out.write_str("the server closed the connection before the end of the response"),
+            Self::TooLarge(found) => found.fmt(out),
         }
     }
 }

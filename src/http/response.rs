@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::ProtocolError;
 use super::body::Body;
-use super::head::{self, Head, MAX_HEAD};
+use super::head::{self, Head};
+use crate::sizes::{MAX_HEAD, TooLarge};
 
 /// How many bytes are taken at a time while the end of a head is looked for.
 const HEAD_PIECE: usize = 4096;
@@ -17,8 +18,9 @@ const HEAD_PIECE: usize = 4096;
 pub struct Response {
     /// The bytes of a head that is not whole.
     unparsed: Vec<u8>,
-    /// How many bytes the heads of interim responses had.
+    /// How many bytes the heads of interim responses had, and how many all heads may have.
     passed_over: usize,
+    max_head: usize,
     head: Option<Arc<Head>>,
     body: Body,
     error: Option<ProtocolError>,
@@ -34,6 +36,7 @@ impl Response {
         Self {
             unparsed: Vec::new(),
             passed_over: 0,
+            max_head: MAX_HEAD,
             head: None,
             body: Body::None,
             error: None,
@@ -41,6 +44,12 @@ impl Response {
             keep_alive: false,
             began: false,
         }
+    }
+
+    /// Let heads have `most` bytes, and the trailer and what is between chunks, too.
+    #[must_use]
+    pub fn with_max_head(self, most: usize) -> Self {
+        Self { max_head: most, ..self }
     }
 
     /// Take bytes from the wire, and append what they hold of the body's content to `content`.
@@ -79,8 +88,8 @@ impl Response {
             // The bytes before may be the beginning of the head's end.
             let found = head::end(&self.unparsed, before.saturating_sub(3));
             let length = found.unwrap_or(self.unparsed.len());
-            if self.passed_over.saturating_add(length) > MAX_HEAD {
-                return Err(ProtocolError::Head("it does not end"));
+            if self.passed_over.saturating_add(length) > self.max_head {
+                return Err(ProtocolError::TooLarge(TooLarge::Head(self.max_head)));
             }
             let Some(end) = found else {
                 if rest.is_empty() {
@@ -103,7 +112,7 @@ impl Response {
                 }
             }
         }
-        let rest = self.body.feed(data, content)?;
+        let rest = self.body.feed(data, content, self.max_head)?;
         if !rest.is_empty() {
             self.keep_alive = false; // more than was asked for: nothing on this connection can be believed
         }
@@ -120,6 +129,12 @@ impl Response {
     #[must_use]
     pub const fn error(&self) -> Option<ProtocolError> {
         self.error
+    }
+
+    /// How many bytes of the body are still to come, as far as the peer has said it.
+    #[must_use]
+    pub const fn announced(&self) -> u64 {
+        self.body.announced()
     }
 
     /// Whether any byte of it came.
@@ -242,5 +257,16 @@ mod tests {
             assert!(fed < MAX_HEAD + 1000);
         }
         assert!(fed > MAX_HEAD - 1000);
+        let too_large = ProtocolError::TooLarge(TooLarge::Head(MAX_HEAD));
+        assert_eq!(response.error(), Some(too_large));
+    }
+
+    #[test]
+    fn how_long_a_head_may_be_is_settable() {
+        for (most, refused) in [(37, true), (38, false)] {
+            let (mut response, mut content) = (Response::new(false).with_max_head(most), Vec::new());
+            response.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", &mut content);
+            assert_eq!(response.error().is_some(), refused, "{most}");
+        }
     }
 }

@@ -1,0 +1,129 @@
+"""httpx's own blocking transport, with a leash: another thread can end a wait for the head or for more of a body."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final
+
+import httpcore
+import httpx
+
+from ._leash import Leash, Pulled, current, holding
+
+_LOOSE: Final = nullcontext()
+
+
+def transport(**options: Any) -> httpx.HTTPTransport:
+    """
+    Make httpx's own transport, over sockets that are waited for on a leash.
+
+    httpcore takes such sockets for its pools, but httpx has no argument to pass them on. Where a mock or another
+    version keeps its pool elsewhere, there is no leash, and a reader is freed by what the server says next.
+    """
+    made = httpx.HTTPTransport(**options)
+    pool: Any = getattr(made, "_pool", None)
+    backend = getattr(pool, "_network_backend", None)
+    if isinstance(backend, httpcore.NetworkBackend):
+        pool._network_backend = _Backend(backend)  # noqa: SLF001 - see above
+    return made
+
+
+def send(over: httpx.BaseTransport, request: httpx.Request, leash: Leash | None) -> httpx.Response:
+    """Send *request*, and let *leash* hold it until its response is closed."""
+    if leash is None:
+        return over.handle_request(request)
+    with holding(leash):
+        response = over.handle_request(request)
+    if isinstance(response.stream, httpx.SyncByteStream):
+        response.stream = _Body(response.stream, leash)
+    return response
+
+
+class _Body(httpx.SyncByteStream):
+    """A body whose chunks are waited for on a leash, and which is closed when it is dropped."""
+
+    def __init__(self, stream: httpx.SyncByteStream, leash: Leash) -> None:
+        self._stream = stream
+        self._leash = leash
+
+    def __iter__(self) -> Iterator[bytes]:
+        chunks = iter(self._stream)
+        while True:
+            with holding(self._leash):
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def __del__(self) -> None:
+        self.close()  # else httpcore's pool counts the connection for ever
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Makes the connections of a pool."""
+
+    def __init__(self, backend: httpcore.NetworkBackend) -> None:
+        self._backend = backend
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        return _Stream(self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore.NetworkStream:
+        return _Stream(self._backend.connect_unix_socket(path, timeout, socket_options))
+
+    def sleep(self, seconds: float) -> None:
+        self._backend.sleep(seconds)
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection, each wait on which is on the leash of the thread that waits."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        try:
+            with self._wait():
+                return self._stream.read(max_bytes, timeout)
+        except Pulled as exc:
+            raise httpcore.ReadError("closed by another thread") from exc
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        try:
+            with self._wait():
+                self._stream.write(buffer, timeout)
+        except Pulled as exc:
+            raise httpcore.WriteError("closed by another thread") from exc
+
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        try:
+            with self._wait():
+                return _Stream(self._stream.start_tls(ssl_context, server_hostname, timeout))
+        except Pulled as exc:
+            raise httpcore.ConnectError("closed by another thread") from exc
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    def _wait(self) -> AbstractContextManager[None]:
+        leash, found = current(), self._stream.get_extra_info("socket")
+        return _LOOSE if leash is None or not isinstance(found, socket.socket) else leash.wait(found)

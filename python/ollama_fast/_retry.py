@@ -1,0 +1,182 @@
+"""
+Which calls that failed before an answer are tried again, and after how long.
+
+The decisions are pure, and the same for both colours. tenacity goes round, and is imported when it is first needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from tenacity import RetryCallState
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """
+    Whether and when to try again, if there is no connection or no answer; times are in seconds.
+
+    Nothing is tried again once the first byte of an answer is there, and nothing that ran out of time. What changes
+    the server, such as `pull`, `push`, `create` or `delete`, is tried again only if the server cannot have begun: no
+    connection was made, or it said 429 or 503.
+
+    Args:
+        attempts: How often to try, in all.
+
+        wait: Before the second attempt; before each later one twice as long. If the server says by Retry-After how long
+            to wait, then that.
+
+        max_wait: The longest wait. A server that wants more of it is not asked again.
+
+        jitter: Up to so much is added at random, so that many callers do not come back together.
+
+        after_reset: Whether what only reads or computes, such as `generate`, is sent again if its connection breaks
+            before an answer. The server may have computed, or still compute, the first one then.
+    """
+
+    attempts: int = 3
+    wait: float = 0.5
+    max_wait: float = 30.0
+    jitter: float = 0.5
+    after_reset: bool = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int):
+            raise TypeError(f"attempts must be a whole number, not {self.attempts!r}")
+        if self.attempts < 1:
+            raise ValueError(f"attempts must be 1 or more, not {self.attempts!r}: the first one counts")
+        for name in ("wait", "max_wait", "jitter"):
+            seconds = getattr(self, name)
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+                raise TypeError(f"{name} must be seconds, as a number, not {seconds!r}")
+            if not 0 <= seconds < float("inf"):
+                raise ValueError(f"{name} must be 0 seconds or more, not {seconds!r}")
+
+    @classmethod
+    def of(cls, retry: Retry | int | None) -> Retry | None:
+        """Take a number of attempts in all; None for no more than one."""
+        return retry if retry is None or isinstance(retry, Retry) else cls(retry)
+
+
+class Trouble(Enum):
+    """Why there is no answer yet."""
+
+    UNREACHED = "no connection was made"
+    BUSY = "the server said that it does nothing now"
+    BROKEN = "the connection broke before the first byte of an answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """
+    What became of an attempt that may be followed by another one.
+
+    Args:
+        trouble: What went wrong.
+
+        asked: Seconds that the server wants to be left alone, if it said so.
+    """
+
+    trouble: Trouble
+    asked: float | None = None
+
+
+def allows(retry: Retry, setback: Setback | None, *, changes: bool, uploads: bool) -> bool:
+    """
+    Whether there may be another attempt after *setback*; None is any other failure, or an answer.
+
+    Args:
+        retry: What the host says.
+
+        setback: What became of the last attempt.
+
+        changes: Whether the call changes the server, which then must not get it twice.
+
+        uploads: Whether a file is sent, of which the server may have bytes.
+    """
+    if setback is None:
+        return False
+    if setback.trouble is Trouble.UNREACHED:
+        return True
+    if uploads:
+        return False
+    return setback.trouble is Trouble.BUSY or (retry.after_reset and not changes)
+
+
+def fits(retry: Retry, seconds: float, left: float | None) -> bool:
+    """Whether a wait is neither longer than the longest one, nor than the time that is *left* for the whole call."""
+    return seconds <= retry.max_wait and (left is None or seconds < left)
+
+
+def seconds_of(header: str | None, now: float) -> float | None:
+    """Read a Retry-After: seconds, or a date of HTTP, which *now* is compared with; None if it is neither."""
+    text = (header or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def engine() -> ModuleType:
+    """Import tenacity. Raises ImportError, with what to install."""
+    try:
+        import tenacity
+    except ImportError as exc:
+        raise ImportError("Host(retry=...) needs tenacity: pip install 'ollama-fast[retry]'") from exc
+    return tenacity
+
+
+def rules(
+    retry: Retry, judge: Callable[[Any], Setback | None], left: Callable[[], float | None], **call: bool
+) -> dict[str, Any]:
+    """
+    Give the arguments of tenacity's loops, but for how to sleep.
+
+    What the loop gives or raises at its end is what the last attempt gave or raised.
+
+    Args:
+        retry: What the host says.
+
+        judge: Says what a result or an exception of an attempt means.
+
+        left: Gives the time that is left for the whole call.
+
+        call: What `allows` wants to know of the call.
+    """
+    tenacity = engine()
+    own = tenacity.wait_exponential(multiplier=retry.wait) + tenacity.wait_random(0, retry.jitter)
+
+    def goes_on(state: RetryCallState) -> bool:
+        return allows(retry, judge(_outcome(state)), **call)
+
+    def wait(state: RetryCallState) -> float:
+        setback = judge(_outcome(state))
+        if setback is not None and setback.asked is not None:
+            return setback.asked
+        return min(retry.max_wait, float(own(state)))
+
+    def stops(state: RetryCallState) -> bool:
+        return state.attempt_number >= retry.attempts or not fits(retry, state.upcoming_sleep, left())
+
+    return {"retry": goes_on, "wait": wait, "stop": stops, "retry_error_callback": _last}
+
+
+def _outcome(state: RetryCallState) -> Any:
+    outcome = state.outcome
+    if outcome is None:
+        return None
+    return outcome.exception() if outcome.failed else outcome.result()
+
+
+def _last(state: RetryCallState) -> Any:
+    return None if state.outcome is None else state.outcome.result()

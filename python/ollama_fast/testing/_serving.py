@@ -1,0 +1,130 @@
+"""The server: replies, faults and sockets together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Final, Literal, TypeAlias
+
+from ._exchange import Exchange, Reply
+from ._faults import Fault, faulty
+from ._loopback import Action, Loopback, Received
+from ._replies import recorded, saying
+
+Faults: TypeAlias = Fault | Iterable[Fault | None] | None
+
+GREETING: Final = saying("Hello! How can I help you today?")
+
+
+class Server:
+    """
+    A running server.
+
+    Args:
+        answer: What it replies.
+
+        pace: Whether parts come when they came at the recording, or at once.
+
+        port: Of 127.0.0.1; 0 takes a free one.
+    """
+
+    def __init__(self, answer: Callable[[Received], Reply], pace: Literal["recorded", "fast"], port: int) -> None:
+        self.answer = answer
+        """What it replies; can be set at any time."""
+        self._pace = pace
+        self._lock = Lock()
+        self._fault: Fault | None = None
+        self._next: Iterator[Fault | None] | None = None
+        self._loopback = Loopback(self._respond, port)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._loopback.url
+
+    @property
+    def requests(self) -> list[Received]:
+        """The requests that arrived."""
+        return self._loopback.requests
+
+    @property
+    def abandoned(self) -> list[Received]:
+        """Those of them whose client hung up before the reply was whole."""
+        return self._loopback.abandoned
+
+    @property
+    def connections(self) -> int:
+        """How many connections were accepted."""
+        return self._loopback.connections
+
+    @property
+    def underway(self) -> int:
+        """How many replies are being sent; one that stalls, and so waits for its client to leave, is not."""
+        return self._loopback.underway
+
+    @property
+    def fault(self) -> Fault | None:
+        """
+        What goes wrong with every reply from now on; None for nothing.
+
+        It is set to that, or to several, of which each request gets the next, and none once they have run out.
+        """
+        return self._fault
+
+    @fault.setter
+    def fault(self, fault: Faults) -> None:
+        if not (fault is None or isinstance(fault, Fault)):
+            fault = list(fault)
+            if any(each is not None and each.refuses for each in fault):
+                raise ValueError(
+                    "a refused connection has no request: set a fault that refuses by itself, and then None"
+                )
+        with self._lock:
+            one = fault if isinstance(fault, Fault) else None
+            self._fault, self._next = one, iter(fault) if isinstance(fault, list) else None
+        self._loopback.refuses = one is not None and one.refuses
+
+    def _respond(self, request: Received) -> Iterator[Action]:
+        with self._lock:
+            fault = self._fault if self._next is None else next(self._next, None)
+        return faulty(fault, self.answer(request), request.method, paced=self._pace == "recorded")
+
+    def _stop(self) -> None:
+        self._loopback.stop()
+        if self._loopback.failure is not None:
+            raise self._loopback.failure
+
+
+@contextmanager
+def serve(
+    replies: Iterable[Exchange] | Callable[[Received], Reply] = GREETING,
+    *,
+    fault: Faults = None,
+    pace: Literal["recorded", "fast"] = "fast",
+    strict: bool = False,
+    port: int = 0,
+) -> Generator[Server]:
+    """
+    Serve on 127.0.0.1 until the block ends.
+
+    Args:
+        replies: Recorded exchanges; or a function that gives the reply to a request, such as `saying("Yes.")` does. By
+            default generates and chats are answered with a greeting, whatever the model.
+
+        fault: What goes wrong with every reply; or several, of which each request gets the next, until they run out.
+
+        pace: Whether parts come when they came at the recording, or at once.
+
+        strict: Whether a request's body must be that of a recording, even if only one is for its method and path.
+
+        port: By default a free one.
+
+    Raises at the end what went wrong in the function.
+    """
+    server = Server(replies if callable(replies) else recorded(replies, strict=strict), pace, port)
+    try:
+        server.fault = fault
+        yield server
+    finally:
+        server._stop()  # noqa: SLF001 - nobody else may stop it

@@ -1,0 +1,268 @@
+"""
+What the package `ollama` and this one do about each fault of the matrix: `make compare-faults`.
+
+Each call has a process of its own, and a deadline. The table goes into docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import resource
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+from fault_matrix import KWARGS, MATRIX, MODES, PARTS, Mode, Row, answer, fault_of
+from ollama_fast.testing import serve
+
+Client: TypeAlias = Literal["ollama", "ollama_fast"]
+CLIENTS: Final[tuple[Client, ...]] = ("ollama", "ollama_fast")
+
+PAGE: Final = Path(__file__).parent.parent / "docs" / "reliability.md"
+BEGIN: Final = "<!-- made by make compare-faults: begin -->"
+END: Final = "<!-- made by make compare-faults: end -->"
+
+DEADLINE: Final = 30.0
+LONG_DEADLINE: Final = 130.0
+"""Where nothing but a limit ends the call; longer than the default limits of either package that there are."""
+MEMORY: Final = 4 << 30
+"""Bytes of address space that a call's process may have."""
+LIMIT: Final = 2.0
+"""Seconds of the limit in the second table."""
+
+
+# --- one call, in a process of its own -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    What a call came to.
+
+    Args:
+        texts: Of the parts that were delivered, or of the answer.
+
+        error: The name of the class that was raised; None for none, "" if the call did not end.
+
+        typed: Whether the docs of the package name the class, or one that it is a kind of.
+    """
+
+    texts: list[str]
+    error: str | None
+    typed: bool = False
+
+
+def one(client: Client, mode: Mode, url: str, limit: float | None) -> Outcome:
+    """Make one call."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    call, promised = (_official if client == "ollama" else _ours)(url, limit)
+    texts: list[str] = []
+    try:
+        if mode == "whole":
+            texts.append(call(stream=False)["message"]["content"])
+        else:
+            for part in call(stream=True):
+                texts.append(part["message"]["content"])  # noqa: PERF401 - those before an error count
+    except Exception as exc:  # noqa: BLE001 - it is what is looked at
+        kind = type(exc)
+        name = (
+            kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+        )
+        return Outcome(texts, name, isinstance(exc, promised))
+    return Outcome(texts, None)
+
+
+def _official(url: str, limit: float | None) -> tuple[Callable[..., Any], tuple[type[Exception], ...]]:
+    import ollama
+
+    made = ollama.Client(host=url) if limit is None else ollama.Client(host=url, timeout=limit)
+    return partial(made.chat, **KWARGS), (ollama.ResponseError, ollama.RequestError, ConnectionError)
+
+
+def _ours(url: str, limit: float | None) -> tuple[Callable[..., Any], tuple[type[Exception], ...]]:
+    import ollama_fast
+
+    host = ollama_fast.Host(url) if limit is None else ollama_fast.Host(url, timeout=limit)
+
+    def call(*, stream: bool) -> Any:
+        return (ollama_fast.chat_stream if stream else ollama_fast.chat)(host, **KWARGS)
+
+    return call, (ollama_fast.errors.OllamaError,)
+
+
+# --- all of them -----------------------------------------------------------------------------------------------------
+
+Case: TypeAlias = tuple[Row, Mode, Client]
+
+
+def meet(case: Case, limit: float | None) -> Outcome:
+    """Have a client meet a fault, in a process of its own."""
+    row, mode, client = case
+    deadline = LONG_DEADLINE if row.waits and limit is None else DEADLINE
+    with serve(answer) as elsewhere, serve(answer) as server:
+        server.fault = fault_of(row.name, elsewhere.url)
+        command = [
+            sys.executable,
+            __file__,
+            "--one",
+            client,
+            mode,
+            server.url,
+            *([] if limit is None else [str(limit)]),
+        ]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=deadline, check=False)
+        except subprocess.TimeoutExpired:
+            return Outcome([], "")
+    if done.returncode:  # by the bound on memory, where even the error had no place
+        return Outcome([], "MemoryError")
+    found = json.loads(done.stdout)
+    return Outcome(found["texts"], found["error"], found["typed"])
+
+
+def all_of(cases: list[Case], limit: float | None) -> dict[Case, Outcome]:
+    """Have them met, a few at a time, and those that only wait together."""
+    found: dict[Case, Outcome] = {}
+    for waiting, threads in ((True, 24), (False, 2)):
+        chosen = [case for case in cases if case[0].waits is waiting]
+        with ThreadPoolExecutor(threads) as pool:
+            for case, outcome in zip(chosen, pool.map(partial(meet, limit=limit), chosen), strict=True):
+                found[case] = outcome
+                row, mode, client = case
+                print(f"{row.name:40} {mode:9} {client:12} {verdict(row, mode, outcome)}", flush=True)
+    return found
+
+
+# --- verdicts --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a client did: one of the kinds that are counted, and what it raised, if that tells something."""
+
+    kind: Literal["right", "hung", "lost data", "untyped", "out of memory"]
+    error: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: `{self.error}`" if self.error else self.kind
+
+
+def verdict(row: Row, mode: Mode, outcome: Outcome) -> Verdict:
+    """Judge an outcome, by the rules that stand beside the table."""
+    expected = row.expected(mode)
+    texts = [part["message"]["content"] for part in PARTS[mode]]
+    if outcome.error == "":
+        return Verdict("hung")
+    if outcome.error == "MemoryError":
+        return Verdict("out of memory")
+    if outcome.error is None:
+        whole = outcome.texts == texts and (expected.error is None or row.either)
+        return Verdict("right" if whole else "lost data")
+    if expected.error is None and not row.either and outcome.typed:
+        return Verdict("lost data", outcome.error)
+    if not outcome.typed:
+        return Verdict("untyped", outcome.error)
+    came = outcome.texts[: expected.parts] == texts[: expected.parts] if mode == "streamed" else True
+    return Verdict("right" if came or row.either else "lost data", "" if came else outcome.error)
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def report(found: Mapping[Case, Outcome], limited: Mapping[Case, Outcome]) -> str:
+    """Give both tables, the rules and the count."""
+    judged = {case: verdict(case[0], case[1], outcome) for case, outcome in found.items()}
+    again = {case: verdict(case[0], case[1], outcome) for case, outcome in limited.items()}
+    today = datetime.now(tz=UTC).date().isoformat()
+    return f"""`make compare-faults` made this on {today} with `ollama` {version("ollama")} and this package, both
+blocking and with their default settings; do not edit. Each call had a process of its own.
+
+{_counts(judged)}
+
+Of {len(MATRIX)} faults, each met by a streamed and by a whole call:
+
+* **right**: the whole answer if the fault does it no harm; else an error that the package's docs promise, behind all
+  parts that arrived before it. For `ollama` those are `ollama.ResponseError`, `ollama.RequestError` and
+  `ConnectionError`; for this package `OllamaError`.
+* **hung**: not ended after {DEADLINE:.0f} s, or {LONG_DEADLINE:.0f} s where only a limit can end it.
+* **lost data**: an answer that was cut off, or that was none, was taken for whole; or parts that had arrived were not
+  delivered; or a whole answer was refused.
+* **untyped**: another exception, such as those of httpx, json and pydantic, which its docs do not promise.
+* **out of memory**: more than {MEMORY >> 30} GiB.
+
+Where the answer is there but something beside it is wrong, such as a NaN in a field that nobody reads or a connection
+that breaks behind the last part, to give it and to refuse it with a promised error are both right.
+
+{_table(judged)}
+
+`ollama` has no limit of time unless `Client(timeout=...)` sets one. This package waits {LONG_DEADLINE - 10:.0f} s
+between two parts, and for the first, which a server may need minutes for, as long as it takes. With {LIMIT:.0f} s for
+each limit, in both packages, where only a limit ends a call:
+
+{_table(again)}"""
+
+
+def _counts(judged: Mapping[Case, Verdict]) -> str:
+    kinds = ("right", "hung", "lost data", "untyped", "out of memory")
+    counts = {client: Counter(found.kind for (_, _, by), found in judged.items() if by == client) for client in CLIENTS}
+    lines = [f"| Of {len(judged) // 2} calls | " + " | ".join(kinds) + " |", "|---|" + "---:|" * len(kinds)]
+    lines += [f"| `{client}` | " + " | ".join(str(counts[client][kind]) for kind in kinds) + " |" for client in CLIENTS]
+    return "\n".join(lines)
+
+
+def _table(judged: Mapping[Case, Verdict]) -> str:
+    lines = [
+        "| Fault | `ollama`, streamed | `ollama`, whole | `ollama_fast`, streamed | `ollama_fast`, whole |",
+        "|---|---|---|---|---|",
+    ]
+    for row in dict.fromkeys(row for row, _, _ in judged):
+        cells = [str(judged[row, mode, client]) for client in CLIENTS for mode in MODES]
+        lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def written(page: str, text: str) -> str:
+    """Give *page* with *text* between the marks."""
+    found, count = re.subn(
+        f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: f"{BEGIN}\n\n{text}\n\n{END}", page, flags=re.DOTALL
+    )
+    if count != 1:
+        raise ValueError(f"{PAGE} has the marks {count} times")
+    return found
+
+
+def _cases(rows: Iterable[Row]) -> Iterator[Case]:
+    return ((row, mode, client) for row in rows for mode in MODES for client in CLIENTS)
+
+
+def main() -> None:
+    """Make one call, or all, and write the page."""
+    parser = argparse.ArgumentParser(description="Have the package ollama and this one meet every fault.")
+    parser.add_argument("--one", nargs="+", metavar="WHAT", help="client, mode, URL and limit: of one call alone")
+    parser.add_argument("names", nargs="*", help="faults; with any the verdicts are only printed")
+    arguments = parser.parse_args()
+    if arguments.one:
+        client, mode, url, *limit = arguments.one
+        found = one(client, mode, url, float(limit[0]) if limit else None)
+        print(json.dumps({"texts": found.texts, "error": found.error, "typed": found.typed}))
+        return
+    rows = [row for row in MATRIX if not arguments.names or row.name in arguments.names]
+    by_default = all_of(list(_cases(rows)), None)
+    limited = all_of(list(_cases(row for row in rows if row.waits)), LIMIT)
+    if not arguments.names:
+        PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), report(by_default, limited)), encoding="utf-8")
+        print(f"written into {PAGE}")
+
+
+if __name__ == "__main__":
+    main()
