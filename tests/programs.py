@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Final
 
 _BEFORE: Final = """
-import asyncio, gc, os, signal, sys, threading, time
+import asyncio, gc, logging, os, signal, sys, threading, time
 import httpx
 from transports import AsyncTransport, Transport, request
 url = sys.argv[1]
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # in development mode it warns on a machine that is busy
 def say(*words): print(*words, flush=True)
 """
 

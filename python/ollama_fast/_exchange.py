@@ -503,8 +503,8 @@ class _Telling:
             parts.memory.ended_at = perf_counter()
         if isinstance(value, errors.OllamaError):
             value.attempts = exchange.context.attempts  # the parts do not know
-        if value is None or isinstance(value, errors.OllamaError):
-            return None
+        if isinstance(value, errors.OllamaError) or not isinstance(value, Exception):
+            return None  # at the end of the interpreter, when what is suspended is closed, nothing can be imported
         if isinstance(value, ValueError | EOFError) and parts is not None and exchange.response is not None:
             raise parts.broken(value) from value
         import httpx

@@ -33,7 +33,7 @@ from .plan import Plan, Seen
 from .streams import closed_from_elsewhere, in_task, in_thread
 
 _MIB: Final = 1 << 20
-_MOST_RESIDENT: Final = 16 * _MIB
+_MOST_RESIDENT: Final = 32 * _MIB
 """By how much the memory of the process may be larger after the last round than after the second."""
 _MOST_TRACED: Final = _MIB // 2
 """What Python may have allocated in the second round and still hold after it."""

@@ -219,8 +219,6 @@ class Seen:
 
     def _wrong_leave(self) -> str:
         expected = _LEFT_BY.get(self.plan.leave, type(None))
-        if self.plan.leave == "close" and self.ended_by is None:
-            return ""  # it was at work on a part, and then its loop was over
         if type(self.ended_by) is not expected:
             return f"{expected.__name__} was expected"
         if expected is type(None) and self.parts != self.plan.leave_after:

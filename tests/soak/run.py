@@ -66,6 +66,7 @@ def soak(seconds: float, seed: int) -> tuple[list[dict[str, Any]], dict[str, Any
                 stack,
                 *("client", url, seed, number, share.tasks, share.threads, seconds),
                 OLLAMA_FAST_TRANSPORT=share.transport,
+                MALLOC_ARENA_MAX="1",  # so that what threads freed is there for all, and memory is flat in little time
             )
             for number, share in enumerate(shares)
         ]
