@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 
-
 _making = threading.RLock()
 """
 Held while a context is made, and over a fork: what OpenSSL has locked in another thread would stay so in the child.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ._url import is_loopback
-
 from .errors import HostError
 
 if TYPE_CHECKING:
