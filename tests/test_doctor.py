@@ -246,7 +246,7 @@ OTHERS = {
     "not found": (response(404, b"404 page not found"), "status 404"),
     "unauthorized": (response(401, b'{"error": "unauthorized"}'), "wants to know who asks"),
     "forbidden": (response(403, b""), "wants to know who asks"),
-    "a bad gateway": (response(502, b"<html>Bad Gateway"), "cannot be reached behind it"),
+    "a bad gateway": (response(502, b"<html>Bad Gateway"), "cannot reach what is behind it"),
     "a server for https": (
         b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
         "speaks TLS",

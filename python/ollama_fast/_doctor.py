@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import _core
 from ._host import api_key
-from ._reasons import NO_TLS, ONLY_TLS, reason, speaks_tls, words
+from ._reasons import NO_TLS, ONLY_TLS, of_status, reason, words
 from ._report import Finding, Level
 from ._url import DEFAULT_PORT, is_loopback, origin
 from .errors import AuthenticationError, ConnectError, HostError, TimeoutError
@@ -369,13 +369,10 @@ def of_answer(url: str, answered: Answered, version: str | None) -> list[Finding
         todo = "Host(url, auth=token) or auth=(user, password)"
         if status == 403:
             todo += "; Ollama itself says 403 for an unknown Host or Origin header: set OLLAMA_ORIGINS there"
-    elif status == 407:
-        what, todo = "the proxy wants user and password: status 407", "put them into the URL of the proxy"
-    elif status in (502, 503, 504):
-        what = f"a proxy or gateway answers{who} that Ollama cannot be reached behind it: status {status}"
-        todo = "is Ollama running, and may this host be asked through that proxy? NO_PROXY names hosts that need none"
-    elif status == 400 and url.startswith("http:") and speaks_tls(answered.body):
-        what, todo = f"{ONLY_TLS.what}: status 400", f"{ONLY_TLS.todo}: https{url.removeprefix('http')}"
+    elif (why := of_status(status, answered.body)) is ONLY_TLS and url.startswith("http:"):
+        what, todo = f"{why.what}: status {status}", f"{why.todo}: https{url.removeprefix('http')}"
+    elif why.what and why is not ONLY_TLS:
+        what, todo = f"{why.what}{who}: status {status}", why.todo
     return [Finding("server", "problem", what, todo, facts)]
 
 
