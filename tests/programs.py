@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Final
 
 _BEFORE: Final = """
-import asyncio, gc, os, signal, sys, threading, time
+import asyncio, gc, logging, os, signal, sys, threading, time
 import httpx
 from transports import AsyncTransport, Transport, request
 url = sys.argv[1]
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # in development mode it warns on a machine that is busy
 def say(*words): print(*words, flush=True)
 """
 
@@ -43,6 +44,12 @@ class Program:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
+    def say(self, words: str) -> None:
+        """Send a line to the program's standard input."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{words}\n")
+        self._process.stdin.flush()
+
     def signal(self, number: int) -> None:
         """Send a signal."""
         self._process.send_signal(number)
@@ -66,7 +73,12 @@ def program(code: str, url: str = "", *, develop: bool = True) -> Generator[Prog
     paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        arguments,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     ) as process:
         try:
             yield Program(process)

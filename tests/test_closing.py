@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -150,3 +151,76 @@ def test_a_reader_over_a_callers_own_client_is_freed_and_told() -> None:
         error = close_from_another_thread(server.url, client)
     assert "closed while it was read" in str(error)
     assert (error.partial or {})["response"] == "x"
+
+
+async def close_on_asyncio_between_two_parts(stream: Any) -> None:
+    async for _ in stream:
+        await stream.aclose()
+
+
+async def close_on_asyncio_before_the_loop(stream: Any) -> None:
+    parts = aiter(stream)
+    await stream.aclose()
+    await anext(parts)
+
+
+def close_between_two_parts(stream: Any) -> None:
+    for _ in stream:
+        stream.close()
+
+
+def close_before_the_loop(stream: Any) -> None:
+    parts = iter(stream)
+    stream.close()
+    next(parts)
+
+
+BETWEEN: Final[list[Any]] = [
+    close_between_two_parts,
+    close_before_the_loop,
+    close_on_asyncio_between_two_parts,
+    close_on_asyncio_before_the_loop,
+]
+
+
+@pytest.mark.parametrize("way", BETWEEN)
+def test_a_reader_who_is_not_waiting_is_told(way: Any) -> None:
+    """A loop does not end as if the answer were whole; nor does one begin that is too late."""
+
+    def run(url: str) -> None:
+        if inspect.iscoroutinefunction(way):
+            asyncio.run(way(aio.generate_stream(url, "m", "Hi!")))
+        else:
+            way(ollama_fast.generate_stream(url, "m", "Hi!"))
+
+    with replay(respond=respond) as server:
+        with pytest.raises(StreamClosedError, match="closed while it was read"):
+            run(server.url)
+        assert len(server.requests) == ("between" in way.__name__)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["host", "client"])
+def test_an_answer_that_begins_after_the_stream_was_closed_is_not_read(own: bool) -> None:
+    """Where closing cannot end the wait for a head, as over httpx's own transport, it ends what follows."""
+    closed = threading.Event()
+
+    def answer_late(_request: Received) -> Iterator[bytes | float]:
+        closed.wait(FOR_EVER)
+        yield HEAD
+        while True:
+            yield b"%x\r\n%s\r\n" % (len(PART), PART)
+            yield 0.01
+
+    with replay(respond=answer_late) as server, httpx.Client(base_url=server.url, timeout=None) as client:
+        stream = ollama_fast.generate_stream(client if own else server.url, "m", "Hi!")
+        with ThreadPoolExecutor(1) as threads:
+            reading = threads.submit(list, stream)
+            while not server.requests:
+                time.sleep(0.01)
+            stream.close()
+            closed.set()
+            assert type(reading.exception(timeout=FOR_EVER / 2)) is StreamClosedError
+        deadline = time.monotonic() + FOR_EVER / 2
+        while not server.abandoned and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(server.abandoned) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -381,6 +382,9 @@ class Reading:
     def __del__(self) -> None:
         # A stream whose last reference is dropped is closed by that. But it is by chance when this happens, and on
         # another interpreter it may be late: who keeps a stream closes it, best by `with`.
+        # A program that ends closes all that it has.
+        if sys.is_finalizing():
+            return
         exchange = self._exchange
         is_open = self._began_at is not None if exchange is None else exchange.response is not None
         if is_open and not self._closed and not self._has_ended():

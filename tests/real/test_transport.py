@@ -1,13 +1,10 @@
-"""The Rust transport against a genuine Ollama server: left streams, streams at once, a big upload, kept connections."""
+"""The Rust transport against a genuine Ollama server: streams at once, a big upload, kept connections."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import re
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,86 +18,6 @@ from ollama_fast.types import Options
 from real.target import Genuine
 
 pytestmark = pytest.mark.real
-
-LONG: Options = {"num_predict": 3000, "temperature": 0, "num_ctx": 4096}
-STORY = "Write a story that never ends. Once upon a time"
-SECONDS = 30.0
-"""A generation that is not stopped takes longer than this; one that is, ends at once."""
-
-
-# --- leaving a stream ------------------------------------------------------------------------------------------------
-
-
-def leave_a_block(real: Genuine) -> list[Any]:
-    with ollama_fast.generate_stream(real.url, real.model, STORY, options=LONG) as stream:
-        return list(itertools.islice(stream, 3))
-
-
-def drop_the_stream(real: Genuine) -> list[Any]:
-    return list(itertools.islice(ollama_fast.generate_stream(real.url, real.model, STORY, options=LONG), 3))
-
-
-def leave_an_asyncio_block(real: Genuine) -> list[Any]:
-    async def run() -> list[Any]:
-        parts: list[Any] = []
-        async with aio.generate_stream(real.url, real.model, STORY, options=LONG) as stream:
-            async for part in stream:
-                parts.append(part)
-                if len(parts) == 3:
-                    break
-        return parts
-
-    return asyncio.run(run())
-
-
-def cancel_a_task(real: Genuine) -> list[Any]:
-    async def run() -> list[Any]:
-        parts: list[Any] = []
-        enough = asyncio.Event()
-
-        async def read() -> None:
-            async for part in aio.generate_stream(real.url, real.model, STORY, options=LONG):
-                parts.append(part)
-                if len(parts) == 3:
-                    enough.set()
-
-        task = asyncio.create_task(read())
-        await enough.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        return parts
-
-    return asyncio.run(run())
-
-
-def generations(log: Path) -> list[float]:
-    """Give how long each call of generate took, in seconds, as the server's log tells."""
-    units = {"ms": 1e-3, "s": 1.0, "m": 60.0, "µs": 1e-6}
-    shown = re.findall(r"\| +([\dmsµ.]+) \|[^|]+\| POST +\"/api/generate\"", log.read_text("utf-8", "replace"))
-    each = (re.findall(r"([\d.]+)(ms|µs|m|s)", text) for text in shown)
-    return [sum(float(number) * units[unit] for number, unit in pieces) for pieces in each]
-
-
-@pytest.mark.parametrize("leave", [leave_a_block, drop_the_stream, leave_an_asyncio_block, cancel_a_task])
-def test_a_stream_that_is_left_after_three_parts_stops_its_generation(
-    leave: Callable[[Genuine], list[Any]], real: Genuine
-) -> None:
-    real.need("log")
-    assert real.log is not None
-    ollama_fast.generate(real.url, real.model, options={"num_ctx": 4096})  # loads the model
-    before = len(generations(real.log))
-    parts = leave(real)
-    left = time.monotonic()
-    while len(generations(real.log)) == before and time.monotonic() < left + SECONDS:
-        time.sleep(0.02)
-    stopped = time.monotonic() - left
-    taken = generations(real.log)[before:]
-    print(f"\n{leave.__name__}: the server's log has its end {stopped:.2f} s later, after {taken} s in all")
-    assert len(parts) >= 3
-    assert not any(part["done"] for part in parts)
-    assert len(taken) == 1
-
 
 # --- many at once ----------------------------------------------------------------------------------------------------
 
