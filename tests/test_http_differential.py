@@ -228,7 +228,6 @@ DIFFERENCES: Final[Mapping[str, Difference]] = {
     "chunked behind gzip": ("llhttp", _CHUNKED_ONLY),
     "chunked behind a comma": ("llhttp", _CHUNKED_ONLY),
     "both framings": ("core h11", "RFC 9112 6.3: the chunks count; the connection is not used again"),
-    "a size of 16 digits": ("h11 llhttp", "a limit: no server pads its sizes that far"),
     "white space behind a size": ("core h11", "RFC 9112 7.1.1: white space before an extension, as some servers send"),
     "spaces around an extension": ("core", "RFC 9112 7.1.1: white space that a recipient must take"),
     "an empty extension": ("core h11", _HARMLESS),
