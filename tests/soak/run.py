@@ -50,7 +50,7 @@ def _start(stack: ExitStack, module: str, *arguments: Any, **environ: str) -> su
 
 def soak(seconds: float, seed: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Give the reports of the clients, and that of the server."""
-    shares = SHARES
+    shares: tuple[Share, ...] = SHARES
     most, wanted = raise_file_limit(), sum(share.tasks + share.threads for share in SHARES)
     if most < wanted:
         shares = tuple(
