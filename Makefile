@@ -10,7 +10,11 @@ FLOORS := .floors
 DOWNSTREAM := .venv-downstream
 export VIRTUAL_ENV := $(abspath $(VENV))
 unexport PYTHONHOME
-PY_TREES := python tests benches examples
+DEVMODE := tests/test_transport_cancellation.py tests/test_transport_pool.py tests/test_stream.py tests/test_closing.py
+PY_TREES := python tests benches examples fuzz/seeds.py
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := $(or $(OLLAMA_FAST_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ollama_fast)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
+FUZZED := $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
 RUST := Cargo.toml Cargo.lock $(wildcard src/*.rs src/*/*.rs)
 
 .PHONY: help  ## Show this list
@@ -37,6 +41,11 @@ $(VENV)/.built: $(VENV)/.installed $(RUST)
 .PHONY: build  ## Make the local environment, .venv, and build the extension into it
 build: $(VENV)/.built
 
+# Fuzz targets that make Python objects link Python, which not every build of it allows: LINKED is `python` if this one does.
+LINKED = $(shell $(BIN)/python -c 'import sysconfig; print("python" * bool(sysconfig.get_config_var("Py_ENABLE_SHARED")))')
+WITH_PYTHON = PYO3_PYTHON=$(abspath $(BIN)/python) \
+	LD_LIBRARY_PATH=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))'):$$LD_LIBRARY_PATH
+
 # --- use ------------------------------------------------------------------------------------------------------------
 
 .PHONY: demo  ## Stream a generate and a chat, from OLLAMA_HOST or else from recorded exchanges
@@ -49,6 +58,7 @@ demo: build
 test: build
 	OLLAMA_FAST_TRANSPORT= $(BIN)/python -m pytest $(ARGS)
 	cargo test --quiet --no-default-features
+	$(WITH_PYTHON) cargo test --quiet --manifest-path fuzz/Cargo.toml --target-dir target --features "$(LINKED)"
 
 .PHONY: test-over-httpx  ## Run the offline tests of Python over httpx's own transports
 test-over-httpx: build
@@ -57,6 +67,11 @@ test-over-httpx: build
 .PHONY: test-mocked  ## Run those offline tests again that need no socket, over httpx's MockTransport
 test-mocked: build
 	$(BIN)/python -m pytest -m mocked $(ARGS)
+
+.PHONY: test-devmode  ## Run tests of transports, streams and faults in Python's development mode, and in that of asyncio; ARGS=tests runs all
+test-devmode: build
+	PYTHONDEVMODE=1 OLLAMA_FAST_TRANSPORT= $(BIN)/python -m pytest $(or $(ARGS),$(DEVMODE))
+	PYTHONASYNCIODEBUG=1 OLLAMA_FAST_TRANSPORT= $(BIN)/python -m pytest $(or $(ARGS),$(DEVMODE))
 
 .PHONY: test-httpx-suite  ## Run httpx's own tests of clients, fetched once into a cache, over this package's transports
 test-httpx-suite: build
@@ -150,12 +165,15 @@ check: build
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
 	cargo clippy --quiet --all-targets --no-default-features -- -D warnings
+	cd fuzz && cargo fmt --check
+	cd fuzz && PYO3_PYTHON=$(abspath $(BIN)/python) cargo clippy --quiet --target-dir ../target --all-targets --all-features -- -D warnings
 
 .PHONY: format  ## Put Python and Rust into the project's format
 format: build
 	$(BIN)/ruff check --fix-only --quiet $(PY_TREES)
 	$(BIN)/ruff format $(PY_TREES)
 	cargo fmt
+	cd fuzz && cargo fmt
 
 .PHONY: wheel  ## Build the wheel, and smoke-test it in a clean environment without Rust
 wheel: build
@@ -165,7 +183,29 @@ wheel: build
 
 .PHONY: full  ## Run all of .ci/run's checks, the engines, the libraries, the oldest dependencies, and the suite on every CPython from 3.11 that is found
 full: test test-over-httpx test-calls soak test-mocked test-httpx-suite test-dropin test-floors check demo test-real test-engines test-downstream test-downstream-real wheel
+	$(MAKE) test-devmode ARGS=tests
 	tests/every_python.sh dist/*.whl
+
+# --- fuzzing --------------------------------------------------------------------------------------------------------
+
+$(CARGO_FUZZ)/bin/cargo-fuzz:
+	@echo "installing cargo-fuzz into $(CARGO_FUZZ): a minute or two, once"
+	cargo install --quiet --locked --root $(CARGO_FUZZ) --version $(CARGO_FUZZ_VERSION) cargo-fuzz
+
+# No sanitizer, which stable Rust has none of: the core has no `unsafe`. What is found is put where `make test` replays it.
+.PHONY: fuzz  ## Look for bytes that break the Rust core: SECONDS=60 for each target, ONLY=decoder for one; fails at a finding
+fuzz: SECONDS := 60
+fuzz: ONLY = $(if $(LINKED),$(FUZZED),$(filter-out decoder images,$(FUZZED)))
+fuzz: build $(CARGO_FUZZ)/bin/cargo-fuzz
+	rm -rf target/fuzz-seeds
+	$(BIN)/python fuzz/seeds.py target/fuzz-seeds
+	@export $(WITH_PYTHON); for target in $(ONLY); do \
+		echo "fuzzing $$target for $(SECONDS) s"; \
+		mkdir -p target/fuzz-corpus/$$target fuzz/regressions/$$target; \
+		$(CARGO_FUZZ)/bin/cargo-fuzz run --fuzz-dir fuzz --target-dir target/fuzz --sanitizer none --features "libfuzzer $(LINKED)" \
+			$$target target/fuzz-corpus/$$target target/fuzz-seeds/$$target fuzz/regressions/$$target -- \
+			-max_total_time=$(SECONDS) -artifact_prefix=fuzz/regressions/$$target/ || exit 1; \
+	done
 
 # --- figures --------------------------------------------------------------------------------------------------------
 

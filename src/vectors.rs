@@ -9,6 +9,8 @@ use crate::float32::{self, MAX_NUMBER, Token};
 /// The most bytes that may be around the numbers.
 pub const MAX_REST: usize = 16 * 1024 * 1024;
 
+const CUT_OFF: &str = "the bytes end before it does";
+
 /// An incremental decoder of an object that has, under one key, an array of vectors of one length.
 ///
 /// Operations: append a chunk; read the next number; give the numbers away, once.
@@ -108,8 +110,13 @@ impl Vectors {
         if let Some(wrong) = &self.wrong {
             return Err(wrong.clone());
         }
+        if !self.cut.is_empty() {
+            let done = self.settle(self.cut.len());
+            self.wrong = done.clone().err();
+            done?;
+        }
         if self.next != Next::Around {
-            return Err(self.wrong("the bytes end before it does"));
+            return Err(self.wrong(CUT_OFF));
         }
         self.wrong = Some(Wrong("the decoder is closed, and its numbers were given".to_owned()));
         Ok(Decoded {
@@ -224,16 +231,24 @@ impl Vectors {
         };
         let length = self.cut.len();
         self.cut.push(*end);
-        let token = float32::number(&self.cut);
-        let Token::Number(value, found) = token else {
-            return Err(self.refuse(token));
+        self.settle(length)?;
+        Ok(rest)
+    }
+
+    /// Read the number that was kept, which has `length` bytes, and maybe one more behind it.
+    #[cold]
+    fn settle(&mut self, length: usize) -> Result<(), Wrong> {
+        let (value, found) = match float32::number(&self.cut) {
+            Token::Number(value, found) => (value, found),
+            Token::Cut => return Err(self.wrong(CUT_OFF)),
+            other => return Err(self.refuse(other)),
         };
         self.put(value)?;
         if let Some(behind) = self.cut.get(found..length).and_then(<[u8]>::first) {
             return Err(self.unexpected(*behind)); // such as the second point of 1.5.2
         }
         self.cut.clear();
-        Ok(rest)
+        Ok(())
     }
 
     #[cold]
@@ -398,6 +413,8 @@ mod tests {
             ("[[1x]]", "v[0][0]: 'x' follows where ',' or ']' must"),
             ("[[1.5.2]]", "v[0][0]: '.' follows where ',' or ']' must"),
             ("[[1-2]]", "v[0][0]: '-' follows where ',' or ']' must"),
+            ("[[1-", "v[0][0]: '-' follows where ',' or ']' must"),
+            ("[[00", "v[0][0]: it is no number as JSON writes them"),
             ("[[1}]", "v[0][0]: '}' follows where ',' or ']' must"),
             ("[[1][2]]", "v[0]: an array follows where ',' or ']' must"),
             ("[[1]}", "v[0]: '}' follows where ',' or ']' must"),

@@ -12,17 +12,18 @@ import re
 import resource
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
-from fault_matrix import KWARGS, MATRIX, MODES, PARTS, Mode, Row, answer, fault_of
+from fault_matrix import KWARGS, MATRIX, MODES, NEXT_OVER_HTTPX, PARTS, Mode, Row, answer, fault_of
 from ollama_fast.testing import serve
 
 Client: TypeAlias = Literal["ollama", "ollama_fast"]
@@ -55,17 +56,34 @@ class Outcome:
         error: The name of the class that was raised; None for none, "" if the call did not end.
 
         typed: Whether the docs of the package name the class, or one that it is a kind of.
+
+        then: What the next call came to; None if there was none.
     """
 
     texts: list[str]
     error: str | None
     typed: bool = False
+    then: Outcome | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Outcome:
+        """Make it of its fields, as `asdict` gives them."""
+        then = fields["then"]
+        return cls(fields["texts"], fields["error"], fields["typed"], None if then is None else cls.of(then))
 
 
-def one(client: Client, mode: Mode, url: str, limit: float | None) -> Outcome:
-    """Make one call."""
+def one(client: Client, mode: Mode, url: str, limit: float | None, *, again: bool) -> Outcome:
+    """Make one call; with *again* another, on the same client, once what follows the first has arrived."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     call, promised = (_official if client == "ollama" else _ours)(url, limit)
+    first = _attempt(call, promised, mode)
+    if not again:
+        return first
+    time.sleep(0.5)
+    return replace(first, then=_attempt(call, promised, mode))
+
+
+def _attempt(call: Callable[..., Any], promised: tuple[type[Exception], ...], mode: Mode) -> Outcome:
     texts: list[str] = []
     try:
         if mode == "whole":
@@ -110,24 +128,16 @@ def meet(case: Case, limit: float | None) -> Outcome:
     row, mode, client = case
     deadline = LONG_DEADLINE if row.waits and limit is None else DEADLINE
     with serve(answer) as elsewhere, serve(answer) as server:
-        server.fault = fault_of(row.name, elsewhere.url)
-        command = [
-            sys.executable,
-            __file__,
-            "--one",
-            client,
-            mode,
-            server.url,
-            *([] if limit is None else [str(limit)]),
-        ]
+        fault, again = fault_of(row.name, elsewhere.url), row.name in NEXT_OVER_HTTPX
+        server.fault = [fault] if again else fault
+        command = [sys.executable, __file__, "--one", client, mode, server.url, str(limit or ""), *["again"] * again]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=deadline, check=False)
         except subprocess.TimeoutExpired:
             return Outcome([], "")
     if done.returncode:  # by the bound on memory, where even the error had no place
         return Outcome([], "MemoryError")
-    found = json.loads(done.stdout)
-    return Outcome(found["texts"], found["error"], found["typed"])
+    return Outcome.of(json.loads(done.stdout))
 
 
 def all_of(cases: list[Case], limit: float | None) -> dict[Case, Outcome]:
@@ -146,11 +156,15 @@ def all_of(cases: list[Case], limit: float | None) -> dict[Case, Outcome]:
 # --- verdicts --------------------------------------------------------------------------------------------------------
 
 
+Kind: TypeAlias = Literal["right", "hung", "lost data", "untyped", "out of memory"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """How a client did: one of the kinds that are counted, and what it raised, if that tells something."""
 
-    kind: Literal["right", "hung", "lost data", "untyped", "out of memory"]
+    kind: Kind
     error: str = ""
 
     def __str__(self) -> str:
@@ -161,19 +175,22 @@ def verdict(row: Row, mode: Mode, outcome: Outcome) -> Verdict:
     """Judge an outcome, by the rules that stand beside the table."""
     expected = row.expected(mode)
     texts = [part["message"]["content"] for part in PARTS[mode]]
-    if outcome.error == "":
-        return Verdict("hung")
-    if outcome.error == "MemoryError":
-        return Verdict("out of memory")
-    if outcome.error is None:
-        whole = outcome.texts == texts and (expected.error is None or row.either)
-        return Verdict("right" if whole else "lost data")
-    if expected.error is None and not row.either and outcome.typed:
-        return Verdict("lost data", outcome.error)
-    if not outcome.typed:
-        return Verdict("untyped", outcome.error)
-    came = outcome.texts[: expected.parts] == texts[: expected.parts] if mode == "streamed" else True
-    return Verdict("right" if came or row.either else "lost data", "" if came else outcome.error)
+    came = mode == "whole" or outcome.texts[: expected.parts] == texts[: expected.parts]
+    fine = expected.error is None
+    match outcome:
+        case Outcome(error=""):
+            return Verdict("hung")
+        case Outcome(error="MemoryError"):
+            return Verdict("out of memory")
+        case Outcome(then=Outcome() as then) if then.texts != texts:
+            return Verdict("lost data", f"{then.error} of the next call")
+        case Outcome(error=None):
+            return Verdict("right" if outcome.texts == texts and (fine or row.either) else "lost data")
+        case Outcome(typed=False):
+            return Verdict("untyped", outcome.error or "")
+        case _:
+            right = row.either or (came and not fine)
+            return Verdict("right") if right else Verdict("lost data", outcome.error or "")
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
@@ -196,7 +213,7 @@ Of {len(MATRIX)} faults, each met by a streamed and by a whole call:
   `ConnectionError`; for this package `OllamaError`.
 * **hung**: not ended after {DEADLINE:.0f} s, or {LONG_DEADLINE:.0f} s where only a limit can end it.
 * **lost data**: an answer that was cut off, or that was none, was taken for whole; or parts that had arrived were not
-  delivered; or a whole answer was refused.
+  delivered; or a whole answer was refused; or bytes behind an answer were taken for that of the next call.
 * **untyped**: another exception, such as those of httpx, json and pydantic, which its docs do not promise.
 * **out of memory**: more than {MEMORY >> 30} GiB.
 
@@ -213,10 +230,9 @@ each limit, in both packages, where only a limit ends a call:
 
 
 def _counts(judged: Mapping[Case, Verdict]) -> str:
-    kinds = ("right", "hung", "lost data", "untyped", "out of memory")
     counts = {client: Counter(found.kind for (_, _, by), found in judged.items() if by == client) for client in CLIENTS}
-    lines = [f"| Of {len(judged) // 2} calls | " + " | ".join(kinds) + " |", "|---|" + "---:|" * len(kinds)]
-    lines += [f"| `{client}` | " + " | ".join(str(counts[client][kind]) for kind in kinds) + " |" for client in CLIENTS]
+    lines = [f"| Of {len(judged) // 2} calls | " + " | ".join(KINDS) + " |", "|---|" + "---:|" * len(KINDS)]
+    lines += [f"| `{client}` | " + " | ".join(str(counts[client][kind]) for kind in KINDS) + " |" for client in CLIENTS]
     return "\n".join(lines)
 
 
@@ -248,13 +264,15 @@ def _cases(rows: Iterable[Row]) -> Iterator[Case]:
 def main() -> None:
     """Make one call, or all, and write the page."""
     parser = argparse.ArgumentParser(description="Have the package ollama and this one meet every fault.")
-    parser.add_argument("--one", nargs="+", metavar="WHAT", help="client, mode, URL and limit: of one call alone")
+    parser.add_argument(
+        "--one", nargs="+", metavar="WHAT", help="client, mode, URL, limit, and whether again: of one call alone"
+    )
     parser.add_argument("names", nargs="*", help="faults; with any the verdicts are only printed")
     arguments = parser.parse_args()
     if arguments.one:
-        client, mode, url, *limit = arguments.one
-        found = one(client, mode, url, float(limit[0]) if limit else None)
-        print(json.dumps({"texts": found.texts, "error": found.error, "typed": found.typed}))
+        client, mode, url, limit, *again = arguments.one
+        found = one(client, mode, url, float(limit) if limit else None, again=bool(again))
+        print(json.dumps(asdict(found)))
         return
     rows = [row for row in MATRIX if not arguments.names or row.name in arguments.names]
     by_default = all_of(list(_cases(rows)), None)

@@ -81,6 +81,15 @@ def quiet_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
             monkeypatch.delenv(name)
 
 
+@pytest.fixture(params=[pytest.param("fast", marks=pytest.mark.fast), "httpx"])
+def over(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let calls through a host go over each transport in turn, and say which it is."""
+    ollama_fast.close()  # what was made for the other one
+    monkeypatch.setenv(VARIABLE, request.param)
+    name: str = request.param
+    return name
+
+
 @pytest.fixture(autouse=True)
 def no_connections_left() -> Iterator[None]:
     """Close the blocking pools after each test, so that each begins without connections."""

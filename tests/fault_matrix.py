@@ -74,6 +74,8 @@ class Row:
 
         waits: Whether nothing but a time limit ends it.
 
+        large: Whether there is more than the sizes of Limits allow, which the test sets low.
+
         changed: The part that the fault changes without harm.
 
         either: Whether to give the answer and to refuse it are both right, as something is wrong, but only beside it.
@@ -83,6 +85,7 @@ class Row:
     streamed: Expected
     whole: Expected
     waits: bool = False
+    large: bool = False
     changed: int | None = None
     either: bool = False
 
@@ -107,12 +110,19 @@ def ends(
     return Row(name, Expected(kind, parts, parts), Expected(whole or kind, 0, 0), either=either)
 
 
+def too_large(name: str, parts: int, *, either: bool = False) -> Row:
+    """Expect a limit of size to end it after so many parts."""
+    kind = errors.TooLargeError
+    return Row(name, Expected(kind, parts, parts), Expected(kind, 0, 0), large=True, either=either)
+
+
 def waits(name: str, parts: int) -> Row:
     """Expect a limit to run out after so many parts."""
     return Row(name, Expected(errors.TimeoutError, parts, parts), Expected(errors.TimeoutError, 0, 0), waits=True)
 
 
 Connect, Transport, Timeout = errors.ConnectError, errors.TransportError, errors.TimeoutError
+TooLarge = errors.TooLargeError
 Incomplete, Decode, Response = errors.IncompleteStreamError, errors.DecodeError, errors.ResponseError
 NotFound, Unauthorized = errors.ModelNotFoundError, errors.AuthenticationError
 
@@ -146,9 +156,9 @@ MATRIX: Final = (
     Row("length too long", FINE[0], Expected(Incomplete, 0, 0), either=True),
     Row("length too long, stalled", FINE[0], Expected(Timeout, 0, 0), waits=True, either=True),
     ends("length too short", ALL - 1, Incomplete, Decode),
-    Row("length of 10 GB", FINE[0], Expected(Incomplete, 0, 0), either=True),
+    Row("length of 10 GB", FINE[0], Expected(TooLarge, 0, 0), either=True),
     ends("two lengths", 0, Transport),
-    ends("huge chunk", 3, Incomplete),
+    ends("huge chunk", 3, Incomplete, TooLarge),
     ends("chunk size beyond 64 bits", 3, Incomplete),
     Row("a second response", *FINE),
     Row("informational first", *FINE),
@@ -156,6 +166,11 @@ MATRIX: Final = (
     ends("redirect of a POST", 0, Response),
     ends("redirect in a circle", 0, Response),
     Row(ELSEWHERE, *FINE),
+    too_large("endless headers", 0),
+    too_large("endless header", 0),
+    too_large("endless line", 3),
+    too_large("endless informational", 0),
+    too_large("line of 100 MB", 2, either=True),
     ends("empty", 0, Incomplete, Decode),
     ends("HTML with 200", 0, Decode),
     ends("HTML with 502", 0, Response),
@@ -187,6 +202,20 @@ MATRIX: Final = (
     ends("error that is JSON in a text", 0, Response),
     ends("error that is an object", 0, Response),
 )
+
+OVER_HTTPX: Final[Mapping[tuple[str, Mode], tuple[type[errors.OllamaError] | None, str]]] = {
+    ("endless headers", "streamed"): (Transport, "httpcore has a bound of its own, 100 KiB, and an error for it"),
+    ("endless headers", "whole"): (Transport, "the same"),
+    ("endless header", "streamed"): (Transport, "the same"),
+    ("endless header", "whole"): (Transport, "the same"),
+    ("huge chunk", "whole"): (Incomplete, "h11 gives what is in a chunk, and does not tell how large it says to be"),
+    ("endless informational", "streamed"): (
+        None,
+        "httpcore reads on for ever: no bound of its own ends it, nor a limit",
+    ),
+    ("endless informational", "whole"): (None, "the same"),
+}
+"""What comes of a call over httpx's own transport where it is another error, and why; None where it does not end."""
 
 NEXT_OVER_HTTPX: Final[Mapping[str, tuple[type[errors.OllamaError], str]]] = {
     "length too short": (

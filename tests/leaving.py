@@ -7,7 +7,7 @@ import gc
 import signal
 import threading
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -69,7 +69,7 @@ class Place:
 
 
 @contextmanager
-def interrupted(when: Callable[[], Any]) -> Iterator[None]:
+def interrupted(when: Callable[[], Any]) -> Generator[None]:
     """Have Ctrl-C pressed *when* something is so, and expect what comes of it."""
     main = threading.main_thread().ident
     assert main is not None

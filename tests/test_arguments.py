@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from colours import Colour
+from ollama_fast import Host, Limits, Timeout
 from ollama_fast import _endpoints as to
 from ollama_fast._request import Request
 from ollama_fast._upload import Upload
@@ -156,3 +158,89 @@ def test_half_a_surrogate_pair_is_an_error_that_says_so() -> None:
 def test_extra_that_is_no_mapping_is_a_type_error_that_says_so(extra: Any) -> None:
     with pytest.raises(TypeError, match="extra"):
         to.generate("m", extra=extra).encode(stream=False)
+
+
+@pytest.mark.parametrize(
+    ("request_", "place"),
+    [
+        (to.chat("m", [HI, {"role": "user", "content": b"x"}]), r"messages\[1\]\.content: a value of type bytes"),
+        (to.chat("m", [{**HI, "n": {"deep": [1, Own()]}}]), r"messages\[0\]\.n\.deep\[1\]: a value of type Own"),
+        (to.generate("m", options={"seed": 2**70}), r"options\.seed, for /api/generate, cannot be sent"),
+        (to.generate("m", options={5: 1}), r"options, for /api/generate, cannot be sent .*[Kk]ey must be str"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        (to.generate("m", "a\ud800"), r"prompt, for /api/generate, cannot be sent .*surrogate"),
+        (to.generate("m", options={"temperature": float("nan")}), r"options\.temperature: nan"),
+        (to.generate("m", extra={"x": (1, float("inf"))}), r"x\[1\]: inf"),
+        (to.systemone("m", {"a": [{1}]}, {}), r"state\.a\[0\]: a value of type set"),
+    ],
+)
+def test_a_value_without_a_form_in_json_is_found(request_: Request[Any], place: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=rf"^{place}"):
+        request_.encode(stream=False)
+
+
+def test_a_value_that_is_deep_inside_is_refused_all_the_same() -> None:
+    deep: Any = Own()
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(TypeError, match=r"cannot be sent|no JSON form") as caught:
+        to.generate("m", extra={"x": deep}).encode(stream=False)
+    assert len(str(caught.value)) < 2000
+
+
+# --- keywords of other clients ---------------------------------------------------------------------------------------
+
+KEYWORDS: list[tuple[str, tuple[Any, ...], str, str]] = [
+    ("chat", ("m",), "timeout", r"with_options\(timeout=...\)"),
+    ("version", (), "timeout", r"with_options\(timeout=...\)"),
+    ("chat", ("m",), "temperature", r"options=\{'temperature': ...\}"),
+    ("generate_stream", ("m",), "num_ctx", r"options=\{'num_ctx': ...\}"),
+    ("embed", ("m", "x"), "num_ctx", r"options=\{'num_ctx': ...\}"),
+    ("map_chat", ("m", []), "top_p", r"options=\{'top_p': ...\}"),
+    ("embed_many", ("m", []), "timeout", "with_options"),
+    ("parse", ("m", "q", int), "temperature", r"options=\{'temperature': ...\}"),
+    ("run_tools", ("m", "q", ()), "max_tokens", "num_predict"),
+    ("chat", ("m",), "prompt", "generate takes a prompt"),
+    ("chat_stream", ("m",), "system", "'role': 'system'"),
+    ("chat", ("m",), "images", "belong into a message"),
+    ("generate", ("m",), "messages", "chat takes messages"),
+    ("map_generate", ("m", []), "messages", "chat takes messages"),
+    ("generate", ("m",), "tools", "chat does"),
+    ("embed", ("m",), "prompt", "'input'"),
+    ("embeddings", ("m",), "input", "'prompt'"),
+    ("show", (), "name", "'model'"),
+    ("chat", ("m",), "host", "first argument"),
+    ("chat", ("m",), "response_format", "'format'"),
+    ("chat", ("m",), "headers", r"Host\(url, headers=...\)"),
+    ("chat", ("m",), "api_key", r"Host\(url, auth=key\)"),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "keyword", "hint"), KEYWORDS, ids=lambda value: str(value)[:20])
+def test_a_keyword_of_other_clients_says_what_to_write(
+    both: Colour, name: str, arguments: tuple[Any, ...], keyword: str, hint: str
+) -> None:
+    call = both.parts if name.endswith("_stream") else both.whole
+    with pytest.raises(TypeError, match=rf"^{name}\(\) got an unexpected keyword argument '{keyword}'.* \(.*{hint}"):
+        call(name, "http://127.0.0.1:1", *arguments, **{keyword: 1})
+
+
+@pytest.mark.parametrize("name", ["modle", "temperature"])
+def test_a_keyword_that_nobody_knows_has_no_hint(both: Colour, name: str) -> None:
+    with pytest.raises(TypeError, match=rf"'{name}'$"):
+        both.whole("version", "http://127.0.0.1:1", **{name: 1})
+
+
+# --- hosts -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_text_of_a_host_can_be_read_and_is_its_value() -> None:
+    host = Host("gpu", timeout=Timeout(5))
+    assert "Ellipsis" not in repr(host)
+    assert "idle=..." in repr(host)
+    assert eval(repr(host), {"Host": Host, "Timeout": Timeout, "Limits": Limits}) == host
+
+
+def test_a_host_without_a_url_is_the_default_and_not_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "gpu")
+    assert Host(timeout=5).url == "http://127.0.0.1:11434"
+    assert Host.from_env().with_options(timeout=5) == Host("gpu", timeout=5)

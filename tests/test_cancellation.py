@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
@@ -42,7 +43,7 @@ def test_leaving_frees_the_connection(kind: Kind, way: Any) -> None:
             if kind.factory is None:
                 way(place)
                 check(place, server)
-            elif asyncio.iscoroutinefunction(way):
+            elif inspect.iscoroutinefunction(way):
                 place.run(leave_and_check(place, way, server))
             else:
                 way(place)

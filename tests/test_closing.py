@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 import time
 from collections.abc import Iterator
@@ -187,7 +188,7 @@ def test_a_reader_who_is_not_waiting_is_told(way: Any) -> None:
     """A loop does not end as if the answer were whole; nor does one begin that is too late."""
 
     def run(url: str) -> None:
-        if asyncio.iscoroutinefunction(way):
+        if inspect.iscoroutinefunction(way):
             asyncio.run(way(aio.generate_stream(url, "m", "Hi!")))
         else:
             way(ollama_fast.generate_stream(url, "m", "Hi!"))

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Final
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 import pytest
 import zstandard
 

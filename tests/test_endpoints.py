@@ -215,17 +215,29 @@ def test_a_none_inside_a_value_is_sent() -> None:
 
 
 def test_extra_is_merged_last() -> None:
-    request = to.chat(
-        "m", [HI], think=True, extra={"think": "ultra", "model": "other", "new": None, "deep": {"a": [1]}}
-    )
+    request = to.chat("m", [HI], extra={"think": "ultra", "new": None, "deep": {"a": [1]}})
     assert sent(request) == {
-        "model": "other",
+        "model": "m",
         "messages": [HI],
         "think": "ultra",
         "new": None,
         "deep": {"a": [1]},
         "stream": False,
     }
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        to.chat("m", think=True, extra={"think": "ultra"}),
+        to.show("m", extra={"model": "other"}),
+        to.create_from("m", {"from": "n"}, {"from": "other"}),
+        to.generate("m", debug_render_only=True, extra={"_debug_render_only": False}),
+    ],
+)
+def test_extra_cannot_say_what_a_parameter_says(request_: Request[Any]) -> None:
+    with pytest.raises(ValueError, match="is given by its own parameter, too"):
+        request_.encode(stream=False)
 
 
 @pytest.mark.parametrize(

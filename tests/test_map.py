@@ -495,6 +495,18 @@ def test_arguments_that_can_be_read_once_go_into_every_request(both: Colour) -> 
             assert names == [["double"]] * 3
 
 
+def test_images_of_an_iterator_are_sent_again(both: Colour) -> None:
+    def busy_at_first(request: Received) -> Iterable[bytes | float]:
+        return [reply({"error": "server busy"}, 503) if len(server.requests) == 1 else echoed(request)]
+
+    with replay(respond=busy_at_first) as server:
+        message = {"role": "user", "content": "0", "images": iter([b"image"])}
+        found, error = gather(both, "map_chat", server.url, "m", [[message]])
+        assert (numbers_of(found), error) == ([0], None)
+        sent = [request.json["messages"][0]["images"] for request in server.requests]
+    assert sent == [["aW1hZ2U="]] * 2
+
+
 @pytest.mark.parametrize(("argument", "wrong"), [("context", "12"), ("images", b"image")])
 def test_one_in_place_of_several_is_an_error_at_the_call(both: Colour, argument: str, wrong: Any) -> None:
     with pytest.raises(TypeError, match=rf"{argument} .* sequence"):

@@ -376,11 +376,12 @@ def test_a_busy_host_that_works_on_something_is_not_dead() -> None:
 
 
 def test_what_can_be_no_input_ends_the_inputs_and_is_an_error_behind_those_before_it() -> None:
-    def check(one: object) -> None:
+    def take(one: int | None) -> int:
         if one is None:
             raise TypeError("it is nothing")
+        return one
 
-    schedule: Schedule[int | None, int] = Schedule(1, 1, 4, check=check)
+    schedule: Schedule[int | None, int] = Schedule(1, 1, 4, take=take)
     for one in (0, 1, 2, 3, 4):
         schedule.add(one)
     assert schedule.add(None)  # the batch that was begun is whole now

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from exchange import Chunk, Exchange, RecordedCall, RecordedRequest, Reply
-from replay import HangUpError, Received, ReplayServer, replay, respond_from
+from replay import Action, HangUpError, Received, ReplayServer, replay, respond_from
 
 NDJSON = (("Content-Type", "application/x-ndjson"), ("Transfer-Encoding", "chunked"))
 LINES = (Chunk(0, b'{"n":1}\n'), Chunk(60, b'{"n":2}\n'), Chunk(120, b'{"n":3,"done":true}\n'))
@@ -307,7 +307,7 @@ def test_replies_can_be_built_on_the_recorded_ones() -> None:
     recorded = respond_from([exchange()], pace="fast", strict=False)
     failing = iter([True, False])
 
-    def respond(request: Received) -> Iterable[bytes | float]:
+    def respond(request: Received) -> Iterable[Action]:
         if next(failing):
             return [b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"]
         return recorded(request)

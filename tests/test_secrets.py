@@ -186,7 +186,7 @@ HEADERS: Final = {"host", "accept", "accept-encoding", "user-agent", "content-ty
 
 @pytest.fixture(scope="module")
 def refusing() -> Iterator[ReplayServer]:
-    with replay(respond=says(error(b"400 Bad Request"))) as server:
+    with replay(respond=lambda _: [error(b"400 Bad Request")]) as server:
         yield server
 
 

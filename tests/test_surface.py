@@ -20,21 +20,37 @@ import httpx
 import pytest
 
 import ollama_fast
-from ollama_fast import _answers, _composed, _conversation, _endpoints, _many, _procedures, aio, errors, tools, types
+from ollama_fast import (
+    _answers,
+    _composed,
+    _conversation,
+    _endpoints,
+    _examination,
+    _many,
+    _procedures,
+    aio,
+    errors,
+    tools,
+    types,
+)
 
 VALUES = {
     "Conversation",
     "EmbedArray",
+    "Finding",
     "Host",
     "Limits",
     "Parsed",
     "Partial",
+    "Report",
     "Retry",
     "Stats",
     "Timeout",
     "ToolResult",
 }
 """What both colours take and give."""
+HOST_IS_OPTIONAL = {"doctor"}
+"""Functions that without a host take that of the environment."""
 ONLY_BLOCKING = {*VALUES, "AsyncTransport", "Transport", "__version__", "aio", "errors", "tools", "types"}
 NO_HOST = {"tool"}
 """Functions that wait for nothing and so are the same in both colours."""
@@ -59,7 +75,7 @@ PARTS_OF = {"generate", "chat", "parse", "run_tools", "pull", "push", "create"}
 VOCABULARY = """
     generate chat embed embed_array embeddings create create_blob has_blob pull push show copy delete list ps version
     is_running status whoami signout web_search web_fetch model_recommendations systemone parse run_tools call_tool
-    embed_many map_generate map_chat
+    embed_many map_generate map_chat doctor
 """
 
 
@@ -71,7 +87,7 @@ def builder_of(name: str) -> Any:
     plain = name.removesuffix("_stream")
     if plain == "list":
         return _endpoints.list_models
-    rooms = (_answers, _conversation, _many, _procedures, _endpoints)
+    rooms = (_answers, _conversation, _examination, _many, _procedures, _endpoints)
     return next(getattr(room, plain) for room in rooms if inspect.isfunction(getattr(room, plain, None)))
 
 
@@ -161,7 +177,8 @@ def test_a_signature_is_the_builders_with_a_host_in_front(module: ModuleType, na
     client = "httpx.Client" if module is ollama_fast else "httpx.AsyncClient"
     single = f"Host | str | {client} | None"
     shown = f"hosts: {single} | Sequence[{single}]" if name in OF_MANY else f"host: {single}"
-    assert (str(host), host.kind, host.default) == (shown, host.POSITIONAL_ONLY, host.empty)
+    default = None if name in HOST_IS_OPTIONAL else host.empty
+    assert (str(host.replace(default=host.empty)), host.kind, host.default) == (shown, host.POSITIONAL_ONLY, default)
 
 
 @pytest.mark.parametrize(("name", "endpoint"), OF_MANY.items())
@@ -356,8 +373,9 @@ def test_a_misspelt_keyword_and_a_missing_argument_are_type_errors_that_name_the
             run(function("http://127.0.0.1:1"))
     with pytest.raises(TypeError):
         run(function(host="http://127.0.0.1:1"))
-    with pytest.raises(TypeError):
-        run(function())
+    if name not in HOST_IS_OPTIONAL:
+        with pytest.raises(TypeError):
+            run(function())
 
 
 def run(answer: Any) -> Any:

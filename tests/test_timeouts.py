@@ -1,20 +1,35 @@
-"""Every limit raises a TimeoutError that names it. The limits are short; what is waited for never comes."""
+"""Every limit raises a TimeoutError that says which it was. The limits are short; what is waited for never comes."""
 
 from __future__ import annotations
 
+import asyncio
 import builtins
+import copy
+import pickle
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
-from colours import Colour
-from ollama_fast import Host, Limits, Timeout
-from ollama_fast.errors import TimeoutError
+import ollama_fast
+from colours import Colour, Seen
+from ollama_fast import Host, Limits, Timeout, _endpoints, aio
+from ollama_fast.errors import OllamaError, TimeoutError, TransportError
+from peers import Peer, deaf_listener, full_listener, served
 from replay import Received, replay
+from transports import GENEROUS, chunk, eventually
 
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
-PART = b'{"model":"m","created_at":"","message":{"role":"assistant","content":"Hel"},"done":false}\n'
-STALL = 5.0
+HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+PART: Final = chunk(b'{"model":"m","created_at":"","message":{"role":"assistant","content":"Hel"},"done":false}\n')
+LAST: Final = chunk(b'{"model":"m","created_at":"","message":{"role":"assistant","content":""},"done":true}\n')
+END: Final = b"0\r\n\r\n"
+VERSION: Final = b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"version":"0.1"}'
+SHORT: Final = 0.2
+STALL: Final = 20.0
+"""Longer than any limit here; but a server ends it when the client leaves."""
 
 
 def silent(_request: Received) -> Iterator[bytes | float]:
@@ -22,48 +37,341 @@ def silent(_request: Received) -> Iterator[bytes | float]:
 
 
 def silent_after_a_part(_request: Received) -> Iterator[bytes | float]:
-    yield HEAD + b"%x\r\n%s\r\n" % (len(PART), PART)
+    yield HEAD + PART
     yield STALL
 
 
-def test_no_first_part(both: Colour) -> None:
+def dribbling(_request: Received) -> Iterator[bytes | float]:
+    """Say something every moment, and never all."""
+    yield HEAD
+    for _ in range(400):
+        yield PART
+        yield 0.05
+
+
+def ask(colour: Colour, host: Host, *, streamed: bool, content: str = "Hi") -> Seen:
+    """Chat, and see that it ended in a TimeoutError, and in time."""
+    began = time.monotonic()
+    messages = [{"role": "user", "content": content}]
+    seen = (colour.parts if streamed else colour.attempt)("chat_stream" if streamed else "chat", host, "m", messages)
+    passed = time.monotonic() - began
+    assert type(seen.error) is TimeoutError, seen
+    assert isinstance(seen.error, builtins.TimeoutError)
+    assert seen.error.after is not None
+    assert seen.error.after * 0.9 < passed < seen.error.after * 10 + 5, f"it took {passed} s"
+    assert seen.partial == seen.error.partial
+    return seen
+
+
+def facts(seen: Seen) -> tuple[str | None, float | None]:
+    """Give what the error says about its limit."""
+    assert isinstance(seen.error, TimeoutError)
+    return seen.error.limit, seen.error.after
+
+
+streamed = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+
+
+# --- each limit ------------------------------------------------------------------------------------------------------
+
+
+@streamed
+@pytest.mark.parametrize("limit", ["connect", "total"])
+def test_no_connection(both: Colour, over: str, limit: str, *, streamed: bool) -> None:
+    with full_listener() as port:
+        host = Host(f"127.0.0.1:{port}", timeout=replace(Timeout(connect=None), **{limit: SHORT}))
+        seen = ask(both, host, streamed=streamed)
+    assert facts(seen) == (limit, SHORT)
+    what = {"connect": "no connection", "total": "the answer was not whole"}[limit]
+    assert f"{what} within 0.2 s (Timeout.{limit}); nothing had arrived" in str(seen.error)
+
+
+@streamed
+@pytest.mark.parametrize("limit", ["connect", "write", "total"])
+def test_the_server_takes_no_more(both: Colour, over: str, limit: str, *, streamed: bool) -> None:
+    with deaf_listener() as url:
+        host = Host(url, timeout=replace(Timeout(connect=None), **{limit: SHORT}))
+        seen = ask(both, host, streamed=streamed, content="x" * (32 << 20))
+    limit = "write" if limit == "connect" else limit  # which it follows
+    assert facts(seen) == (limit, SHORT)
+    what = {"write": "the server took no more of the request", "total": "the answer was not whole"}[limit]
+    assert f"{what} within 0.2 s (Timeout.{limit}); nothing had arrived" in str(seen.error)
+
+
+@streamed
+@pytest.mark.parametrize("limit", ["first_part", "total"])
+def test_no_first_part(both: Colour, over: str, limit: str, *, streamed: bool) -> None:
     with replay(respond=silent) as server:
-        host = Host(server.url, timeout=Timeout(first_part=0.2))
-        for seen in (both.attempt("chat", host, "m"), both.attempt("version", host)):
-            assert type(seen.error) is TimeoutError
-            assert isinstance(seen.error, builtins.TimeoutError)
-            assert "no answer within 0.2 s (Timeout.first_part)" in str(seen.error)
+        seen = ask(both, Host(server.url, timeout=replace(Timeout(), **{limit: SHORT})), streamed=streamed)
+    assert facts(seen) == (limit, SHORT)
+    what = {"first_part": "no answer", "total": "the answer was not whole"}[limit]
+    assert f"{what} within 0.2 s (Timeout.{limit}); nothing had arrived" in str(seen.error)
 
 
-def test_no_further_part(both: Colour) -> None:
+@streamed
+@pytest.mark.parametrize("limit", ["idle", "total"])
+def test_no_further_part(both: Colour, over: str, limit: str, *, streamed: bool) -> None:
     with replay(respond=silent_after_a_part) as server:
-        host = Host(server.url, timeout=Timeout(first_part=30, idle=0.2))
-        seen = both.parts("chat_stream", host, "m")
-        assert len(seen.parts) == 1
-        assert type(seen.error) is TimeoutError
-        assert "no further part within 0.2 s (Timeout.idle)" in str(seen.error)
-        assert seen.partial == seen.error.partial == seen.parts[0]
+        timeout = replace(Timeout(first_part=30), **{limit: SHORT})
+        seen = ask(both, Host(server.url, timeout=timeout), streamed=streamed)
+    assert facts(seen) == (limit, SHORT)
+    part = "no further part" if streamed else "no more of the answer"
+    what = {"idle": part, "total": "the answer was not whole"}[limit]
+    arrived = "1 part had arrived" if streamed else "no more than its beginning had arrived"
+    assert f"{what} within 0.2 s (Timeout.{limit}); {arrived}" in str(seen.error)
+    assert len(seen.parts) == (1 if streamed else 0)
+    assert seen.partial == (seen.parts[0] if streamed else None)
 
 
-def test_no_free_connection() -> None:
-    import ollama_fast
-
-    with replay(respond=silent_after_a_part) as server:
-        host = Host(server.url, timeout=Timeout(connect=0.2), limits=Limits(max_connections=1))
+@pytest.mark.parametrize("limit", ["connect", "pool", "total"])
+def test_no_free_connection(both: Colour, over: str, limit: str) -> None:
+    def blocking(host: Host, short: Host) -> None:
         with ollama_fast.chat_stream(host, "m") as stream:
             next(stream)
-            with pytest.raises(TimeoutError, match=r"none of the 1 connections became free within 0.2 s"):
-                ollama_fast.version(host)
+            ollama_fast.version(short)
+
+    async def on_a_loop(host: Host, short: Host) -> None:
+        async with aio.chat_stream(host, "m") as stream:
+            await anext(stream)
+            await aio.version(short)
+
+    with replay(respond=silent_after_a_part) as server:
+        host = Host(server.url, limits=Limits(max_connections=1), timeout=Timeout(connect=None))
+        short = host.with_options(timeout=replace(host.timeout, **{limit: SHORT}))
+        with pytest.raises(TimeoutError) as caught:
+            asyncio.run(on_a_loop(host, short)) if both.asynchronous else blocking(host, short)
+    limit = "pool" if limit == "connect" else limit  # which it follows
+    assert facts(Seen(error=caught.value)) == (limit, SHORT)
+    what = {
+        "pool": "none of the 1 connections became free within 0.2 s (Timeout.pool, Limits.max_connections)",
+        "total": "the answer was not whole within 0.2 s (Timeout.total)",
+    }[limit]
+    assert f"{what}; nothing had arrived" in str(caught.value)
 
 
-def test_a_number_is_every_limit_and_none_is_no_limit() -> None:
+@pytest.mark.parametrize("limit", ["connect", "total"])
+def test_no_address_on_an_event_loop(over: str, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look_up(*_args: Any, **_options: Any) -> Any:
+        await asyncio.sleep(STALL)
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", look_up)
+    host = Host("http://name.test", timeout=replace(Timeout(connect=None), **{limit: SHORT}))
+    seen = ask(Colour(asynchronous=True), host, streamed=False)
+    assert facts(seen) == (limit, SHORT)
+
+
+def test_a_clients_own_limit_is_none_of_ours(both: Colour) -> None:
+    import httpx
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("", request=request)
+
+    seen = both.attempt("version", both.mock(fail, base_url="http://h"))
+    assert facts(seen) == (None, None)
+    assert "the client's own timeout ran out (ReadTimeout); nothing had arrived" in str(seen.error)
+
+
+# --- the time for all of it ------------------------------------------------------------------------------------------
+
+
+@streamed
+def test_the_total_holds_while_bytes_dribble_in(both: Colour, over: str, *, streamed: bool) -> None:
+    with replay(respond=dribbling) as server:
+        seen = ask(both, Host(server.url, timeout=Timeout(total=0.5)), streamed=streamed)
+    assert facts(seen) == ("total", 0.5)
+    if streamed:
+        count = len(seen.parts)
+        assert count > 1
+        assert f"(Timeout.total); {count} parts had arrived" in str(seen.error)
+        assert seen.partial is not None
+        assert seen.partial["message"]["content"] == "Hel" * count
+
+
+@pytest.mark.fast
+@streamed
+def test_the_total_holds_while_a_head_dribbles_in(both: Colour, *, streamed: bool) -> None:
+    def respond(_request: Received) -> Iterator[bytes | float]:
+        yield b"HTTP/1.1 200 OK\r\n"
+        for _ in range(400):
+            yield b"a: b\r\n"
+            yield 0.05
+
+    with replay(respond=respond) as server:
+        seen = ask(both, Host(server.url, timeout=Timeout(total=SHORT)), streamed=streamed)
+    assert facts(seen) == ("total", SHORT)
+
+
+@pytest.mark.fast
+def test_the_total_holds_while_a_file_is_sent(both: Colour, tmp_path: Path) -> None:
+    def slow(peer: Peer) -> None:
+        peer.hear()
+        peer.say(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")  # it has not the file
+        peer.hear()
+        while peer.connection.recv(1 << 20):
+            time.sleep(0.05)
+
+    file = tmp_path / "weights"
+    with file.open("wb") as opened:
+        opened.truncate(512 << 20)
+    with served(lambda peer: peer.say(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") or slow(peer)) as (
+        url,
+        _,
+    ):
+        host = Host(url, timeout=Timeout(total=0.5))
+        began = time.monotonic()
+        seen = both.attempt("create_blob", host, file, digest="sha256:" + "0" * 64)
+        passed = time.monotonic() - began
+    assert type(seen.error) is TimeoutError, seen
+    assert facts(seen) == ("total", 0.5)
+    assert passed < 10
+
+
+def test_the_total_counts_over_redirects(both: Colour, over: str) -> None:
+    def respond(_request: Received) -> Iterator[bytes | float]:
+        yield 0.15
+        yield b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /api/chat\r\nContent-Length: 0\r\n\r\n"
+
+    with replay(respond=respond) as server:
+        seen = ask(both, Host(server.url, timeout=Timeout(total=0.4)), streamed=False)
+        assert facts(seen) == ("total", 0.4)
+        assert 1 < len(server.requests) < 6
+
+
+def test_the_total_is_for_each_request_of_several(both: Colour, over: str) -> None:
+    def respond(request: Received) -> Iterator[bytes | float]:
+        call = {"function": {"name": "now", "arguments": {}}}
+        answered = request.json["messages"][-1]["role"] == "tool"
+        message = (
+            {"role": "assistant", "content": "Noon."}
+            if answered
+            else {"role": "assistant", "content": "", "tool_calls": [call]}
+        )
+        yield 0.6
+        body = ollama_body(message)
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+    def now() -> str:
+        """Give the time of day."""
+        return "12:00"
+
+    with replay(respond=respond) as server:
+        host = Host(server.url, timeout=Timeout(total=1.0))
+        done = both.whole("run_tools", host, "m", [{"role": "user", "content": "When?"}], [now])
+    assert done.answer["message"]["content"] == "Noon."
+
+
+def ollama_body(message: dict[str, Any]) -> bytes:
+    """Give a whole answer of chat."""
+    import json
+
+    return json.dumps({"model": "m", "created_at": "", "message": message, "done": True}).encode()
+
+
+def test_the_time_goes_on_while_the_caller_does_something_else(both: Colour, over: str) -> None:
+    def blocking(host: Host) -> list[Any]:
+        parts: list[Any] = []
+        with ollama_fast.chat_stream(host, "m") as stream:
+            parts.append(next(stream))
+            time.sleep(0.8)
+            parts += stream
+        return parts
+
+    async def on_a_loop(host: Host) -> list[Any]:
+        parts: list[Any] = []
+        async with aio.chat_stream(host, "m") as stream:
+            parts.append(await anext(stream))
+            await asyncio.sleep(0.8)
+            parts += [part async for part in stream]
+        return parts
+
+    with replay(respond=dribbling) as server:
+        host = Host(server.url, timeout=Timeout(total=0.5))
+        with pytest.raises(TimeoutError) as caught:
+            asyncio.run(on_a_loop(host)) if both.asynchronous else blocking(host)
+    assert facts(Seen(error=caught.value)) == ("total", 0.5)
+    assert caught.value.partial is not None
+
+
+@pytest.mark.fast
+def test_on_an_event_loop_the_connection_ends_with_the_time() -> None:
+    """Also if nobody waits for the stream then."""
+
+    async def main(url: str, abandoned: list[Received]) -> None:
+        async with aio.chat_stream(Host(url, timeout=Timeout(total=SHORT)), "m") as stream:
+            await anext(stream)
+            deadline = time.monotonic() + GENEROUS
+            while not abandoned:
+                assert time.monotonic() < deadline, "the server saw no end"
+                await asyncio.sleep(0.02)
+
+    with replay(respond=silent_after_a_part) as server:
+        asyncio.run(main(server.url, server.abandoned))
+
+
+def test_what_is_in_time_is_left_alone(both: Colour, over: str) -> None:
+    """So is the next request on the same connection, which begins when the time of the first is over."""
+
+    def respond(request: Received) -> Iterator[bytes | float]:
+        yield VERSION if request.path == "/api/version" else HEAD + PART + LAST + END
+
+    def blocking(host: Host) -> list[Any]:
+        parts = list(ollama_fast.chat_stream(host, "m"))
+        time.sleep(0.4)
+        assert ollama_fast.version(host.with_options(timeout=None)) == {"version": "0.1"}
+        return parts
+
+    async def on_a_loop(host: Host) -> list[Any]:
+        parts = [part async for part in aio.chat_stream(host, "m")]
+        await asyncio.sleep(0.4)
+        assert await aio.version(host.with_options(timeout=None)) == {"version": "0.1"}
+        return parts
+
+    with replay(respond=respond) as server:
+        host = Host(server.url, timeout=Timeout(total=0.3))
+        parts = asyncio.run(on_a_loop(host)) if both.asynchronous else blocking(host)
+        assert [part["done"] for part in parts] == [False, True]
+        eventually(lambda: server.connections == 1)
+
+
+# --- the values ------------------------------------------------------------------------------------------------------
+
+
+def test_a_number_is_for_each_wait_and_none_is_no_limit() -> None:
     assert Host(timeout=3).timeout == Timeout(3, 3, 3)
     assert Host(timeout=None).timeout == Timeout(None, None, None)
     assert Host().with_options(timeout=7).timeout == Timeout(7, 7, 7)
+    assert Timeout.of(30).total is None
 
 
-@pytest.mark.parametrize(("function", "idle"), [("generate", 120), ("chat", 120), ("pull", None), ("push", None)])
-def test_each_endpoint_has_its_own_idle_limit(function: str, idle: float | None) -> None:
-    from ollama_fast import _endpoints
+@dataclass(frozen=True)
+class Endpoint:
+    """A request, and the seconds that it lets pass between two parts."""
 
-    assert getattr(_endpoints, function)("m").idle == idle
+    request: Any
+    idle: float | None
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        Endpoint(_endpoints.generate("m"), 120),
+        Endpoint(_endpoints.chat("m"), 120),
+        Endpoint(_endpoints.pull("m"), None),
+        Endpoint(_endpoints.push("m"), None),
+        Endpoint(_endpoints.create_from("m", {}, None), None),
+    ],
+    ids=lambda endpoint: endpoint.request.path,
+)
+def test_each_endpoint_has_its_own_idle_limit(endpoint: Endpoint) -> None:
+    assert endpoint.request.idle == endpoint.idle
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_a_copy_of_an_error_says_the_same(copied: Any) -> None:
+    error = TimeoutError("late", limit="idle", after=2.0, method="GET", url="http://h", partial={"done": False})
+    again = copied(error)
+    assert type(again) is TimeoutError
+    assert isinstance(again, TransportError)
+    assert str(again) == "late"
+    assert vars(again) == vars(error)
+    assert isinstance(error, OllamaError)

@@ -29,7 +29,7 @@ WIRES: dict[str, bytes] = {
     + b"000;last\r\nA: b\r\nC: d\r\n\r\n",
     "interim responses": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n"
     + (CHUNKED + chunk(BODY) + END),
-    "bare newlines": b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n%x\n%s\n0\n\n" % (len(BODY), BODY),
+    "bare newlines": b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n" + chunk(BODY) + b"0\r\nT: u\n\n",
 }
 
 

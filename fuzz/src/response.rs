@@ -45,28 +45,35 @@ impl Seen {
     }
 }
 
-/// The first byte says whether the request was a HEAD, and whether the last piece comes again and again.
+/// The first byte says whether the request was a HEAD, and whether the last piece comes again and again; the second how
+/// large a head may be, in steps of four bytes, or 0 for as large as usual.
 ///
 /// # Panics
 ///
 /// What is promised does not hold for `input`.
 pub fn check(input: &[u8]) {
-    let Some((&flags, input)) = input.split_first() else {
+    let Some(([flags, most], input)) = input.split_first_chunk() else {
         return;
     };
     let Some(cuts) = Cuts::of(input) else { return };
-    let is_head = flags & IS_HEAD != 0;
-    let whole = read(is_head, [cuts.whole]);
-    assert_eq!(read(is_head, cuts.pieces.iter().copied()), whole);
-    assert_eq!(read(is_head, cuts.whole.chunks(1)), whole);
+    let begin = || {
+        let response = Response::new(flags & IS_HEAD != 0);
+        match most {
+            0 => response,
+            most => response.with_max_head(usize::from(*most) * 4),
+        }
+    };
+    let whole = read(begin(), [cuts.whole]);
+    assert_eq!(read(begin(), cuts.pieces.iter().copied()), whole);
+    assert_eq!(read(begin(), cuts.whole.chunks(1)), whole);
     if flags & !IS_HEAD == IS_FLOOD {
-        flood(is_head, &cuts.pieces);
+        flood(begin(), &cuts.pieces);
     }
 }
 
 /// Look at a response before and behind the end of its connection.
-fn read<'a>(is_head: bool, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Seen, Seen) {
-    let (mut response, mut content, mut fed) = (Response::new(is_head), Vec::new(), 0);
+fn read<'a>(mut response: Response, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Seen, Seen) {
+    let (mut content, mut fed) = (Vec::new(), 0);
     for piece in pieces {
         let was_over = response.is_over();
         let before = content.len();
@@ -96,7 +103,7 @@ fn read<'a>(is_head: bool, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Seen,
 }
 
 /// A server that repeats itself for ever sends content, or is cut off.
-fn flood(is_head: bool, pieces: &[&[u8]]) {
+fn flood(mut response: Response, pieces: &[&[u8]]) {
     let Some((last, first)) = pieces.split_last() else {
         return;
     };
@@ -104,7 +111,7 @@ fn flood(is_head: bool, pieces: &[&[u8]]) {
         return;
     }
     let again = last.repeat(4096 / last.len() + 1);
-    let (mut response, mut content) = (Response::new(is_head), Vec::new());
+    let mut content = Vec::new();
     for piece in first {
         response.feed(piece, &mut content);
     }

@@ -7,7 +7,6 @@ use serde_json::Value;
 use crate::cuts::Cuts;
 
 const KEY: &str = "embeddings";
-const MOST: usize = 1 << 20;
 
 type Decoded = Result<(Vec<u8>, Vec<u32>, usize, usize), String>;
 
@@ -58,7 +57,7 @@ pub fn check(input: &[u8]) {
 }
 
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
-    let mut vectors = Vectors::new(KEY, MOST);
+    let mut vectors = Vectors::new(KEY);
     for piece in pieces {
         vectors.feed(piece).map_err(|wrong| wrong.to_string())?;
     }

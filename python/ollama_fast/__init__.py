@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from ._async_transport import AsyncTransport as AsyncTransport
     from ._composed import Answers as Answers
     from ._composed import Conversation as Conversation
+    from ._composed import Finding as Finding
     from ._composed import Parsed as Parsed
     from ._composed import Partial as Partial
+    from ._composed import Report as Report
     from ._composed import ToolResult as ToolResult
     from ._composed import call_tool as call_tool
+    from ._composed import doctor as doctor
     from ._composed import embed_many as embed_many
     from ._composed import map_chat as map_chat
     from ._composed import map_generate as map_generate
@@ -49,10 +52,12 @@ __all__ = [
     "AsyncTransport",
     "Conversation",
     "EmbedArray",
+    "Finding",
     "Host",
     "Limits",
     "Parsed",
     "Partial",
+    "Report",
     "Retry",
     "Stats",
     "Stream",
@@ -71,6 +76,7 @@ __all__ = [
     "create_blob",
     "create_stream",
     "delete",
+    "doctor",
     "embed",
     "embed_array",
     "embed_many",
@@ -131,10 +137,13 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of the packa
             (
                 "Answers",
                 "Conversation",
+                "Finding",
                 "Parsed",
                 "Partial",
+                "Report",
                 "ToolResult",
                 "call_tool",
+                "doctor",
                 "embed_many",
                 "map_chat",
                 "map_generate",

@@ -12,7 +12,7 @@ from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, cast
 
 from ._core import LineDecoder
 from ._delegation import patched
@@ -20,8 +20,9 @@ from ._host import Host, check
 from ._lift import build_for, face
 from ._lift import hint as hint
 from ._request import Parts, Request
-from ._steps import Ask, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, asked, viewed
+from ._steps import Ask, At, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, Where, asked, viewed
 from ._stream import Latest, Memory, Reading, two_readers
+from .errors import HostError
 
 if TYPE_CHECKING:
     import httpx
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 E = TypeVar("E")
 T = TypeVar("T")
 
@@ -387,6 +389,10 @@ class Stream(Reading, Generic[R]):
 async def perform(host: AnyHost, steps: Steps[R], /) -> R:
     """Do *steps* and give what comes of them."""
     _check(host)
+    return await _perform(host, steps)
+
+
+async def _perform(host: AnyHost, steps: Steps[R]) -> R:
     course = Course(steps)
     with closing(steps):
         while (effect := course.advance()) is not None:
@@ -449,6 +455,10 @@ async def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
     match effect:
         case Request() | Ask():
             return await send(host, asked(effect))
+        case At(other, request):
+            return await send(other, request)
+        case Where():
+            return host
         case Run(jobs):
             return await asyncio.gather(*(asyncio.to_thread(job) for job in jobs))
         case Try(jobs, view):
@@ -561,6 +571,24 @@ def task(build: Callable[P, Steps[R]], /) -> Callable[P, Coroutine[Any, Any, R]]
         return await perform(None, build(*args, **kwargs))
 
     face(run, build, None, module=_MODULE, takes_host=False)
+    return run
+
+
+class Examination(Protocol[P, R_co]):
+    """A function of a host, by default that of the environment."""
+
+    def __call__(self, host: AnyHost = None, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]: ...
+
+
+def examination(build: Callable[P, Steps[R]], /) -> Examination[P, R]:
+    """Make steps that look at a host, also at one that cannot be understood, a function to await."""
+
+    async def run(host: AnyHost = None, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with suppress(HostError):
+            _check(host)
+        return await _perform(host, build_for(run, build, *args, **kwargs))
+
+    face(run, build, None, module=_MODULE, host_default=None)
     return run
 
 

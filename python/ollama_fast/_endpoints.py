@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from . import _stream
 from ._images import seal, seal_message
-from ._request import Request
+from ._request import Answered, Request
 
 if TYPE_CHECKING:
     from ._embeddings import EmbedArray
@@ -117,7 +117,7 @@ def generate(
 
         debug_render_only: Whether only the rendered prompt comes back, in `_debug_info`.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Raises ModelNotFoundError, ResponseError, TransportError, DecodeError or IncompleteStreamError.
 
@@ -201,7 +201,7 @@ def chat(
 
         debug_render_only: Whether only the rendered prompt comes back, in `_debug_info`.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Raises ModelNotFoundError, ResponseError, TransportError, DecodeError or IncompleteStreamError.
 
@@ -258,7 +258,7 @@ def embed(
 
         keep_alive: How long the model stays loaded: seconds, or a duration such as "5m"; below 0 for ever.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Gives one vector per text, in their order, each of length 1. One text that fails makes the whole call fail.
     Raises ModelNotFoundError, ResponseError, TransportError or DecodeError.
@@ -302,7 +302,7 @@ def embed_array(
 
         keep_alive: How long the model stays loaded: seconds, or a duration such as "5m"; below 0 for ever.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Gives an EmbedArray of shape (texts, length of a vector), in the order of the texts, each vector of length 1; (0, 0)
     without texts. `numpy.asarray` of it copies nothing. Each number is the float32 nearest to what the server wrote.
@@ -345,7 +345,7 @@ def embeddings(
 
         keep_alive: How long the model stays loaded: seconds, or a duration such as "5m"; below 0 for ever.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     The vector is as the model made it, not of length 1. Raises ModelNotFoundError, ResponseError, TransportError or
     DecodeError.
@@ -376,7 +376,7 @@ def systemone(
 
         keep_alive: How long the model stays loaded: seconds, or a duration such as "5m"; below 0 for ever.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Gives one answer per question, under the same names. Raises ModelNotFoundError, ResponseError, TransportError or
     DecodeError. Servers before 0.33 do not know this endpoint.
@@ -392,7 +392,8 @@ def list_models() -> Request[ListResponse]:
     """
     List the models on the server, newest first.
 
-    Raises ResponseError, TransportError or DecodeError.
+    A server that says nothing is waited for as long as `Timeout.first_part` says, which is for ever by default: bound
+    it by `host.with_options(timeout=10)`. Raises ResponseError, TransportError or DecodeError.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#list-local-models
     """
@@ -430,7 +431,7 @@ def show(
 
         options: Shown on top of the model's parameters.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Raises ModelNotFoundError, ResponseError, TransportError or DecodeError.
 
@@ -449,7 +450,7 @@ def copy(source: str, destination: str, *, extra: Mapping[str, Any] | None = Non
 
         destination: Name of the copy.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Raises ModelNotFoundError, ResponseError or TransportError.
 
@@ -466,7 +467,7 @@ def delete(model: str, *, extra: Mapping[str, Any] | None = None) -> Request[Non
     Args:
         model: Name of the model.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Raises ModelNotFoundError, ResponseError or TransportError.
 
@@ -486,7 +487,7 @@ def pull(
 
         insecure: Whether a registry without TLS will do.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     The last part has the status "success". Raises ResponseError, TransportError, DecodeError or IncompleteStreamError;
     a model that the registry lacks is a ResponseError.
@@ -507,7 +508,7 @@ def push(
 
         insecure: Whether a registry without TLS will do.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     The last part has the status "success". Raises ResponseError, TransportError, DecodeError or IncompleteStreamError.
 
@@ -550,11 +551,17 @@ def root() -> Request[bool]:
     return Request("GET", "/", decode=_greets, changes=False)
 
 
+def look() -> Request[Answered]:
+    """Ask for the version, and take whatever comes: for who wants to know what answers there."""
+    return Request("GET", "/api/version", raw=True, changes=False)
+
+
 def version() -> Request[VersionResponse]:
     """
     Ask the server for its version.
 
-    Raises ResponseError, TransportError or DecodeError.
+    A server that says nothing is waited for as long as `Timeout.first_part` says, which is for ever by default: bound
+    it by `host.with_options(timeout=10)`. Raises ResponseError, TransportError or DecodeError.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#version
     """
@@ -618,7 +625,7 @@ def web_search(
         via_server: Whether the server asks in your place, with its own account, by an experimental route. Without it
             the request goes straight to ollama.com, with OLLAMA_API_KEY, whatever the host.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Raises AuthenticationError, ResponseError, TransportError or DecodeError.
 
@@ -640,7 +647,7 @@ def web_fetch(
         via_server: Whether the server asks in your place, with its own account, by an experimental route. Without it
             the request goes straight to ollama.com, with OLLAMA_API_KEY, whatever the host.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     Raises AuthenticationError, ResponseError, TransportError or DecodeError.
 

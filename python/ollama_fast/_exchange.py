@@ -22,7 +22,7 @@ from . import _core, errors
 from ._gauge import Gauge
 from ._host import Host, Timeout, api_key
 from ._pool import Connection
-from ._request import Arrival, Context, Parts, Request, answer, response_error
+from ._request import Answered, Arrival, Context, Parts, Request, answer, response_error
 from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
 from ._url import origin
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from ._images import Draft
     from ._leash import Leash
+    from ._routes import Way
 
 R = TypeVar("R")
 
@@ -42,6 +43,8 @@ AnyHost: TypeAlias = "Host | str | httpx.Client | httpx.AsyncClient | None"
 Content: TypeAlias = "bytes | Iterable[bytes] | AsyncIterable[bytes]"
 
 _REPLIES: Final = tuple(getattr(_core, name) for name in ("Reply", "AsyncReply") if hasattr(_core, name))
+_OF_ENVIRONMENT: Final = "is Ollama running there? (the host is that of OLLAMA_HOST, or else this machine)"
+_OF_PROXIES: Final = frozenset({407, 502, 503, 504})
 _MAX_REDIRECTS: Final = 5
 _SOON: Final = 0.001
 """Seconds to wait where no time is left; none at all is no limit to a socket."""
@@ -215,7 +218,9 @@ class Exchange(Generic[R]):
         A redirect that would turn a POST into a GET, and lose its body, is not followed but an error. Credentials and
         the host's headers are for the host alone: they do not follow to another origin.
         """
-        if response.status_code < 300 or self.client is not None or self._redirects == _MAX_REDIRECTS:
+        if response.status_code < 300 or self.client is not None or self.request.raw:
+            return False
+        if self._redirects == _MAX_REDIRECTS:
             return False
         location = response.headers.get("location")
         safe = self.request.method in ("GET", "HEAD")
@@ -336,6 +341,8 @@ class Exchange(Generic[R]):
 
     def answer(self, response: httpx.Response, body: bytes) -> R:
         """Turn the whole response into its answer."""
+        if self.request.raw:
+            return cast("R", Answered(response.status_code, tuple(response.headers.multi_items()), body))
         return answer(self.request, self.context, response.status_code, self._explained(response, body))
 
     def error(self, response: httpx.Response, body: bytes) -> errors.ResponseError:
@@ -346,11 +353,23 @@ class Exchange(Generic[R]):
     def _explained(self, response: httpx.Response, body: bytes) -> bytes:
         location = response.headers.get("location") if response.is_redirect else None
         if location is None:
-            return body
+            hint = self._hint_of(response.status_code, body)
+            return hint.encode() if hint else body
         if self._redirects == _MAX_REDIRECTS:
             return f"more than {_MAX_REDIRECTS} redirects".encode()
         shown = re.sub(r"(//)[^/]*@|[?#].*", r"\1", location, flags=re.DOTALL)  # secrets belong in no message
         return f"redirects to {shown}, which is not followed; give that address as host".encode()
+
+    def _hint_of(self, status: int, body: bytes) -> str:
+        """Say what an answer means that is of a proxy, or of a server that wants TLS, and not of Ollama; or ""."""
+        if status == 400 and self.url.startswith("http:"):
+            from ._reasons import ONLY_TLS, speaks_tls
+
+            return f"{ONLY_TLS.what}; {ONLY_TLS.todo}" if speaks_tls(body) else ""
+        if status not in _OF_PROXIES or body.lstrip()[:1] == b"{" or (way := self._way()) is None:
+            return ""
+        what = "wants user name and password in its URL" if status == 407 else "does not reach the host"
+        return f"{way}, {way.url}, {what}; NO_PROXY names hosts that need none"
 
     def telling(self, parts: Parts[R] | None = None) -> _Telling:
         """
@@ -375,8 +394,7 @@ class Exchange(Generic[R]):
         if isinstance(exc, httpx.LocalProtocolError):
             said = "the request breaks the rules of HTTP"  # httpx's own words show the header, which may be a secret
         if isinstance(exc, httpx.ConnectError | httpx.ProxyError):
-            via = "" if self.client is not None or self._host.proxy is None else " through the host's proxy"
-            return self._error(errors.ConnectError, f"cannot connect{via}: {_deepest(exc) or said}; {self._hint}", None)
+            return self._error(errors.ConnectError, self._not_connected(exc, said), None)
         if isinstance(exc, httpx.DecodingError):
             return self._error(errors.DecodeError, f"the answer's content-encoding is broken: {said}", partial)
         if isinstance(exc, httpx.NetworkError | httpx.RemoteProtocolError):
@@ -384,6 +402,8 @@ class Exchange(Generic[R]):
                 text = f"the connection broke before the answer's last part: {said}"
                 return self._error(errors.IncompleteStreamError, text, partial)
             said = f"the connection broke before an answer: {said}"
+            if isinstance(exc, httpx.RemoteProtocolError) and self.url.startswith("http:"):
+                said += "; does something other than HTTP listen there, or does it want https:// ?"
         return self._error(errors.TransportError, said, partial)
 
     @property
@@ -394,6 +414,23 @@ class Exchange(Generic[R]):
     def client_was_closed(self) -> errors.OllamaError:
         """Say so."""
         return self._error(errors.TransportError, "the httpx client is closed: it sends nothing any more", None)
+
+    def _not_connected(self, exc: Exception, said: str) -> str:
+        from ._reasons import reason, words
+
+        why = reason(exc)
+        way = self._way()
+        what = f" ({why.what})" if why.what else ""
+        text = f"cannot connect{'' if way is None else f' through {way}'}: {words(exc) or said}{what}"
+        if way is not None and not why.todo:
+            return f"{text}; is {way.url} right, and is it for this host? NO_PROXY names hosts that need none"
+        return f"{text}; {why.todo or _advice(self._hint)}"
+
+    def _way(self) -> Way | None:
+        """Give the proxy that the request passes; a caller's client does not tell."""
+        from ._routes import way_to
+
+        return None if self.client is not None else way_to(self.url, self._host.proxy)
 
     def was_closed(self, parts: Parts[R] | None) -> errors.OllamaError:
         """Say that somebody closed the stream that is read."""
@@ -497,15 +534,14 @@ def _hint(host: AnyHost, request: Request[Any]) -> str:
     if isinstance(host, str):
         return "is Ollama running there? (the first argument of a function is the host, not the model)"
     if host is None:
-        return "is Ollama running there? (the host is that of OLLAMA_HOST, or else this machine)"
+        return _OF_ENVIRONMENT
     return "is Ollama running there?"
 
 
-def _deepest(exc: BaseException) -> str:
-    # asyncio's connections hide the reason behind "All connection attempts failed".
-    while exc.__cause__ is not None:
-        exc = exc.__cause__
-    return str(exc.exceptions[0] if isinstance(exc, BaseExceptionGroup) else exc)
+def _advice(hint: str) -> str:
+    if hint == _OF_ENVIRONMENT and (bound := re.search(r"0\.0\.0\.0|\[::\]", os.environ.get("OLLAMA_HOST", ""))):
+        return f"is Ollama running here? ({bound[0]} in OLLAMA_HOST is for servers: clients ask this machine)"
+    return hint
 
 
 def _waits(limits: Timeout) -> dict[str, float | None]:
@@ -525,7 +561,7 @@ def _too_large(exc: BaseException) -> tuple[str, int, str] | None:
         if getattr(cause, "error_status_hint", None) == 431:  # so h11 says it, in which httpx's transport reads heads
             what = f"the head or trailer of the response is longer than {_HTTPX_MAX_HEAD} bytes"
             return "max_head_bytes", _HTTPX_MAX_HEAD, f"{what} (the bound of httpx's own transport)"
-        cause = cause.__cause__
+        cause = cause.__cause__ or cause.__context__
     return None
 
 

@@ -7,7 +7,7 @@ The core looks at them by itself; what is raised is what it raises.
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -62,6 +62,6 @@ class Gauge:
         if self._most is not None and count > self._most:
             import httpx
 
-            error = httpx.RemoteProtocolError(f"the body of the response is longer than {self._most} bytes")
-            error.too_large = "max_body_bytes", self._most  # type: ignore[attr-defined]  # as the core does
+            error: Any = httpx.RemoteProtocolError(f"the body of the response is longer than {self._most} bytes")
+            error.too_large = "max_body_bytes", self._most  # as the core does
             raise error

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from types import EllipsisType
 from typing import Any, Final, TypeAlias, TypedDict, Unpack
@@ -65,6 +65,10 @@ class Timeout:
             if not 0 < seconds < float("inf"):
                 raise ValueError(f"the timeout {name!r} must be more than 0 seconds, or None for ever, not {seconds!r}")
 
+    def __repr__(self) -> str:
+        values = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return f"Timeout({', '.join(f'{name}={_shown(value)}' for name, value in values)})"
+
     @classmethod
     def of(cls, timeout: Timeout | float | None) -> Timeout:
         """
@@ -75,6 +79,10 @@ class Timeout:
         if isinstance(timeout, Timeout):
             return timeout
         return cls(timeout, timeout, timeout)
+
+
+def _shown(value: object) -> str:
+    return "..." if value is ... else repr(value)  # as it is written, and not as Ellipsis
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +149,8 @@ class Host:
 
     Args:
         url: Such as "localhost", "10.0.0.5:11434" or "https://example.com/ollama", read by the rules of OLLAMA_HOST.
-            User and password in it become `auth`.
+            User and password in it become `auth`. Without it, Ollama's default is meant, http://127.0.0.1:11434, and
+            not OLLAMA_HOST: settings for that are `Host.from_env().with_options(timeout=30)`.
 
         headers: Sent with every request; a mapping or pairs.
 

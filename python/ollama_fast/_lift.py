@@ -36,6 +36,8 @@ _ROOMS: Final = (
     "._answers",
     "._conversation",
     "._many",
+    "._report",
+    "._examination",
     ".tools",
     ".types",
 )
@@ -68,6 +70,7 @@ def face(
     module: str,
     gives: str | None = None,
     takes_host: bool = True,
+    host_default: Any = inspect.Parameter.empty,
 ) -> None:
     """
     Make *run* look like *build*, with a host in front.
@@ -84,13 +87,16 @@ def face(
         gives: The class that *run* returns of what the builder's answer is, if it is not that answer itself.
 
         takes_host: Whether there is a host in front.
+
+        host_default: Which one it is if the caller gives none; by default one has to be given.
     """
     signature = inspect.signature(build)
     event, answer = _told_and_given(str(signature.return_annotation))
     shown = _Annotation(answer if gives is None else f"{gives}[{event}]")
     parameters = [p.replace(annotation=_Annotation(p.annotation)) for p in signature.parameters.values()]
     if takes_host:
-        host = inspect.Parameter("host", inspect.Parameter.POSITIONAL_ONLY, annotation=_Annotation(_HOSTS[module]))
+        annotation = _Annotation(_HOSTS[module])
+        host = inspect.Parameter("host", inspect.Parameter.POSITIONAL_ONLY, annotation=annotation, default=host_default)
         parameters = [host, *parameters]
     public = signature.replace(parameters=parameters, return_annotation=shown)
     run.__name__ = run.__qualname__ = name or build.__name__ + ("" if gives is None else "_stream")
@@ -190,7 +196,7 @@ def _doc(doc: str, *, parts: bool, takes_host: bool) -> str:
 
 
 def build_for(run: Callable[..., Any], build: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call *build* for *run*; a `stream` argument is a TypeError that names the function to call instead."""
+    """Call *build* for *run*; a wrong keyword is a TypeError that says what to write in its place."""
     try:
         return build(*args, **kwargs)
     except TypeError as exc:
@@ -198,7 +204,19 @@ def build_for(run: Callable[..., Any], build: Callable[P, T], /, *args: P.args, 
         if "stream" in kwargs and hasattr(sys.modules[run.__module__], twin):
             which = "streams always" if twin == run.__name__ else f"gives the whole answer; for its parts call {twin}()"
             raise TypeError(f"{run.__name__}() takes no argument 'stream': it {which}") from exc
-        called, found, what = str(exc).partition("() ")  # as list_models() for list(), or chat() for parse()
-        if not found or called == run.__name__ or not what.startswith(("got ", "missing ", "takes ")):
-            raise
-        raise TypeError(f"{run.__name__}() {what}") from exc
+        raise _explained(run, exc) from exc
+
+
+def _explained(run: Callable[..., Any], exc: TypeError) -> TypeError:
+    """Give *exc*, of a wrong call of *run*, with that function's name and what to write instead; or as it is."""
+    called, found, what = str(exc).partition("() ")  # as list_models() for list(), or chat() for parse()
+    if not found or not what.startswith(("got ", "missing ", "takes ")):
+        return exc
+    from ._elsewhere import hint_of
+
+    parameters = inspect.signature(run).parameters.values()
+    takes_options = any(p.name == "options" or p.kind is p.VAR_KEYWORD for p in parameters)
+    hint = hint_of(str(exc), run.__name__, takes_options=takes_options)
+    if called == run.__name__ and not hint:
+        return exc
+    return TypeError(f"{run.__name__}() {what}{f' ({hint})' if hint else ''}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
@@ -50,7 +50,7 @@ class Many(Generic[R]):
 
         on_dead: Whether what a dead host was asked for is asked of another.
 
-        check: Raises TypeError for an input that can be none.
+        take: Gives an input in the form in which it is kept until it is done, or raises TypeError if it can be none.
     """
 
     inputs: Inputs[Any]
@@ -59,7 +59,7 @@ class Many(Generic[R]):
     batch_size: int
     concurrency: int
     on_dead: OnDead
-    check: Callable[[Any], None] = lambda _: None
+    take: Callable[[Any], Any] = lambda given: given
 
     def __post_init__(self) -> None:
         kind = type(self.inputs).__name__
@@ -110,14 +110,15 @@ def embed_many(
     memoryview of float32, which `numpy.asarray` takes without a copy. Nothing is sent before the first `next`.
 
     Raises InputsError where vectors would come whose request failed, when all before them were given; it says which,
-    and keeps what else was done. A busy host (429, 503, no free connection in its pool) is asked again
+    and keeps what else was done. Texts of a batch are one request, so one that the server refuses fails all of its
+    batch: with batch_size=1 it is alone. A busy host (429, 503, no free connection in its pool) is asked again
     after a pause, eight times. More `concurrency` than a host's `Limits.max_connections` is a ValueError at the call.
     """
 
     def build(texts: Sequence[str]) -> Request[EmbedArray]:
         return _endpoints.embed_array(model, texts, **embed)
 
-    return Many(inputs, build, _vectors, batch_size, concurrency, on_dead, _check_text)
+    return Many(inputs, build, _vectors, batch_size, concurrency, on_dead, _text)
 
 
 def map_generate(
@@ -163,7 +164,7 @@ def map_generate(
     def build(batch: Sequence[str]) -> Request[GenerateResponse]:
         return _endpoints.generate(model, batch[0] if batch else "", **generate)
 
-    return Many(prompts, build, _whole, 1, concurrency, on_dead, _check_text)
+    return Many(prompts, build, _whole, 1, concurrency, on_dead, _text)
 
 
 def map_chat(
@@ -207,7 +208,7 @@ def map_chat(
     def build(batch: Sequence[Sequence[Message | Mapping[str, Any]]]) -> Request[ChatResponse]:
         return _endpoints.chat(model, batch[0] if batch else (), **chat)
 
-    return Many(conversations, build, _whole, 1, concurrency, on_dead, _check_conversation)
+    return Many(conversations, build, _whole, 1, concurrency, on_dead, _conversation)
 
 
 def _kept(several: Any) -> Any:
@@ -217,14 +218,23 @@ def _kept(several: Any) -> Any:
     return tuple(several)
 
 
-def _check_text(given: Any) -> None:
+def _text(given: Any) -> Any:
     if not isinstance(given, str):
         raise TypeError(f"an input must be a str, not {type(given).__name__}: {given!r:.100}")
+    return given
 
 
-def _check_conversation(given: Any) -> None:
+def _conversation(given: Any) -> Any:
     if isinstance(given, str) or not isinstance(given, Sequence):  # an iterator would be empty for another host
         raise TypeError(f"a conversation must be a sequence of messages, not {type(given).__name__}")
+    if any(_has_iterator(message) for message in given):
+        return [{**one, "images": tuple(one["images"])} if _has_iterator(one) else one for one in given]
+    return given
+
+
+def _has_iterator(message: Any) -> bool:
+    images = message.get("images") if isinstance(message, Mapping) else None
+    return isinstance(images, Iterator) and not hasattr(images, "read")  # an open file is an image
 
 
 def _vectors(answer: EmbedArray, count: int) -> Sequence[Vector]:

@@ -86,7 +86,7 @@ class Schedule(Generic[T, R]):
 
         on_dead: Whether a dead host's batches go to the others.
 
-        check: Raises TypeError for what can be no input, which then is the last that is taken.
+        take: Gives an input as it is kept, or raises TypeError for what can be none, which then is the last.
 
     From the oldest batch with a result still to be given out, at most `window` batches are in existence, so no more
     than `window * batch_size` inputs are read ahead.
@@ -98,9 +98,9 @@ class Schedule(Generic[T, R]):
         concurrency: int,
         batch_size: int,
         on_dead: OnDead = "resend",
-        check: Callable[[Any], None] = lambda _: None,
+        take: Callable[[Any], Any] = lambda given: given,
     ) -> None:
-        self._check = check
+        self._take = take
         self.window = WINDOW * hosts * concurrency
         self._concurrency = concurrency
         self._size = batch_size
@@ -142,7 +142,7 @@ class Schedule(Generic[T, R]):
     def add(self, one: T) -> bool:
         """Take an input; True if that makes a batch, for which somebody may wait."""
         try:
-            self._check(one)
+            one = self._take(one)
         except TypeError as exc:
             refusal = InputsError(f"input {self._read} failed: {exc}", inputs=range(self._read, self._read + 1))
             refusal.__cause__ = exc

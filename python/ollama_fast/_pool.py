@@ -37,13 +37,23 @@ class Connection:
         """
         import httpx
 
+        from ._routes import way_to
+
         try:
-            return kind(**self._options())
+            way = way_to(self.origin, self.proxy)
+            made = kind(**self._options())
         except HostError:
             raise
         except (ValueError, ImportError, OSError, httpx.InvalidURL) as exc:
             # A proxy of an unknown kind, no support for SOCKS, no certificates, a proxy that is no URL.
             raise HostError(f"no connection to {self.origin} can be made with these settings: {exc}") from exc
+        if way is not None and way.lacks_socks:
+            # httpx would say so, too, but at each request, and by an ImportError.
+            raise HostError(
+                f"no connection to {self.origin} can be made: {way}, {way.url}, needs the package socksio, which is not"
+                " installed: pip install 'httpx[socks]'"
+            )
+        return made
 
     def _options(self) -> dict[str, Any]:
         from ._certificates import trusting, trusting_nobody

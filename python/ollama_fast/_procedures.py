@@ -22,6 +22,9 @@ def is_running() -> Steps[bool]:
     """
     Ask whether Ollama answers at the host; no error of the exchange is raised, only HostError if there is no such host.
 
+    A server that takes connections and says nothing is waited for as long as `Timeout.first_part` says, which is for
+    ever by default: bound it by `host.with_options(timeout=10)`. `doctor` says why it does not answer, and in time.
+
     See https://github.com/ollama/ollama/blob/main/docs/api.md
     """
     try:
@@ -118,7 +121,7 @@ def create(
 
         remote_host: Where the model runs, if not here.
 
-        extra: More fields for the request's body.
+        extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     While files are sent, a stream has parts of the server's form whose status begins with "uploading". The last part
     has the status "success". Raises OSError if a file cannot be read, ResponseError, TransportError, DecodeError or

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, TypedDict, TypeVar, cast
 
 from . import _core, errors
 from ._images import Draft, Sealed
@@ -40,6 +40,18 @@ class Decoder(Protocol[R_co]):
     def answer(self, rest: Any, /) -> R_co:
         """Give the answer, of which *rest* is what was left, decoded."""
         ...
+
+
+class Answered(NamedTuple):
+    """What a server answered, before anybody has judged it."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str:
+        """Give the header *name*, in small letters; "" if there is none."""
+        return next((value for key, value in self.headers if key.lower() == name), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,7 @@ class Request(Generic[R]):
 
         origin: Where to send it, if not to the host.
 
+        raw: Whether the answer is whatever comes, as an Answered: nothing is judged, and no redirect followed.
         changes: Whether it changes what is on the server, which then must not get it twice; False for what only reads
             or computes.
     """
@@ -88,6 +101,7 @@ class Request(Generic[R]):
     idle: float | None = None
     upload: Upload | None = None
     origin: str | None = None
+    raw: bool = False
     changes: bool = True
 
     @property
@@ -134,6 +148,8 @@ class Request(Generic[R]):
                 raise TypeError(f"extra must be a mapping, not {type(self.extra).__name__}")
             if "stream" in self.extra:
                 raise ValueError("extra cannot hold 'stream': the name of the function says whether it streams")
+            if twice := [name for name in self.extra if name in fields]:
+                raise ValueError(f"extra holds {twice[0]!r}, which is given by its own parameter, too")
             fields |= self.extra
         images: list[Sealed] = []
         body = encode(fields, self.path, images)
@@ -151,15 +167,37 @@ def encode(fields: Mapping[str, Any], path: str, images: list[Sealed] | None = N
     """
     import orjson
 
+    form = partial(_json_form, [] if images is None else images)
     try:
-        body = orjson.dumps(fields, default=partial(_json_form, [] if images is None else images))
+        body = orjson.dumps(fields, default=form)
     except orjson.JSONEncodeError as exc:
+        place = _place_of(fields, partial(orjson.dumps, default=partial(_json_form, [])))
         if isinstance(exc.__cause__, TypeError):
-            raise exc.__cause__ from None
-        raise TypeError(f"the arguments for {path} cannot be sent as JSON: {exc}") from exc
+            raise TypeError(f"{place}: {exc.__cause__}") from exc.__cause__.__cause__
+        raise TypeError(f"{place}, for {path}, cannot be sent as JSON: {exc}") from exc
     if b"null" in body:
         _refuse_infinite(fields)
     return body
+
+
+def _place_of(value: object, encode: Callable[[object], bytes], place: str = "") -> str:
+    """Say where in *value* the first is that `encode` refuses, such as "messages[0].content"."""
+    for name, item in _items(value):
+        try:
+            encode(item)
+        except TypeError:
+            if len(place) > _SHOWN:
+                break
+            return _place_of(item, encode, f"{place}{name}" if place else name.removeprefix("."))
+    return place or "the arguments"
+
+
+def _items(value: object) -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        return [(f".{name}", item) for name, item in value.items()]
+    if isinstance(value, list | tuple):
+        return [(f"[{index}]", item) for index, item in enumerate(value)]
+    return []
 
 
 def _json_form(images: list[Sealed], value: object) -> object:
@@ -183,15 +221,12 @@ class Facts(TypedDict):
     attempts: int
 
 
-def _refuse_infinite(value: object) -> None:
+def _refuse_infinite(value: object, place: str = "") -> None:
     # JSON has no form for these numbers, and orjson writes null, which Ollama takes for its own default.
     if isinstance(value, float) and value - value != 0:
-        raise ValueError(f"{value} has no JSON form: it is no finite number")
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            _refuse_infinite(item)
+        raise ValueError(f"{place.removeprefix('.')}: {value} has no JSON form: it is no finite number")
+    for name, item in _items(value):
+        _refuse_infinite(item, place + name)
 
 
 @dataclass(frozen=True, slots=True)

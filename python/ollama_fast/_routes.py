@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from ._url import is_loopback
 from .errors import HostError
 
 if TYPE_CHECKING:
@@ -49,6 +51,61 @@ class Routes:
 
         target = httpx.URL(url)
         return next((proxy for pattern, proxy in self.rules if pattern.matches(target)), None)
+
+
+class Way(NamedTuple):
+    """
+    A proxy that a host's requests pass.
+
+    Args:
+        url: Of the proxy, without credentials.
+
+        given_by: Who named it: "the host", or the name of an environment variable.
+    """
+
+    url: str
+    given_by: str
+
+    @property
+    def lacks_socks(self) -> bool:
+        """Whether it speaks SOCKS, and the package that httpx needs for that is missing."""
+        from importlib.util import find_spec
+
+        return self.url.startswith("socks") and find_spec("socksio") is None
+
+    def __str__(self) -> str:
+        return "the host's proxy" if self.given_by == "the host" else f"the proxy of {self.given_by}"
+
+
+def way_to(url: str, proxy: str | None) -> Way | None:
+    """
+    Give the proxy that requests of a Host to *url* pass, None if they pass none.
+
+    Args:
+        url: Where to.
+
+        proxy: The host's own proxy. The environment's are for other machines: one that is asked for 127.0.0.1 reaches
+            itself.
+
+    Raises ValueError or httpx.InvalidURL as `Routes.of` does.
+    """
+    import httpx
+
+    found = Routes.of(proxy, trust_env=not is_loopback(url)).proxy_for(url)
+    if found is None:
+        return None
+    place = found.url if isinstance(found, httpx.Proxy) else httpx.URL(found)
+    shown = str(place.copy_with(userinfo=b"", query=None, fragment=None))
+    return Way(shown, "the host" if proxy is not None else _variable(place.scheme, url.partition(":")[0]))
+
+
+def _variable(scheme_of_proxy: str, scheme: str) -> str:
+    """Name the environment variable that names the proxy for URLs of *scheme*."""
+    # As urllib reads them: small letters first, and what is for one scheme before what is for all.
+    for name in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY"):
+        if os.environ.get(name):
+            return name
+    return f"the system's settings for {scheme_of_proxy}"
 
 
 def _check(proxy: Proxy) -> None:

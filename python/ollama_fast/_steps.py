@@ -73,7 +73,25 @@ class Need(NamedTuple):
     functions: tuple[Callable[..., Any], ...]
 
 
-Effect: TypeAlias = Request[Any] | Ask[E] | Run | Try[E] | Tell[E] | Need
+class Where(NamedTuple):
+    """A question: the host that the steps are for, as the caller gave it."""
+
+
+class At(NamedTuple):
+    """
+    A request to a host of its own.
+
+    Args:
+        host: In place of the one that the steps are for.
+
+        request: Whose whole answer is sent back.
+    """
+
+    host: Any
+    request: Request[Any]
+
+
+Effect: TypeAlias = Request[Any] | Ask[E] | Run | Try[E] | Tell[E] | Need | Where | At
 Steps: TypeAlias = Generator[Effect[Any], Any, R]
 """Steps that give an R in the end."""
 Telling: TypeAlias = Generator[Effect[E], Any, R]
@@ -117,6 +135,17 @@ def tell(event: E) -> Telling[E, None]:
 def need(*functions: Callable[..., Any]) -> Steps[None]:
     """Say which functions jobs will call, so that those which this colour cannot call are refused now."""
     yield Need(functions)
+
+
+def where() -> Steps[Any]:
+    """Give the host that the steps are for, as the caller gave it."""
+    return (yield Where())
+
+
+def ask_at(host: Any, request: Request[R]) -> Steps[R]:
+    """Send *request* to *host* and give its whole answer."""
+    answer: R = yield At(host, request)
+    return answer
 
 
 def asked(effect: Request[R] | Ask[Any]) -> Request[R]:

@@ -44,7 +44,7 @@ class _Crew(Generic[R]):
 
     def __init__(self, hosts: Sequence[Any], many: Many[R]) -> None:
         self.schedule: Schedule[Any, R] = Schedule(
-            len(hosts), many.concurrency, many.batch_size, many.on_dead, many.check
+            len(hosts), many.concurrency, many.batch_size, many.on_dead, many.take
         )
         self.changed = threading.Condition()  # its lock is for the schedule
         self.closing = threading.Event()

@@ -125,6 +125,17 @@ def origin(url: str) -> str:
     return f"{scheme}://{place}"
 
 
+def is_address(name: str) -> bool:
+    """Whether it is an address, and no name that has to be looked up."""
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=256)
 def is_loopback(url: str) -> bool:
     """Whether a URL names this machine."""

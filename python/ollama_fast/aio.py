@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _answers, _conversation, _endpoints, _many, _procedures
+from . import _answers, _conversation, _endpoints, _examination, _many, _procedures
 from ._async import Stream as Stream
-from ._async import call, procedure, procedure_stream, stream, task
+from ._async import call, examination, procedure, procedure_stream, stream, task
 from ._async import close as close
 from ._async import collect as collect
 from ._async_map import Answers as Answers
@@ -27,6 +27,7 @@ __all__ = [
     "create_blob",
     "create_stream",
     "delete",
+    "doctor",
     "embed",
     "embed_array",
     "embed_many",
@@ -82,6 +83,8 @@ chat = call(_endpoints.chat)
 """Answer a conversation with a model, and give the whole answer."""
 chat_stream = stream(_endpoints.chat)
 """Answer a conversation with a model, part by part."""
+doctor = examination(_examination.doctor)
+"""Look at a host and at all that leads to it, and say what is wrong and what to do."""
 parse = procedure(_answers.parse)
 """Answer a conversation in the form of a type, and give a value of that type."""
 parse_stream = procedure_stream(_answers.parse)

@@ -124,7 +124,7 @@ impl Body {
             return Ok(data);
         };
         if let Some(digit) = (byte as char).to_digit(16) {
-            if digits >= 15 {
+            if digits >= 16 {
                 return Err(ProtocolError::Chunk("a chunk is larger than any can be"));
             }
             *self = Self::ChunkSize {
@@ -324,8 +324,8 @@ mod tests {
         ] {
             assert!(fed(Body::chunked(), &[wire.as_bytes()]).is_err(), "{wire}");
         }
-        assert!(fed(Body::chunked(), &[b"fffffffffffffff\r\n"]).is_ok());
-        assert!(fed(Body::chunked(), &[b"0fffffffffffffff\r\n"]).is_err());
+        assert!(fed(Body::chunked(), &[b"ffffffffffffffff\r\n"]).is_ok());
+        assert!(fed(Body::chunked(), &[b"0ffffffffffffffff\r\n"]).is_err());
     }
 
     #[test]

@@ -24,7 +24,7 @@ from typing import Any, Final
 import pytest
 
 from engines.vectors import LENGTH, as_stored, responder
-from replay import Received, ReplayServer, replay
+from replay import Action, Received, ReplayServer, replay
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(300)]
 
@@ -202,7 +202,7 @@ def test_the_batches_of_a_worker_that_is_killed_are_done_again(engine: str, work
     numbers, answer = itertools.count(), responder(MODEL)
     killed: list[int] = []
 
-    def respond(received: Received) -> Iterable[bytes | float]:
+    def respond(received: Received) -> Iterable[Action]:
         if next(numbers) == 20:
             killed.append(next(number for number, command in place.processes().items() if worker in command))
             os.kill(killed[0], signal.SIGKILL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 import re
 import time
 import warnings
@@ -60,7 +60,7 @@ def test_leaving_ends_the_generation(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            if asyncio.iscoroutinefunction(way):
+            if inspect.iscoroutinefunction(way):
                 place.run(way(place))
             else:
                 way(place)

@@ -31,7 +31,7 @@ class Share:
     threads: int
 
 
-SHARES: Final = (Share("fast", 800, 100), Share("httpx", 200, 50))
+SHARES: Final = (Share("fast", 900, 100), Share("httpx", 200, 50))
 _LATE: Final = 180.0
 """Seconds after its time at which a process hangs."""
 

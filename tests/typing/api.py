@@ -23,10 +23,13 @@ from ollama_fast import (
     Answers,
     Conversation,
     EmbedArray,
+    Finding,
     Host,
     Limits,
     Parsed,
     Partial,
+    Report,
+    Retry,
     Stats,
     Stream,
     Timeout,
@@ -108,6 +111,8 @@ def blocking(host: Host, client: httpx.Client) -> None:
     assert_type(ollama_fast.create_blob(host, Path("m.gguf")), str)
     assert_type(ollama_fast.has_blob(host, "sha256:..."), bool)
     assert_type(ollama_fast.is_running(host), bool)
+    assert_type(ollama_fast.doctor(host), Report)
+    assert_type(ollama_fast.doctor(seconds=5).findings, tuple[Finding, ...])
     assert_type(ollama_fast.version(host), VersionResponse)
     assert_type(ollama_fast.status(host), StatusResponse)
     assert_type(ollama_fast.model_recommendations(host), ModelRecommendationsResponse)
@@ -152,6 +157,7 @@ async def asynchronous(host: Host, client: httpx.AsyncClient) -> None:
     assert_type(await aio.create_blob(host, Path("m.gguf")), str)
     assert_type(await aio.has_blob(host, "sha256:..."), bool)
     assert_type(await aio.is_running(host), bool)
+    assert_type(await aio.doctor(host), Report)
     assert_type(await aio.version(host), VersionResponse)
     assert_type(await aio.status(host), StatusResponse)
     assert_type(await aio.model_recommendations(host), ModelRecommendationsResponse)
@@ -292,6 +298,8 @@ def make_hosts() -> None:
     assert_type(Host.from_env({"OLLAMA_HOST": "localhost"}), Host)
     assert_type(host.headers, tuple[tuple[str, str], ...])
     assert_type(host.timeout, Timeout)
+    assert_type(host.with_options(retry=3).retry, Retry | None)
+    assert_type(Host(retry=Retry(5, after_reset=False)), Host)
     host.with_options(tiemout=30)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     host.with_options(timeout="30")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     host.url = "other"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]

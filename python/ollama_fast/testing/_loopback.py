@@ -86,7 +86,12 @@ class Loopback:
         self._open: dict[threading.Thread, socket.socket] = {}
         self._sending: set[threading.Thread] = set()
         self._stopping = False
-        self._place = ("127.0.0.1", port)
+        # Bound and never listening: so the port stays ours while connections are refused.
+        self._keeper = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            self._keeper.setsockopt(socket.SOL_SOCKET, option, 1)
+        self._keeper.bind(("127.0.0.1", port))
+        self._place = self._keeper.getsockname()
         self._listen()
         self.url = "http://{}:{}".format(*self._place)
 
@@ -106,19 +111,15 @@ class Loopback:
             return
         if refuses:
             self._stop_listening()
-            # Bound, so that nobody else gets the port, but not listening: so connections are refused.
-            self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._listener.bind(self._place)
             self._hang_up()
         else:
-            self._listener.close()
             self._listen()
 
     def stop(self) -> None:
         """Close every connection and wait for every thread."""
         self._stopping = True
         self._stop_listening()
+        self._keeper.close()
         self._wake.close()
         left = [thread.name for thread in self._hang_up() if thread.is_alive()]
         self._woken.close()
@@ -126,9 +127,8 @@ class Loopback:
             raise RuntimeError(f"threads of the server are still running: {left}")
 
     def _listen(self) -> None:
-        self._listener = socket.create_server(self._place, backlog=512)
+        self._listener = socket.create_server(self._place, backlog=512, reuse_port=True)
         self._listener.setblocking(False)  # a client may leave between poll and accept
-        self._place = self._listener.getsockname()
         self._enough, self._told = socket.socketpair()
         acceptor = threading.Thread(
             target=self._accept, args=(self._listener, self._told), name="loopback", daemon=True

@@ -1,0 +1,292 @@
+"""The server of `ollama_fast.testing`: what its faults come to as bytes, and that any client can meet them."""
+
+from __future__ import annotations
+
+import ast
+import http.client
+import importlib.metadata
+import json
+import math
+import pickle
+import subprocess
+import sys
+import textwrap
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import ollama
+import pytest
+
+import ollama_fast
+from ollama_fast import testing
+from ollama_fast.testing import FAULTS, Chunk, End, Fault, Reply, faulty, saying, serve
+from transports import eventually
+
+LINES = (b'{"n":1,"done":false}\n', b'{"n":2,"done":false}\n', b'{"n":3,"done":true,"done_reason":"length"}\n')
+STREAM = Reply(
+    200, (("Content-Type", "application/x-ndjson"),), tuple(Chunk(10 * n, line) for n, line in enumerate(LINES))
+)
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+FRAMED = [b"%x\r\n%b\r\n" % (len(line), line) for line in LINES]
+LAST = b"0\r\n\r\n"
+ALL = HEAD + b"".join(FRAMED) + LAST
+WHOLE = Reply(200, (("Content-Length", "21"),), (Chunk(0, LINES[0]),))
+
+
+def acts(fault: Fault | None, reply: Reply = STREAM, most: int = 1000) -> list[Any]:
+    return list(islice(faulty(fault, reply), most))
+
+
+def sent(fault: Fault | None, reply: Reply = STREAM) -> bytes:
+    return b"".join(action for action in acts(fault, reply) if isinstance(action, bytes))
+
+
+# --- faults, which are pure ------------------------------------------------------------------------------------------
+
+
+def test_without_a_fault_the_head_goes_out_with_the_first_part() -> None:
+    assert acts(None) == [HEAD + FRAMED[0], *FRAMED[1:], LAST]
+    assert list(faulty(None, STREAM, paced=True)) == [0.0, HEAD + FRAMED[0], 0.01, FRAMED[1], 0.01, FRAMED[2], LAST]
+
+
+@pytest.mark.parametrize("byte", range(len(ALL) + 1))
+def test_a_cut_is_at_its_byte(byte: int) -> None:
+    actions = acts(Fault.cut("close", byte=byte))
+    assert (b"".join(actions[:-1]), actions[-1]) == (ALL[:byte], End.CLOSE)
+    assert b"" not in actions
+    if byte:
+        assert sent(Fault.cut("close", byte=-byte)) == ALL[:-byte]
+
+
+@pytest.mark.parametrize(("part", "before"), [(0, 0), (1, 1), (2, 2), (3, 2), (99, 2), (-1, 2), (-3, 0), (-99, 0)])
+def test_a_cut_is_before_its_part_and_the_last_stands_for_those_beyond(part: int, before: int) -> None:
+    actions = acts(Fault.cut("reset", part=part))
+    assert (b"".join(actions[:-1]), actions[-1]) == (HEAD + b"".join(FRAMED[:before]), End.RESET)
+
+
+def test_a_cut_without_a_place_is_at_the_end() -> None:
+    assert acts(Fault.cut("half-close")) == [*acts(None), End.HALF_CLOSE]
+    assert acts(Fault.cut("stall")) == [*acts(None), math.inf]
+
+
+def test_what_is_inserted_goes_out_with_what_is_before_it() -> None:
+    assert acts(Fault.insert(b"!", part=1)) == [HEAD + FRAMED[0] + b"!", *FRAMED[1:], LAST]
+    assert acts(Fault.insert(b"!", byte=0)) == [b"!", HEAD + FRAMED[0], *FRAMED[1:], LAST]
+    assert acts(Fault.insert(b"!")) == [HEAD + FRAMED[0], *FRAMED[1:], LAST + b"!"]
+    assert acts(Fault.insert(b"!", part=1, times=None), most=5) == [HEAD + FRAMED[0] + b"!", *[b"!"] * 4]
+
+
+def test_faults_add_up_and_places_do_not_move() -> None:
+    both = Fault.insert(b"!!!", byte=4, times=2) + Fault.cut("close", byte=8) + Fault.insert(b"never", byte=9)
+    assert sent(both) == ALL[:4] + b"!!!!!!" + ALL[4:8]
+    assert sent(Fault.chunks(5) + Fault.pieces(1)) == sent(Fault.chunks(5))
+    assert {len(action) for action in acts(Fault.chunks(5) + Fault.pieces(1))} == {1}
+    assert acts(Fault.pieces(9, 0.5), WHOLE)[:2] == [0.5, b"HTTP/1.1 "]
+
+
+def test_what_changes_the_content_leaves_the_framing_right() -> None:
+    body = b'{"n":1,"x":[[]],"done":false}\n'
+    edited = Fault.edit(b',"done"', b',"x":', (b"[", 2), (b"]", 2), b',"done"', part=0)
+    assert sent(edited) == HEAD + b"%x\r\n%b\r\n" % (len(body), body) + b"".join(FRAMED[1:]) + LAST
+    assert sent(edited, WHOLE) == b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n" + body
+    assert sent(Fault.finish(b"bye", part=1)) == HEAD + FRAMED[0] + b"3\r\nbye\r\n" + LAST
+    assert sent(Fault.finish(part=-1)) == HEAD + b"".join(FRAMED[:2]) + LAST
+    assert sent(Fault.length(-3), WHOLE) == b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n" + LINES[0]
+    assert sent(Fault.chunks(), WHOLE) == b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + FRAMED[0] + LAST
+
+
+def test_what_a_part_does_not_hold_cannot_be_edited() -> None:
+    with pytest.raises(ValueError, match="part 1 holds no b'nonsense'"):
+        acts(Fault.edit(b"nonsense", b"", part=1))
+
+
+def test_another_reply_takes_the_place() -> None:
+    fault = Fault.instead(429, b'{"error":"busy"}', "application/json", Retry_After="1")
+    head = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nRetry-After: 1\r\nContent-Length: 16"
+    assert sent(fault) == head + b'\r\n\r\n{"error":"busy"}'
+
+
+def test_a_place_is_a_byte_or_a_part() -> None:
+    with pytest.raises(ValueError, match="a byte or a part, not both"):
+        Fault.cut("close", byte=1, part=1)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_a_value_and_does_something(name: str) -> None:
+    fault = FAULTS[name]
+    assert pickle.loads(pickle.dumps(fault)) == fault
+    assert len({fault, pickle.loads(pickle.dumps(fault))}) == 1
+    reply = saying("one two three four")(received(stream=True))
+    edits = Fault.edit(b'"done_reason":"stop"', b'"done_reason":"length"', part=-1)
+    assert fault.refuses or list(islice(faulty(edits + fault, reply), 50)) != list(faulty(None, reply))
+
+
+def received(**fields: Any) -> testing.Received:
+    body = json.dumps({"model": "m", **fields}).encode()
+    return testing.Received("POST", "/api/chat", (), body, len(body), "")
+
+
+# --- the server, asked by other clients ------------------------------------------------------------------------------
+
+
+def test_the_official_client_can_talk_to_it() -> None:
+    with serve(saying("Yes, it is.")) as server:
+        client = ollama.Client(host=server.url)
+        assert client.chat("any", [{"role": "user", "content": "?"}])["message"]["content"] == "Yes, it is."
+        assert [part["response"] for part in client.generate("any", "?", stream=True)] == ["Yes,", " it", " is.", ""]
+        client._client.close()
+
+
+def test_http_client_can_talk_to_it() -> None:
+    with serve() as server:
+        for path, status in (("/", 200), ("/api/nonsense", 404), ("/api/chat", 405)):
+            connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=10)
+            connection.request("GET", path)
+            assert connection.getresponse().status == status
+            connection.close()
+        assert [request.path for request in server.requests] == ["/", "/api/nonsense", "/api/chat"]
+        assert server.connections == 3
+
+
+def test_several_faults_are_met_in_turn_and_then_none() -> None:
+    too_many = FAULTS["error of too many"]
+    with serve(fault=[too_many, None, FAULTS["error of a panic"]]) as server, httpx.Client() as client:
+        found = [client.post(f"{server.url}/api/chat", json={"stream": False}).status_code for _ in range(5)]
+        assert found == [429, 200, 500, 200, 200]
+        server.fault = too_many
+        found = [client.post(f"{server.url}/api/chat", json={"stream": False}).status_code for _ in range(2)]
+        assert (found, server.fault) == ([429, 429], too_many)
+
+
+def test_connections_are_refused_for_as_long_as_it_is_set() -> None:
+    with serve() as server, httpx.Client(timeout=30) as client:
+        url = f"{server.url}/api/version"
+        for _ in range(3):
+            assert client.get(server.url).text == "Ollama is running"  # keeps a connection
+            server.fault = FAULTS["refused"]
+            for _ in range(2):
+                with pytest.raises(httpx.ConnectError):
+                    client.get(url)
+            server.fault = None
+        with pytest.raises(ValueError, match="a refused connection has no request"):
+            server.fault = [None, FAULTS["refused"]]
+
+
+def test_who_leaves_is_noticed_and_what_is_under_way_is_told() -> None:
+    with serve(fault=Fault.cut("stall", part=1)) as server:
+        with httpx.Client() as client, client.stream("POST", f"{server.url}/api/chat", json={}) as response:
+            lines = response.iter_lines()
+            assert next(lines)
+            eventually(lambda: server.underway == 0)  # a stall is no work
+            assert server.abandoned == []
+        eventually(lambda: server.abandoned == server.requests)
+
+
+def test_what_goes_wrong_in_a_function_of_replies_is_raised_at_the_end() -> None:
+    def answer(_: testing.Received) -> Reply:
+        raise LookupError("no such reply")
+
+    with (
+        pytest.raises(LookupError, match="no such reply"),
+        serve(answer) as server,
+        httpx.Client() as client,
+        pytest.raises(httpx.RemoteProtocolError),
+    ):
+        client.get(server.url)
+
+
+def test_the_server_ends_while_replies_have_no_end() -> None:
+    client = httpx.Client()
+    with serve(fault=FAULTS["endless line"]) as server:
+        response = client.send(client.build_request("POST", f"{server.url}/api/chat", json={}), stream=True)
+        assert response.status_code == 200
+    client.close()
+    with serve(fault=FAULTS["nothing is said"]) as server:
+        connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=10)
+        connection.request("POST", "/api/chat", "{}")
+        eventually(lambda: len(server.requests) == 1)
+    connection.close()
+
+
+# --- what it needs ---------------------------------------------------------------------------------------------------
+
+
+def test_it_needs_the_standard_library_alone_and_nothing_needs_it() -> None:
+    package = Path(ollama_fast.__file__).parent
+    for file in package.rglob("*.py"):
+        inside = file.parent.name == "testing"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                assert not (inside and node.level > 1), (file, node.module)
+                assert inside or node.module not in {"testing", "ollama_fast.testing"}, file
+                names = [node.module or ""] if node.level == 0 else []
+            if inside:
+                known = {*sys.stdlib_module_names, *(("pytest",) if file.name == "plugin.py" else ())}
+                assert {name.partition(".")[0] for name in names} <= known, (file, names)
+
+
+def test_neither_it_nor_the_plugin_loads_what_is_heavy() -> None:
+    code = "import sys, ollama_fast.testing\nprint(*sorted({'pytest', 'httpx', 'orjson', 'pydantic'} & {*sys.modules}))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+    code = code.replace("ollama_fast.testing", "ollama_fast.testing.plugin")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "pytest\n"
+
+
+# --- the plugin ------------------------------------------------------------------------------------------------------
+
+
+def test_the_package_has_the_entry_point() -> None:
+    (found,) = importlib.metadata.entry_points(group="pytest11", name="ollama_fast")
+    assert found.value == "ollama_fast.testing.plugin"
+    assert found.dist is not None
+    assert found.dist.name == "ollama_fast"
+
+
+def test_the_fixture_is_there_for_a_suite_that_asks_and_no_other_notices(tmp_path: Path) -> None:
+    (tmp_path / "test_asks.py").write_text(
+        textwrap.dedent("""
+            import urllib.request
+
+            from ollama_fast.testing import FAULTS
+
+
+            def test_asks(ollama_server):
+                assert urllib.request.urlopen(ollama_server.url).read() == b"Ollama is running"
+                assert len(ollama_server.requests) == 1
+                ollama_server.fault = FAULTS["refused"]
+
+
+            def test_another(ollama_server):
+                assert ollama_server.requests == []
+
+
+            def test_does_not_ask(request):
+                assert "ollama_server" not in request.fixturenames
+                assert not [name for name in request.fixturenames if "ollama" in name]
+        """),
+        encoding="utf-8",
+    )
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--strict-config",
+        "-c",
+        "/dev/null",
+    ]
+    done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert "3 passed" in done.stdout, done.stdout + done.stderr
+    shown = subprocess.run(
+        [*command, "--fixtures", str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert "ollama_server" in shown.stdout
+    assert "Run a server in place of Ollama" in shown.stdout
