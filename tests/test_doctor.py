@@ -472,10 +472,18 @@ def _no_name(name: str, port: int, seconds: float) -> Any:
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
-def test_credentials_in_a_host_are_not_shown(both: Colour) -> None:
-    for host in (f"http://ada:{SECRET}@x y", f"http://ada:{SECRET}@127.0.0.1:1", f"ada:{SECRET}@127.0.0.1:1/a b"):
-        report: Report = both.whole("doctor", host)
-        assert SECRET not in str(report) + repr(report) + json.dumps(report.as_dict()), host
+@pytest.mark.parametrize(
+    "password", [SECRET, f"{SECRET}/x", f"x/{SECRET}", f"a@{SECRET}", f"a#{SECRET}/", f"{SECRET}?"]
+)
+@pytest.mark.parametrize("form", ["http://ada:{}@x y", "http://ada:{}@127.0.0.1:1", "ada:{}@127.0.0.1:1/a b"])
+def test_credentials_in_a_host_are_not_shown(
+    both: Colour, form: str, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = form.format(password)
+    monkeypatch.setenv("OLLAMA_HOST", host)
+    for given in (host, None):
+        report: Report = both.whole("doctor", given)
+        assert SECRET not in str(report) + repr(report) + json.dumps(report.as_dict()), given
 
 
 @pytest.mark.parametrize("host", [5, b"localhost", ["localhost"], httpx.URL("http://h")], ids=repr)

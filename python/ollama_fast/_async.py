@@ -568,7 +568,7 @@ def task(build: Callable[P, Steps[R]], /) -> Callable[P, Coroutine[Any, Any, R]]
     """Make steps that ask no host a function to await for what comes of them."""
 
     async def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        return await perform(None, build(*args, **kwargs))
+        return await _perform(None, build(*args, **kwargs))
 
     face(run, build, None, module=_MODULE, takes_host=False)
     return run

@@ -14,7 +14,7 @@ from . import _core
 from ._host import api_key
 from ._reasons import NO_TLS, ONLY_TLS, of_status, reason, words
 from ._report import Finding, Level
-from ._url import DEFAULT_PORT, is_loopback, origin
+from ._url import DEFAULT_PORT, is_loopback, origin, shown, told
 from .errors import AuthenticationError, ConnectError, HostError, TimeoutError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _BOUND: Final = r"0\.0\.0\.0|\[?::\]?(?=[:/]|$)"
 """Addresses that a server listens at, not ones that a client reaches."""
-_CREDENTIALS: Final = r"(://|^)[^/]*@"
 _API_PATH: Final = r"/(api|v1)(/|$)"
 _LATE: Final = 60.0
 """Seconds by which two clocks may differ."""
@@ -87,11 +86,6 @@ def of_package(package: Package) -> list[Finding]:
 # --- the host, as it was given ---------------------------------------------------------------------------------------
 
 
-def without_credentials(text: str) -> str:
-    """Give the text of a host with user and password left out."""
-    return re.sub(_CREDENTIALS, r"\1...@", text, count=1)
-
-
 def of_bad_host(error: HostError) -> Finding:
     """Say why there is no such host."""
     return Finding("host", "problem", str(error), "write it as localhost, 10.0.0.5:11434 or https://example.com/ollama")
@@ -108,13 +102,13 @@ def of_host(text: str, source: str, url: str) -> list[Finding]:
 
         url: What it means.
     """
-    shown = without_credentials(text)
-    facts = {"url": url, "given": shown, "by": source}
-    bare = re.sub(_CREDENTIALS, r"\1", text.strip().strip("\"'")).strip()
+    given = shown(text)
+    facts = {"url": url, "given": given, "by": source}
+    bare = shown(text.strip().strip("\"'").strip(), "")
     if not bare:
         what = "OLLAMA_HOST is not set, so it is the default" if source == "OLLAMA_HOST" else "the default is meant"
         return [Finding("host", "ok", f"{url}: {what}", facts=facts)]
-    findings = [Finding("host", "ok", url if shown == url else f"{url} ({source}: {shown!r})", facts=facts)]
+    findings = [Finding("host", "ok", url if given == url else f"{url} ({source}: {given!r})", facts=facts)]
     if bound := re.match(rf"(?:https?://)?({_BOUND})", bare, re.IGNORECASE):
         what = f"{bound[1]} is what a server listens at; a client asks this machine, {url}"
         findings.append(Finding("host", "note", what))
@@ -207,7 +201,7 @@ def of_way(url: str, way: Way | None, named: Sequence[str]) -> Finding:
 
 def of_unusable(error: Exception, topic: str) -> Finding:
     """Say that settings cannot be used."""
-    text = re.sub(r"(?<=//)[^/\s]*@", "...@", str(error))
+    text = told(str(error))
     return Finding(
         topic, "problem", f"the setting cannot be used: {text}", "look at the host, and at *_PROXY and NO_PROXY"
     )
@@ -327,7 +321,7 @@ def of_failed_handshake(name: str, error: Exception) -> Finding:
 def of_no_answer(error: Exception, seconds: float) -> Finding:
     """Say why a request had no answer."""
     kind = type(error).__name__
-    text = re.sub(r"(?<=//)[^/\s]*@", "...@", str(error))
+    text = told(str(error))
     facts = {"error": kind}
     if isinstance(error, TimeoutError):
         what = f"it takes connections, and says nothing: {text}"
@@ -358,7 +352,7 @@ def of_answer(url: str, answered: Answered, version: str | None) -> list[Finding
     todo = f"is that the address of Ollama? It listens at port {DEFAULT_PORT} unless told otherwise"
     what = f"an HTTP server answers, but not as Ollama does{who}: status {status}"
     if status in (301, 302, 303, 307, 308):
-        place = re.sub(r"(//)[^/]*@|[?#].*", r"\1", answered.header("location"), flags=re.DOTALL)
+        place = shown(answered.header("location"), "")
         what, todo = (
             f"it redirects to {place or 'nowhere'} (status {status})",
             f"give that address: {_base_of(place, url)}",
@@ -414,8 +408,8 @@ def of_models(answer: Mapping[str, Any]) -> Finding:
         return Finding(
             "models", "problem", "the server has none yet", "ollama_fast.pull(host, 'smollm2'), for example", facts
         )
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return Finding("models", "ok", f"{len(names)}: {shown}", facts=facts)
+    some = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return Finding("models", "ok", f"{len(names)}: {some}", facts=facts)
 
 
 def of_placement(answer: Mapping[str, Any], now: float) -> list[Finding]:
@@ -462,7 +456,7 @@ def _of_placed(model: Mapping[str, Any], now: float) -> Finding:
 
 def of_unanswered(topic: str, error: Exception) -> Finding:
     """Say that a further question had no answer."""
-    text = re.sub(r"(?<=//)[^/\s]*@", "...@", str(error))
+    text = told(str(error))
     level: Level = "problem" if isinstance(error, AuthenticationError) or topic == "models" else "note"
     return Finding(topic, level, text, facts={"error": type(error).__name__})
 

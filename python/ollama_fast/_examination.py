@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import _endpoints
 from ._host import Host, Timeout
 from ._steps import Outcome, Steps, ask_at, try_all, where
-from ._url import DEFAULT_PORT, is_address
+from ._url import DEFAULT_PORT, is_address, shown
 from .errors import HostError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _look_at_host(host: Host | str | None, left: _Time, findings: list[Finding])
         place = Host.of(host)
     except HostError as exc:
         findings.append(_doctor.of_bad_host(exc))
-        return _doctor.without_credentials(text)
+        return shown(text)
     findings += _doctor.of_host(text, source, place.url)
     has_own = place.auth is not None or any(name.lower() == "authorization" for name, _ in place.headers)
     findings += _doctor.of_key(place.url, os.environ, has_own=has_own)

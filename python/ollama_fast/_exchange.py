@@ -24,7 +24,7 @@ from ._host import Host, api_key
 from ._pool import Connection
 from ._request import Answered, Arrival, Context, Parts, Request, answer, response_error
 from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
-from ._url import origin
+from ._url import origin, shown
 
 if TYPE_CHECKING:
     import asyncio
@@ -350,8 +350,7 @@ class Exchange(Generic[R]):
             return found.encode() if found else body
         if self._redirects == _MAX_REDIRECTS:
             return f"more than {_MAX_REDIRECTS} redirects".encode()
-        shown = re.sub(r"(//)[^/]*@|[?#].*", r"\1", location, flags=re.DOTALL)  # secrets belong in no message
-        return f"redirects to {shown}, which is not followed; give that address as host".encode()
+        return f"redirects to {shown(location, '')}, which is not followed; give that address as host".encode()
 
     def telling(self, parts: Parts[R] | None = None) -> Telling:
         """

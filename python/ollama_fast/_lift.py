@@ -212,7 +212,7 @@ def _explained(run: Callable[..., Any], exc: TypeError) -> TypeError:
     called, found, what = str(exc).partition("() ")  # as list_models() for list(), or chat() for parse()
     if not found or not what.startswith(("got ", "missing ", "takes ")):
         return exc
-    from ._elsewhere import hint_of
+    from ._foreign_keywords import hint_of
 
     parameters = inspect.signature(run).parameters.values()
     takes_options = any(p.name == "options" or p.kind is p.VAR_KEYWORD for p in parameters)

@@ -462,7 +462,7 @@ def task(build: Callable[P, Steps[R]], /) -> Callable[P, R]:
     """Make steps that ask no host a function that gives what comes of them."""
 
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        return perform(None, build(*args, **kwargs))
+        return _perform(None, build(*args, **kwargs))
 
     face(run, build, None, module=_MODULE, takes_host=False)
     return run
