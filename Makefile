@@ -142,6 +142,15 @@ genuine:
 test-real: build genuine
 	$(BIN)/python -m pytest -m real --timeout 900 --durations 5 tests/real $(ARGS)
 
+.PHONY: soak  ## Read a thousand streams at once, with faults, cancellations and slow readers; MINUTES=1, ARGS="--seed 7"
+soak: build
+	PYTHONPATH=tests $(BIN)/python -m soak.run --minutes $(or $(MINUTES),1) $(ARGS)
+
+.PHONY: test-calls  ## Make 100,000 calls in each colour, by the fast path and over httpx, and look at what is left of them
+test-calls: build
+	for transport in fast httpx; do CALLS=100000 OLLAMA_FAST_TRANSPORT=$$transport \
+		$(BIN)/python -m pytest tests/test_connections.py -k many_calls $(ARGS) || exit 1; done
+
 .PHONY: record  ## Record tests/exchanges anew from a genuine server that is built here
 record: build genuine
 	$(BIN)/python tests/record.py
@@ -173,7 +182,7 @@ wheel: build
 	tests/smoke_wheel.sh $(BIN)/python dist/*.whl
 
 .PHONY: full  ## Run all of .ci/run's checks, the engines, the libraries, the oldest dependencies, and the suite on every CPython from 3.11 that is found
-full: test test-over-httpx test-mocked test-httpx-suite test-dropin test-floors check demo test-real test-engines test-downstream test-downstream-real wheel
+full: test test-over-httpx test-calls soak test-mocked test-httpx-suite test-dropin test-floors check demo test-real test-engines test-downstream test-downstream-real wheel
 	$(MAKE) test-devmode ARGS=tests
 	tests/every_python.sh dist/*.whl
 

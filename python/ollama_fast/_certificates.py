@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import os
 import ssl
-import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import httpx
-
-_making = threading.RLock()
-"""
-Held while a context is made, and over a fork: what OpenSSL has locked in another thread would stay so in the child.
-"""
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 
 
 def trusting(verify: bool | str, *, trust_env: bool = True) -> ssl.SSLContext:
@@ -27,8 +19,7 @@ def trusting(verify: bool | str, *, trust_env: bool = True) -> ssl.SSLContext:
     """
     named = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")] if trust_env else []
     paths = [verify] if isinstance(verify, str) else named if verify else []
-    with _making:
-        return _trusting(verify, trust_env, *(path and (path, _state(path)) for path in paths))
+    return _trusting(verify, trust_env, *(path and (path, _state(path)) for path in paths))
 
 
 def _state(path: str) -> tuple[int, ...] | None:
@@ -47,16 +38,11 @@ def _trusting(verify: bool | str, trust_env: bool, *_paths: Any) -> ssl.SSLConte
     return httpx.create_ssl_context(verify=verify, trust_env=trust_env)
 
 
+@lru_cache(maxsize=1)
 def trusting_nobody() -> ssl.SSLContext:
     """
     Give a context without certificates, for plain http.
 
     If TLS were spoken through such a pool all the same, it would fail, not succeed.
     """
-    with _making:
-        return _trusting_nobody()
-
-
-@lru_cache(maxsize=1)
-def _trusting_nobody() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

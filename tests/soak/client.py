@@ -20,7 +20,7 @@ import time
 import tracemalloc
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,8 @@ _MOST_RESIDENT: Final = 32 * _MIB
 """By how much the memory of the process may be larger after the last round than after the second."""
 _MOST_TRACED: Final = _MIB // 2
 """What Python may have allocated in the second round and still hold after it."""
+_KEPT_FILES: Final = 4
+"""What a loop keeps open for its own: the readiness set, and what wakes it."""
 _SHOWN: Final = 10
 _SETTLED: Final = 20.0
 """Seconds in which what was closed must be gone."""
@@ -117,12 +119,13 @@ def _left() -> tuple[int, int, int]:
     return len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks()) - 1, threads  # noqa: PTH208 - Linux's own
 
 
-async def _settle(wanted: Callable[[tuple[int, int, int]], bool]) -> tuple[int, int, int]:
-    """Wait until what is left is as *wanted*, but not for ever."""
+async def _settle(files: int) -> tuple[int, int, int]:
+    """Give what is left once no more than *files* and this thread are, but do not wait for ever."""
     deadline = time.monotonic() + _SETTLED
     while True:
         await asyncio.sleep(0.05)  # also once at first: what called this still holds what it waited for
-        if wanted(left := _left()) or time.monotonic() > deadline:
+        left = _left()
+        if (left[0] <= files and left[1:] == (0, 1)) or time.monotonic() > deadline:
             return left
 
 
@@ -140,14 +143,13 @@ async def soak(rounds: Rounds, seconds: float) -> list[int]:
     asyncio.get_running_loop().set_exception_handler(
         lambda _, context: ledger.complain(f"the loop was told: {context}")
     )
-    count, files, began = max(3, round(seconds / 30)), 0, time.monotonic()
+    count, began = max(3, round(seconds / 30)), time.monotonic()
+    files = _left()[0] + _KEPT_FILES
     for number in range(count):
         if number == 1:
             tracemalloc.start()
         await rounds.run(began + seconds * (number + 1) / count)
-        # What the first round made for good, such as the readiness set of the loop, is there from then on.
-        left = await _settle(lambda left: (not number or left[0] <= files) and left[1:] == (0, 1))
-        files = files or left[0]
+        left = await _settle(files)
         if left[0] > files or left[1:] != (0, 1):
             ledger.complain(f"after round {number}, files, tasks and threads were {left}, and not {(files, 0, 1)}")
         if number == 1:
@@ -169,7 +171,7 @@ def _look_at_traced(ledger: Ledger) -> None:
 def _listen(ledger: Ledger) -> None:
     """Note each warning and each exception that nobody catches, but not that a stream was abandoned."""
 
-    def warned(message: Warning | str, *rest: Any) -> None:
+    def warned(message: Warning | str, *_: Any, **__: Any) -> None:
         if "unclosed <ollama_fast." not in str(message):
             ledger.complain(f"warning: {message!r}")
 

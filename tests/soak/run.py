@@ -31,7 +31,7 @@ class Share:
     threads: int
 
 
-SHARES: Final = (Share("fast", 800, 100), Share("httpx", 200, 50))
+SHARES: Final = (Share("fast", 900, 100), Share("httpx", 200, 50))
 _LATE: Final = 180.0
 """Seconds after its time at which a process hangs."""
 
@@ -50,7 +50,7 @@ def _start(stack: ExitStack, module: str, *arguments: Any, **environ: str) -> su
 
 def soak(seconds: float, seed: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Give the reports of the clients, and that of the server."""
-    shares = SHARES
+    shares: tuple[Share, ...] = SHARES
     most, wanted = raise_file_limit(), sum(share.tasks + share.threads for share in SHARES)
     if most < wanted:
         shares = tuple(

@@ -13,6 +13,7 @@ import socket
 import struct
 import sys
 from collections import Counter
+from contextlib import suppress
 from typing import Any, Final
 
 import uvloop
@@ -22,8 +23,8 @@ from .plan import Plan
 
 _HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 _END: Final = b"0\r\n\r\n"
-_BUSY: Final = b"HTTP/1.1 %b\r\nRetry-After: 1\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n" + (
-    b'{"error":"busy"}'
+_BUSY: Final = (
+    b'HTTP/1.1 %b\r\nRetry-After: 1\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"error":"busy"}'
 )
 _SILENCE: Final = 60.0
 _PATIENCE: Final = 20.0
@@ -46,10 +47,13 @@ class Server:
         self._faults: Counter[str] = Counter()
         self._endings: Counter[str] = Counter()
         self._parts = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end."""
         self._connections += 1
+        self._idle.clear()
         self._most_connections = max(self._most_connections, self._connections)
         try:
             while await self._answer(reader, writer):
@@ -58,6 +62,8 @@ class Server:
             pass  # it was idle
         finally:
             self._connections -= 1
+            if not self._connections:
+                self._idle.set()
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -91,6 +97,8 @@ class Server:
             case "bad head":
                 await wire.say(b"\x16\x03\x01 garbage\r\n\r\n")
                 return False
+            case _:
+                pass
         await wire.say(_HEAD)
         for burst in plan.bursts():
             pieces = b"".join(_chunk(plan.line(index)) for index in burst)
@@ -104,10 +112,8 @@ class Server:
 
     async def report(self, unanswered: list[int]) -> dict[str, Any]:
         """Wait for the last streams; then tell all, and which of the *unanswered* ones arrived all the same."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + _PATIENCE
-        while (self._under_way or self._connections) and loop.time() < deadline:
-            await asyncio.sleep(0.05)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), _PATIENCE)
         return {
             "streams": len(self._known),
             "parts": self._parts,
@@ -125,35 +131,30 @@ class Server:
 
 async def _fail(plan: Plan, wire: _Wire) -> bool:
     """Do what comes behind the parts; give whether the connection stays."""
+    stays = False
     match plan.fault:
         case "reset":
             wire.reset()
-            return False
         case "cut":
             await wire.say(_cut(plan))
-            return False
         case "stall":
             await wire.say(_cut(plan))
             await wire.rest(5 * plan.pause)
-            return False
         case "silence":
             await wire.rest(_SILENCE)
-            return False
         case "error":
             await wire.say(_chunk(b'{"error":"the model fell over"}\n') + _END)
-            return True
+            stays = True
         case "bad line":
             await wire.say(_chunk(b'{"model":"soak",,}\n') + _END)
-            return False
         case "bad chunk":
             await wire.say(b"garbage\r\n")
-            return False
         case "farewell":
             wire.bid_farewell(_END)
-            return False
         case _:
             await wire.say(_END)
-            return True
+            stays = True
+    return stays
 
 
 def _chunk(data: bytes) -> bytes:
