@@ -254,7 +254,8 @@ class Exchange(Generic[R]):
         import httpx
 
         if isinstance(outcome, httpx.Response) and outcome.status_code in _BUSY:
-            return Setback(Trouble.BUSY, seconds_of(outcome.headers.get("retry-after"), time()))
+            trouble = Trouble.LATER if outcome.status_code == 429 else Trouble.BUSY
+            return Setback(trouble, seconds_of(outcome.headers.get("retry-after"), time()))
         if isinstance(outcome, httpx.ConnectError | httpx.ConnectTimeout):
             return Setback(Trouble.UNREACHED)
         broke = isinstance(outcome, httpx.ReadError | httpx.WriteError) or (
