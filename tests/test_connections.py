@@ -77,7 +77,7 @@ def test_a_kept_connection_that_the_server_closed_is_replaced(both: Colour, *, r
         raise HangUpError(reset=reset)
 
     def closed() -> None:
-        eventually(lambda: not any(thread.name.startswith("replay-") for thread in threading.enumerate()))
+        eventually(lambda: not any(thread.name.startswith("loopback-") for thread in threading.enumerate()))
 
     async def run(url: str) -> None:
         for _ in range(4):

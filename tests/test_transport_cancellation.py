@@ -196,10 +196,10 @@ def test_a_cancelled_request_leaves_nothing_open(kind: Kind, moment: str) -> Non
         session.run(asyncio.sleep(0))
         session.run(main(session, server.url, port, deaf))
         assert session.counts() == (0, 0)
-        eventually(lambda: not any(thread.name.startswith("replay-") for thread in threading.enumerate()))
+        eventually(lambda: not any(thread.name.startswith("loopback-") for thread in threading.enumerate()))
         before = open_files()
         session.run(main(session, server.url, port, deaf)) if moment in {"head", "body", "whole body", "pool"} else None
-        eventually(lambda: not any(thread.name.startswith("replay-") for thread in threading.enumerate()))
+        eventually(lambda: not any(thread.name.startswith("loopback-") for thread in threading.enumerate()))
         assert open_files() == before
 
 

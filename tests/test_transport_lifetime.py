@@ -47,7 +47,7 @@ def stalled(_request: Received) -> Iterable[bytes | float]:
 def settled() -> None:
     """Let go of garbage, and wait until the server has seen that its clients are gone."""
     gc.collect()
-    eventually(lambda: not any(thread.name.startswith("replay-") for thread in threading.enumerate()))
+    eventually(lambda: not any(thread.name.startswith("loopback-") for thread in threading.enumerate()))
 
 
 @loops
