@@ -192,7 +192,7 @@ $(CARGO_FUZZ)/bin/cargo-fuzz:
 	@echo "installing cargo-fuzz into $(CARGO_FUZZ): a minute or two, once"
 	cargo install --quiet --locked --root $(CARGO_FUZZ) --version $(CARGO_FUZZ_VERSION) cargo-fuzz
 
-# No sanitizer, which stable Rust has none of: the core has no `unsafe`. What is found is put where `make test` replays it.
+# Without a sanitizer, of which stable Rust has none: the core has no `unsafe`. What is found is put where `make test` replays it.
 .PHONY: fuzz  ## Look for bytes that break the Rust core: SECONDS=60 for each target, ONLY=decoder for one; fails at a finding
 fuzz: SECONDS := 60
 fuzz: ONLY = $(if $(LINKED),$(FUZZED),$(filter-out decoder images,$(FUZZED)))

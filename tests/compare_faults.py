@@ -1,28 +1,35 @@
 """
 What the package `ollama` and this one do about each fault of the matrix: `make compare-faults`.
 
-Each call has a process of its own, and a deadline. The table goes into docs/reliability.md.
+Each call has a deadline, and is made by a process that is replaced if a call misses it. The table goes into
+docs/reliability.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import resource
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from queue import Empty, Queue
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+import ollama
+
+import ollama_fast
 from fault_matrix import KWARGS, MATRIX, MODES, NEXT_OVER_HTTPX, PARTS, Mode, Row, answer, fault_of
 from ollama_fast.testing import serve
 
@@ -33,8 +40,8 @@ PAGE: Final = Path(__file__).parent.parent / "docs" / "reliability.md"
 BEGIN: Final = "<!-- made by make compare-faults: begin -->"
 END: Final = "<!-- made by make compare-faults: end -->"
 
-DEADLINE: Final = 30.0
-LONG_DEADLINE: Final = 130.0
+DEADLINE: Final = 60.0
+LONG_DEADLINE: Final = 150.0
 """Where nothing but a limit ends the call; longer than the default limits of either package that there are."""
 MEMORY: Final = 4 << 30
 """Bytes of address space that a call's process may have."""
@@ -42,7 +49,9 @@ LIMIT: Final = 2.0
 """Seconds of the limit in the second table."""
 
 
-# --- one call, in a process of its own -------------------------------------------------------------------------------
+Case: TypeAlias = tuple[Row, Mode, Client]
+
+# --- calls, which a worker makes -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,6 @@ class Outcome:
 
 def one(client: Client, mode: Mode, url: str, limit: float | None, *, again: bool) -> Outcome:
     """Make one call; with *again* another, on the same client, once what follows the first has arrived."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     call, promised = (_official if client == "ollama" else _ours)(url, limit)
     first = _attempt(call, promised, mode)
     if not again:
@@ -101,15 +109,11 @@ def _attempt(call: Callable[..., Any], promised: tuple[type[Exception], ...], mo
 
 
 def _official(url: str, limit: float | None) -> tuple[Callable[..., Any], tuple[type[Exception], ...]]:
-    import ollama
-
     made = ollama.Client(host=url) if limit is None else ollama.Client(host=url, timeout=limit)
     return partial(made.chat, **KWARGS), (ollama.ResponseError, ollama.RequestError, ConnectionError)
 
 
 def _ours(url: str, limit: float | None) -> tuple[Callable[..., Any], tuple[type[Exception], ...]]:
-    import ollama_fast
-
     host = ollama_fast.Host(url) if limit is None else ollama_fast.Host(url, timeout=limit)
 
     def call(*, stream: bool) -> Any:
@@ -118,39 +122,101 @@ def _ours(url: str, limit: float | None) -> tuple[Callable[..., Any], tuple[type
     return call, (ollama_fast.errors.OllamaError,)
 
 
+def work() -> None:
+    """Make the calls that come in, a line each, and give what came of them; each has a thread of its own."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    lock = threading.Lock()
+
+    def run(number: int, wanted: dict[str, Any]) -> None:
+        found = one(**wanted)
+        with lock:
+            print(json.dumps([number, asdict(found)]), flush=True)
+
+    print("ready", flush=True)
+    for line in sys.stdin:
+        threading.Thread(target=run, args=json.loads(line), daemon=True).start()
+    os._exit(0)  # threads may hang
+
+
+class Worker:
+    """A process that makes calls, and is replaced by another if one of them does not end."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        command = [sys.executable, __file__, "--work"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._lines: Queue[str] = Queue()
+        threading.Thread(target=self._read, args=(self._process.stdout, self._lines), daemon=True).start()
+        assert self._lines.get(timeout=DEADLINE) == "ready\n"
+
+    @staticmethod
+    def _read(stdout: Iterable[str], lines: Queue[str]) -> None:
+        for line in stdout:
+            lines.put(line)
+        lines.put("")
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+    def make(self, calls: list[dict[str, Any]], seconds: float) -> list[Outcome]:
+        """Make *calls* at once, and give what came of each in that time."""
+        assert self._process.stdin is not None
+        for number, wanted in enumerate(calls):
+            print(json.dumps([number, wanted]), file=self._process.stdin, flush=True)
+        found: dict[int, Outcome] = {}
+        otherwise, deadline = "", time.monotonic() + seconds
+        while len(found) < len(calls):
+            try:
+                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                break
+            if not line:  # by the bound on memory, where even the error had no place
+                otherwise = "MemoryError"
+                break
+            number, fields = json.loads(line)
+            found[number] = Outcome.of(fields)
+        outcomes = [found.get(number, Outcome([], otherwise)) for number in range(len(calls))]
+        if any(outcome.error in ("", "MemoryError") for outcome in outcomes):
+            self.close()
+            self._begin()
+        return outcomes
+
+
 # --- all of them -----------------------------------------------------------------------------------------------------
-
-Case: TypeAlias = tuple[Row, Mode, Client]
-
-
-def meet(case: Case, limit: float | None) -> Outcome:
-    """Have a client meet a fault, in a process of its own."""
-    row, mode, client = case
-    deadline = LONG_DEADLINE if row.waits and limit is None else DEADLINE
-    with serve(answer) as elsewhere, serve(answer) as server:
-        fault, again = fault_of(row.name, elsewhere.url), row.name in NEXT_OVER_HTTPX
-        server.fault = [fault] if again else fault
-        command = [sys.executable, __file__, "--one", client, mode, server.url, str(limit or ""), *["again"] * again]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=deadline, check=False)
-        except subprocess.TimeoutExpired:
-            return Outcome([], "")
-    if done.returncode:  # by the bound on memory, where even the error had no place
-        return Outcome([], "MemoryError")
-    return Outcome.of(json.loads(done.stdout))
 
 
 def all_of(cases: list[Case], limit: float | None) -> dict[Case, Outcome]:
-    """Have them met, a few at a time, and those that only wait together."""
+    """Have every case met: those that only wait at once, the others by themselves."""
+    waiting = [case for case in cases if case[0].waits]
     found: dict[Case, Outcome] = {}
-    for waiting, threads in ((True, 24), (False, 2)):
-        chosen = [case for case in cases if case[0].waits is waiting]
-        with ThreadPoolExecutor(threads) as pool:
-            for case, outcome in zip(chosen, pool.map(partial(meet, limit=limit), chosen), strict=True):
-                found[case] = outcome
-                row, mode, client = case
-                print(f"{row.name:40} {mode:9} {client:12} {verdict(row, mode, outcome)}", flush=True)
-    return found
+    worker = Worker()
+    try:
+        for batch in [waiting, *([case] for case in cases if not case[0].waits)]:
+            seconds = DEADLINE if limit is not None or batch is not waiting else LONG_DEADLINE
+            found |= zip(batch, meet(worker, batch, limit, seconds), strict=True)
+    finally:
+        worker.close()
+    return {case: found[case] for case in cases}
+
+
+def meet(worker: Worker, cases: list[Case], limit: float | None, seconds: float) -> list[Outcome]:
+    """Have cases met at once."""
+    calls: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        elsewhere = stack.enter_context(serve(answer))
+        for row, mode, client in cases:
+            server = stack.enter_context(serve(answer))
+            fault, again = fault_of(row.name, elsewhere.url), row.name in NEXT_OVER_HTTPX
+            server.fault = [fault] if again else fault
+            calls.append({"client": client, "mode": mode, "url": server.url, "limit": limit, "again": again})
+        outcomes = worker.make(calls, seconds)
+    for (row, mode, client), outcome in zip(cases, outcomes, strict=True):
+        print(f"{row.name:40} {mode:9} {client:12} {verdict(row, mode, outcome)}", flush=True)
+    return outcomes
 
 
 # --- verdicts --------------------------------------------------------------------------------------------------------
@@ -202,7 +268,7 @@ def report(found: Mapping[Case, Outcome], limited: Mapping[Case, Outcome]) -> st
     again = {case: verdict(case[0], case[1], outcome) for case, outcome in limited.items()}
     today = datetime.now(tz=UTC).date().isoformat()
     return f"""`make compare-faults` made this on {today} with `ollama` {version("ollama")} and this package, both
-blocking and with their default settings; do not edit. Each call had a process of its own.
+blocking and with their default settings; do not edit.
 
 {_counts(judged)}
 
@@ -222,7 +288,7 @@ that breaks behind the last part, to give it and to refuse it with a promised er
 
 {_table(judged)}
 
-`ollama` has no limit of time unless `Client(timeout=...)` sets one. This package waits {LONG_DEADLINE - 10:.0f} s
+`ollama` has no limit of time unless `Client(timeout=...)` sets one. This package waits 120 s
 between two parts, and for the first, which a server may need minutes for, as long as it takes. With {LIMIT:.0f} s for
 each limit, in both packages, where only a limit ends a call:
 
@@ -264,15 +330,11 @@ def _cases(rows: Iterable[Row]) -> Iterator[Case]:
 def main() -> None:
     """Make one call, or all, and write the page."""
     parser = argparse.ArgumentParser(description="Have the package ollama and this one meet every fault.")
-    parser.add_argument(
-        "--one", nargs="+", metavar="WHAT", help="client, mode, URL, limit, and whether again: of one call alone"
-    )
+    parser.add_argument("--work", action="store_true", help="make calls that are read from standard input")
     parser.add_argument("names", nargs="*", help="faults; with any the verdicts are only printed")
     arguments = parser.parse_args()
-    if arguments.one:
-        client, mode, url, limit, *again = arguments.one
-        found = one(client, mode, url, float(limit) if limit else None, again=bool(again))
-        print(json.dumps(asdict(found)))
+    if arguments.work:
+        work()
         return
     rows = [row for row in MATRIX if not arguments.names or row.name in arguments.names]
     by_default = all_of(list(_cases(rows)), None)

@@ -204,10 +204,6 @@ MATRIX: Final = (
 )
 
 OVER_HTTPX: Final[Mapping[tuple[str, Mode], tuple[type[errors.OllamaError] | None, str]]] = {
-    ("endless headers", "streamed"): (Transport, "httpcore has a bound of its own, 100 KiB, and an error for it"),
-    ("endless headers", "whole"): (Transport, "the same"),
-    ("endless header", "streamed"): (Transport, "the same"),
-    ("endless header", "whole"): (Transport, "the same"),
     ("huge chunk", "whole"): (Incomplete, "h11 gives what is in a chunk, and does not tell how large it says to be"),
     ("endless informational", "streamed"): (
         None,

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import ollama_fast
@@ -28,6 +29,8 @@ def main() -> None:
         assert parts[-1]["done"], parts[-1]
         assert asyncio.run(text(server.url)) == "".join(part["response"] for part in parts) != ""
         ollama_fast.close()
+    (plugin,) = entry_points(group="pytest11", name="ollama_fast")
+    assert plugin.value == "ollama_fast.testing.plugin", plugin
     print(f"ollama_fast {ollama_fast.__version__} from its wheel: {len(parts)} parts, sync and async alike")
 
 

@@ -38,10 +38,10 @@ class Timeout:
         idle: Between two parts. The default, `...`, is the endpoint's own: 120 for generate and chat, None for pull,
             push and create, which can be silent for minutes.
 
-        total: For all of a request: from its beginning, over redirects, to the end of its answer. The time goes on
-            while a stream's caller does something else. Through httpx's own transport, as for https, it is looked at
-            when bytes arrive, so that a silence can make it late, but by no more than once its length. What takes
-            several requests, such as `run_tools`, has it for each.
+        total: For all of a request: from its beginning, over redirects and attempts, to the end of its answer. The
+            time goes on while a stream's caller does something else. Through httpx's own transport, as for https, it
+            is looked at when bytes of the body arrive, so that a silence then can make it late, but by no more than
+            once its length. What takes several requests, such as `run_tools`, has it for each.
 
         write: For each piece of a request to be taken; `...` follows *connect*.
 
