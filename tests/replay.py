@@ -101,6 +101,11 @@ def replay(
         raise server.failure
 
 
+def nobody_is_served() -> bool:
+    """Whether the servers of this process have seen all their connections closed."""
+    return not any(thread.name.startswith("loopback-") for thread in threading.enumerate())
+
+
 def respond_from(exchanges: Iterable[Exchange], *, pace: Pace = "recorded", strict: bool = True) -> Respond:
     """Make a `respond` that finds the exchange of a request, as `replay` does."""
     answer = recorded(exchanges, strict=strict)

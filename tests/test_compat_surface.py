@@ -78,7 +78,7 @@ def facts_of(package: str) -> dict[str, str]:
     facts: dict[str, str] = {}
     public = importlib.import_module(package)
     facts["ollama.__all__"] = ", ".join(sorted(public.__all__))
-    facts |= {f"dir(ollama) {name}": "" for name in dir(public) if not name.startswith("_")}
+    facts |= {f"dir(ollama) {name}": "" for name in dir(public) if name.isidentifier() and not name.startswith("_")}
     for suffix in MODULES:
         module, genuine = (importlib.import_module(name + suffix) for name in (package, THEIRS))
         own = [] if suffix else [name for name in vars(module) if not name.startswith("_")]  # private modules have more
@@ -223,7 +223,7 @@ CLIENTS: list[tuple[type, type, Any]] = [
 @pytest.mark.parametrize(("told_of", "client", "iterator"), CLIENTS)
 def test_type_checkers_are_told_of_the_methods_that_there_are(told_of: type, client: type, iterator: Any) -> None:
     methods = {name: method for name, method in vars(client).items() if hasattr(method, "__signature__")}
-    assert methods.keys() == {name for name in vars(told_of) if not name.startswith("_")}
+    assert methods.keys() == {name for name in vars(told_of) if name.isidentifier() and not name.startswith("_")}
     streaming = 0
     for name, method in methods.items():
         signature = inspect.signature(method)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +18,7 @@ from colours import Colour
 from ollama_fast import Host, Limits, aio
 from ollama_fast._delegation import VARIABLE
 from programs import program
-from replay import HangUpError, Received, replay
+from replay import HangUpError, Received, nobody_is_served, replay
 from transports import eventually
 
 CALLS: Final = int(os.environ.get("CALLS", "2000" if os.environ.get(VARIABLE) == "httpx" else "10000"))
@@ -77,7 +76,7 @@ def test_a_kept_connection_that_the_server_closed_is_replaced(both: Colour, *, r
         raise HangUpError(reset=reset)
 
     def closed() -> None:
-        eventually(lambda: not any(thread.name.startswith("replay-") for thread in threading.enumerate()))
+        eventually(nobody_is_served)
 
     async def run(url: str) -> None:
         for _ in range(4):

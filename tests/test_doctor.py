@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 import pickle
+import re
 import socket
 import ssl
 import subprocess
@@ -42,8 +43,19 @@ NOW = 1_800_000_000.0
 Answer = Callable[[Received], Generator[bytes]]
 
 
+FACTS = {
+    topic: set(facts.replace("`", "").split())
+    for topic, facts in re.findall(
+        r"(?m)^\| `(\w+)` \| (`.*`) \|$", (Path(__file__).parent.parent / "docs/public.md").read_text("utf-8")
+    )
+}
+"""The topics and facts that the page of what is public promises."""
+
+
 def levels(report: Report) -> dict[str, str]:
     """Give the worst level of each topic."""
+    for finding in report.findings:
+        assert set(finding.facts) <= FACTS[finding.topic], finding
     order = ["ok", "note", "problem"]
     found: dict[str, str] = {}
     for finding in report.findings:
@@ -55,6 +67,7 @@ def the(report: Report, topic: str, level: str = "problem") -> Finding:
     """Give the only finding of a topic and level."""
     found = [finding for finding in report.findings if (finding.topic, finding.level) == (topic, level)]
     assert len(found) == 1, str(report)
+    assert set(found[0].facts) <= FACTS[topic]
     return found[0]
 
 
@@ -643,6 +656,12 @@ def test_each_finding_of_every_report_is_json(both: Colour) -> None:
     with replay(load_all().values(), pace="fast") as server:
         report: Report = both.whole("doctor", server.url)
     assert json.loads(json.dumps(report.as_dict()))["findings"][0]["topic"] == "package"
+
+
+def test_each_fact_that_is_promised_is_one_that_findings_have() -> None:
+    assert {"package", "host", "server", "clock"} < set(FACTS)
+    source = "".join(Path(room.__file__ or "").read_text("utf-8") for room in (_findings, _server_findings))
+    assert [name for names in FACTS.values() for name in names if f'"{name}"' not in source] == []
 
 
 # --- what facts mean -------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeAlias
@@ -13,7 +12,7 @@ import httpx
 import pytest
 
 from peers import deaf_listener, full_listener
-from replay import Received, replay
+from replay import Received, nobody_is_served, replay
 from transports import (
     CHUNKED,
     END,
@@ -196,10 +195,10 @@ def test_a_cancelled_request_leaves_nothing_open(kind: Kind, moment: str) -> Non
         session.run(asyncio.sleep(0))
         session.run(main(session, server.url, port, deaf))
         assert session.counts() == (0, 0)
-        eventually(lambda: not any(thread.name.startswith("replay-") for thread in threading.enumerate()))
+        eventually(nobody_is_served)
         before = open_files()
         session.run(main(session, server.url, port, deaf)) if moment in {"head", "body", "whole body", "pool"} else None
-        eventually(lambda: not any(thread.name.startswith("replay-") for thread in threading.enumerate()))
+        eventually(nobody_is_served)
         assert open_files() == before
 
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from ollama_fast._readiness import watches
-from replay import Received, replay
+from replay import Received, nobody_is_served, replay
 from transports import (
     BLOCKING,
     CHUNKED,
@@ -47,7 +47,7 @@ def stalled(_request: Received) -> Iterable[bytes | float]:
 def settled() -> None:
     """Let go of garbage, and wait until the server has seen that its clients are gone."""
     gc.collect()
-    eventually(lambda: not any(thread.name.startswith("replay-") for thread in threading.enumerate()))
+    eventually(nobody_is_served)
 
 
 @loops
