@@ -221,11 +221,14 @@ class Exchange(Generic[R]):
             response.status_code in _KEEP_METHOD or (safe and response.status_code in _BECOME_GET)
         ):
             return False
+        import httpx
+
         try:
-            target = urljoin(self.url, location)
-        except ValueError:
+            # What is written in front of the host is sent to nobody.
+            target = re.sub(r"^(https?://)[^/?#]*@", r"\1", urljoin(self.url, location))
+            _parsed(target)
+        except (ValueError, httpx.InvalidURL):  # such as of a password with a slash: no error may show it as a path
             return False
-        target = re.sub(r"^(https?://)[^/?#]*@", r"\1", target)  # what is written there is sent to nobody
         if not target.startswith("https://" if self.url.startswith("https://") else ("http://", "https://")):
             return False  # above all, what was encrypted stays encrypted
         self._redirects += 1

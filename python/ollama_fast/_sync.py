@@ -11,16 +11,16 @@ from functools import partial
 from inspect import iscoroutine, iscoroutinefunction
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
 from ._leash import Leash
-from ._lift import build_for, face
+from ._lift import Examination, build_for, face
 from ._lift import hint as hint
 from ._request import Parts, Request
-from ._steps import Ask, At, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, Where, asked, viewed
+from ._steps import Ask, At, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, asked, viewed
 from ._stream import Latest, Memory, Reading, two_readers
 from .errors import HostError, OllamaError
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 E = TypeVar("E")
 T = TypeVar("T")
 
@@ -384,8 +383,6 @@ def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
             return send(host, asked(effect))
         case At(other, request):
             return send(other, request)
-        case Where():
-            return host
         case Run(jobs):
             return [job() for job in jobs]
         case Try(jobs, view):
@@ -468,21 +465,15 @@ def task(build: Callable[P, Steps[R]], /) -> Callable[P, R]:
     return run
 
 
-class Examination(Protocol[P, R_co]):
-    """A function of a host, by default that of the environment."""
-
-    def __call__(self, host: AnyHost = None, /, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
-
-
-def examination(build: Callable[P, Steps[R]], /) -> Examination[P, R]:
-    """Make steps that look at a host, also at one that cannot be understood, a function."""
+def examination(build: Callable[Concatenate[Any, P], Steps[R]], /) -> Examination[AnyHost, P, R]:
+    """Make steps that look at a host, perhaps at one that cannot be understood, a function."""
 
     def run(host: AnyHost = None, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with suppress(HostError):
             _check(host)
-        return _perform(host, build_for(run, build, *args, **kwargs))
+        return _perform(None, build_for(run, build, host, *args, **kwargs))
 
-    face(run, build, None, module=_MODULE, host_default=None)
+    face(run, build, None, module=_MODULE, takes_host=False)
     return run
 
 
