@@ -198,7 +198,7 @@ def _begin(host: AnyHost, request: Request[R]) -> tuple[Stream[R], Memory]:
 def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
     within = ExitStack()
     within.enter_context(exchange.telling(parts))
-    within.callback(exchange.close)
+    within.push(exchange.leave)
     return parts.take(_arriving(exchange, parts), within)
 
 
@@ -237,7 +237,8 @@ def _chunks(exchange: Exchange[Any], response: httpx.Response, *, whole: bool) -
     # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
     raw = exchange.is_raw(response)
     chunks = cast("Iterable[bytes]", response.stream) if raw else response.iter_bytes()
-    return chunks if gauge is None else gauge.over(chunks)
+    gauged = chunks if gauge is None else gauge.over(chunks)
+    return gauged if exchange.droppable is None else exchange.droppable.over(gauged)
 
 
 class Stream(Reading, Generic[R]):
@@ -276,6 +277,10 @@ class Stream(Reading, Generic[R]):
 
         Who reads in another thread gets a StreamClosedError.
         """
+        self._leave(None)
+
+    def _leave(self, kind: type[BaseException] | None) -> None:
+        """Close it at the end of a block that an exception of *kind* left."""
         self._closed = True
         exchange, is_read = self._exchange, self._is_read()
         if exchange is not None:
@@ -285,11 +290,11 @@ class Stream(Reading, Generic[R]):
             if is_read and exchange.client is not None:
                 exchange.wake_reader()
             if not is_read or exchange.client is not None:
-                exchange.close()
+                exchange.leave(kind)
         elif isinstance(self._memory, Latest):
             self._memory.closed = True
             if self._memory.stream is not None:
-                self._memory.stream.close()
+                self._memory.stream._leave(kind)  # noqa: SLF001 - of this class
         # The generator stays: who reads, and is between two parts, shall be told, and not take this for the end.
 
     def _is_read(self) -> bool:
@@ -309,7 +314,7 @@ class Stream(Reading, Generic[R]):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        self._leave(kind)
         if not self._is_read():  # else the reader cleans up
             self._parts.close()
 
