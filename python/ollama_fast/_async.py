@@ -345,8 +345,9 @@ class Stream(Reading, Generic[R]):
         self._closed = True
         if self._exchange is not None:
             self._exchange.closed = True
-            if self._exchange.opener is not None:
-                self._exchange.opener.cancel()
+            opener, self._exchange.opener = self._exchange.opener, None
+            if opener is not None:
+                opener.cancel()  # once, since it takes back one
             if self._exchange.response is not None:
                 await self._exchange.response.aclose()
         elif isinstance(self._memory, Latest):
