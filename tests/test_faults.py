@@ -191,7 +191,11 @@ def ways(function: str, server: ReplayServer, **kwargs: Any) -> dict[str, tuple[
     return found
 
 
-@pytest.mark.parametrize("exchange", [pytest.param(load(file), id=file.stem) for file in FILES])
+# Without those that go to ollama.com whatever the host is: a machine may have no way there, and each way its own words.
+HERE_ANSWERED = [file for file in FILES if not file.stem.startswith("web_")]
+
+
+@pytest.mark.parametrize("exchange", [pytest.param(load(file), id=file.stem) for file in HERE_ANSWERED])
 def test_every_way_tells_the_same_of_an_answer(exchange: Exchange) -> None:
     function = exchange.call.function
     functions = [name for name in (function, f"{function}_stream") if hasattr(ollama_fast, name)]
