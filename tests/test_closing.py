@@ -15,9 +15,11 @@ import pytest
 
 import ollama_fast
 from colours import Colour
+from leaving import becomes
 from ollama_fast import aio
 from ollama_fast.errors import StreamClosedError
-from replay import Received, replay
+from replay import Received, ReplayServer, replay
+from transports import eventually
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 PART = b'{"model":"m","created_at":"","response":"x","done":false}\n'
@@ -130,6 +132,51 @@ def test_a_reader_that_waits_for_the_head_is_freed_and_told(both: Colour) -> Non
     for error in found:
         assert "closed while it was read" in str(error)
         assert error.partial is None
+
+
+def close_twice(stream: Any) -> None:
+    stream.close()
+    stream.close()
+
+
+async def aclose_twice(stream: Any) -> None:
+    await stream.aclose()
+    await stream.aclose()
+
+
+async def aclose_at_once(stream: Any) -> None:
+    await asyncio.gather(stream.aclose(), stream.aclose())
+
+
+@pytest.mark.parametrize("close", [close_twice, aclose_twice, aclose_at_once])
+@pytest.mark.usefixtures("over")
+def test_closing_again_changes_nothing(close: Any) -> None:
+    """Above all, the reader that waits for the head is not cancelled."""
+
+    async def run(server: ReplayServer) -> None:
+        stream = aio.generate_stream(server.url, "m", "Hi!")
+
+        async def read() -> int:
+            with pytest.raises(StreamClosedError, match="closed while it was read"):
+                await anext(stream)
+            task = asyncio.current_task()
+            assert task is not None
+            return task.cancelling()
+
+        reading = asyncio.ensure_future(read())
+        await becomes(lambda: server.requests)
+        await close(stream)
+        assert await asyncio.wait_for(reading, FOR_EVER / 2) == 0
+
+    with replay(respond=be_silent) as server, ThreadPoolExecutor(1) as threads:
+        if inspect.iscoroutinefunction(close):
+            asyncio.run(run(server))
+            return
+        stream = ollama_fast.generate_stream(server.url, "m", "Hi!")
+        reading = threads.submit(next, stream)
+        eventually(lambda: server.requests)
+        close(stream)
+        assert type(reading.exception(timeout=FOR_EVER / 2)) is StreamClosedError
 
 
 def test_a_cancellation_before_the_head_stays_one() -> None:

@@ -15,6 +15,7 @@ import ollama_fast
 from colours import Colour
 from ollama_fast import Host, Timeout, _endpoints, aio, errors
 from ollama_fast._exchange import Exchange
+from ollama_fast._failures import failure
 from ollama_fast._upload import Upload
 from ollama_fast.errors import OllamaError
 from replay import Received, replay
@@ -78,9 +79,9 @@ LIMITS = {
 @pytest.mark.parametrize("kind", LIMITS, ids=lambda kind: kind.__name__)
 def test_a_timeout_without_a_limit_is_the_operating_systems(kind: type[httpx.TimeoutException]) -> None:
     exchange = Exchange(Host(timeout=None), _endpoints.version(), stream=False)
-    assert "the operating system gave the connection up" in str(exchange.failure(kind("")))
+    assert "the operating system gave the connection up" in str(failure(exchange, kind("")))
     exchange = Exchange(Host(timeout=Timeout(7, 7, 7)), _endpoints.version(), stream=False)
-    assert " within 7 s (" in str(exchange.failure(kind("")))
+    assert " within 7 s (" in str(failure(exchange, kind("")))
 
 
 @pytest.mark.mocked

@@ -63,6 +63,19 @@ def test_a_second_thread_that_reads_a_stream_is_told(way: str) -> None:
         assert first.exception(timeout=30) is not None
 
 
+def test_a_second_loop_that_had_begun_is_told_by_python() -> None:
+    """For both it is the generator itself, since a loop pays for no frame of ours per part."""
+    with replay(respond=respond) as server, ThreadPoolExecutor(1) as threads:
+        stream = ollama_fast.chat_stream(server.url, "m")
+        parts, others = iter(stream), iter(stream)
+        first = threads.submit(list, parts)
+        eventually(stream._is_read)
+        with pytest.raises(ValueError, match="generator already executing"):
+            next(others)
+        stream.close()
+        assert first.exception(timeout=30) is not None
+
+
 @pytest.mark.parametrize("way", ["anext", "async for"])
 def test_a_second_task_that_reads_a_stream_is_told(way: str) -> None:
     async def read(stream: Any) -> None:

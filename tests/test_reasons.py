@@ -78,7 +78,10 @@ def test_a_proxy_of_the_host_is_named(both: Colour, free_port: int) -> None:
     assert SECRET not in text
 
 
-@pytest.mark.parametrize(("status", "words"), [(407, "wants user name and password"), (502, "does not reach the host")])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(407, "the proxy wants user name and password"), (502, "a proxy or gateway cannot reach what is behind it")],
+)
 def test_an_answer_of_a_proxy_is_told_from_one_of_ollama(
     both: Colour, status: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,7 +93,7 @@ def test_an_answer_of_a_proxy_is_told_from_one_of_ollama(
         text = failure(both, "http://gpu.example")
         monkeypatch.delenv("http_proxy")
         direct = failure(both, proxy.url)
-    assert f"the proxy of http_proxy, {proxy.url}, {words}" in text
+    assert f"{words} (the proxy of http_proxy, {proxy.url}); " in text
     assert SECRET not in text
     assert "proxy of" not in direct
 

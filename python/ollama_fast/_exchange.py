@@ -1,30 +1,30 @@
 """
-One HTTP exchange: what is sent, what comes of it, what each failure means. All but the waiting, for both colours.
+One HTTP exchange: what is sent, and what comes of it. All but the waiting, for both colours.
 
-What httpx does and raises is known here, in the transports and their pools, and nowhere else.
+What httpx does and raises is known here, in `_failures`, in the transports and their pools, and nowhere else.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import socket
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from time import perf_counter, time
-from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 from urllib.parse import urljoin
 
 from . import _core, errors
+from ._dropped import Droppable
+from ._failures import Telling, failed, foreign, hint, waits
 from ._gauge import Gauge
-from ._host import Host, Timeout, api_key
+from ._host import Host, api_key
+from ._leash import shut
 from ._pool import Connection
 from ._request import Answered, Arrival, Context, Parts, Request, answer, response_error
 from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
-from ._url import origin
+from ._url import origin, shown
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from ._images import Draft
     from ._leash import Leash
-    from ._routes import Way
 
 R = TypeVar("R")
 
@@ -43,15 +42,9 @@ AnyHost: TypeAlias = "Host | str | httpx.Client | httpx.AsyncClient | None"
 Content: TypeAlias = "bytes | Iterable[bytes] | AsyncIterable[bytes]"
 
 _REPLIES: Final = tuple(getattr(_core, name) for name in ("Reply", "AsyncReply") if hasattr(_core, name))
-_OF_ENVIRONMENT: Final = "is Ollama running there? (the host is that of OLLAMA_HOST, or else this machine)"
-_OF_PROXIES: Final = frozenset({407, 502, 503, 504})
 _MAX_REDIRECTS: Final = 5
 _SOON: Final = 0.001
 """Seconds to wait where no time is left; none at all is no limit to a socket."""
-_EARLY: Final = 0.005
-"""How much too early a timer may ring: uvloop's count whole milliseconds, from when the loop looked at the clock."""
-_HTTPX_MAX_HEAD: Final = 100 * 1024
-"""The bytes that httpx's own transport takes of a head, or of what is between the chunks of a body."""
 _KEEP_METHOD: Final = frozenset({307, 308})
 _BUSY: Final = frozenset({429, 503})
 _BECOME_GET: Final = frozenset({301, 302, 303})
@@ -74,9 +67,7 @@ class Exchange(Generic[R]):
     """
 
     __slots__ = (
-        "_hint",
-        "_host",
-        "_idle",
+        "__weakref__",
         "_redirects",
         "_sent_along",
         "_stream",
@@ -88,7 +79,11 @@ class Exchange(Generic[R]):
         "context",
         "deadline",
         "draft",
+        "droppable",
         "entered",
+        "hint",
+        "host",
+        "idle",
         "leash",
         "opener",
         "request",
@@ -112,33 +107,27 @@ class Exchange(Generic[R]):
         """Whether the head is waited for alone, by who enters a block of asyncio."""
         self.leash: Leash | None = None
         """By which another thread can end it; but not where a client of the caller's own sends it."""
+        self.droppable: Droppable | None = None
+        """The response, where it is httpx's and can be dropped unread."""
         self.opener: asyncio.Task[Any] | None = None
         """The task that waits for the head of a stream."""
-        self.draft: Draft | None = None
-        """The body, if it is still to be encoded."""
-        self.body = b""
-        draft = request.draft(stream=stream)
-        if isinstance(draft, bytes):
-            self.body = draft
-        elif at_once or draft.is_short:
-            self.body = draft.encode()
-        else:
-            self.draft = draft
+        self.body, self.draft = _begun(request.draft(stream=stream), at_once=at_once)
+        """The body, and what makes it if it is still to be encoded."""
         self._stream = stream
         self._redirects = 0
         self._timeout: dict[str, float | None] = {}
-        self._idle: float | None = None
+        self.idle: float | None = None
         """Seconds to wait between two parts."""
-        self._host: Host
+        self.host: Host  # not with a client of the caller's own
         self._sent_along: tuple[str | None, tuple[tuple[str, str], ...]]
         """Credentials and the host's own headers; neither goes to another origin."""
-        self._hint = _hint(host, request)
+        self.hint = hint(host, request)  # for an error, if there is no connection
         if isinstance(host, Host | str | None):
-            self._host = _equipped(Host.of(host))
-            base = request.origin or self._host.url
+            self.host = _equipped(Host.of(host))
+            base = request.origin or self.host.url
             self.url = base + request.path
-            credentials, withheld = _credentials(self._host, base)
-            given = self._host.headers if origin(base) == origin(self._host.url) else ()
+            credentials, withheld = _credentials(self.host, base)
+            given = self.host.headers if origin(base) == origin(self.host.url) else ()
             self._sent_along = credentials, given
             self.context = Context(request.method, self.url, request.model, withheld)
         else:
@@ -151,12 +140,12 @@ class Exchange(Generic[R]):
     @property
     def retry(self) -> Retry | None:
         """Whether and when to try again; not with a client."""
-        return None if self.client is not None else self._host.retry
+        return None if self.client is not None else self.host.retry
 
     @property
     def connection(self) -> Connection:
         """What the pool for the next request is known by."""
-        return Connection.to(self._host, self.url)
+        return Connection.to(self.host, self.url)
 
     @property
     def parts(self) -> Parts[R]:
@@ -172,8 +161,8 @@ class Exchange(Generic[R]):
         if self.closed:
             raise self.was_closed(None)
         self.began_at = perf_counter()
-        if self.client is None and self._host.timeout.total is not None:
-            self.deadline = self.began_at + self._host.timeout.total
+        if self.client is None and self.host.timeout.total is not None:
+            self.deadline = self.began_at + self.host.timeout.total
 
     def outgoing(self, content: Content) -> httpx.Request:
         """Give the HTTP request, whose body is *content*."""
@@ -185,7 +174,7 @@ class Exchange(Generic[R]):
                 self.request.method, target, content=content or None, headers=_content_headers(self.request)
             )
             return built
-        self._timeout = {name: self._within(limit) for name, limit in _waits(self._host.timeout).items()}
+        self._timeout = {name: self._within(limit) for name, limit in waits(self.host.timeout).items()}
         if self.deadline is not None:
             self._timeout["deadline"] = self.deadline  # for the core, which keeps to it whatever comes
         try:
@@ -226,11 +215,14 @@ class Exchange(Generic[R]):
             response.status_code in _KEEP_METHOD or (safe and response.status_code in _BECOME_GET)
         ):
             return False
+        import httpx
+
         try:
-            target = urljoin(self.url, location)
-        except ValueError:
+            # What is written in front of the host is sent to nobody.
+            target = re.sub(r"^(https?://)[^/?#]*@", r"\1", urljoin(self.url, location))
+            _parsed(target)
+        except (ValueError, httpx.InvalidURL):  # such as of a password with a slash: no error may show it as a path
             return False
-        target = re.sub(r"^(https?://)[^/?#]*@", r"\1", target)  # what is written there is sent to nobody
         if not target.startswith("https://" if self.url.startswith("https://") else ("http://", "https://")):
             return False  # above all, what was encrypted stays encrypted
         self._redirects += 1
@@ -270,10 +262,12 @@ class Exchange(Generic[R]):
         """Remember that the head of the answer is in: from now on the limit between parts counts."""
         self.response = response
         self.body = b""  # it is not sent again
+        if self.leash is not None and self.decoded(response) is None:
+            self.droppable = Droppable(response, self)
         if self.client is None:
-            idle = self._host.timeout.idle
-            self._idle = self.request.idle if idle is ... else idle
-            self._timeout["read"] = self._within(self._idle)
+            idle = self.host.timeout.idle
+            self.idle = self.request.idle if idle is ... else idle
+            self._timeout["read"] = self._within(self.idle)
 
     def _within(self, limit: float | None) -> float | None:
         """Give how long a wait may last that begins now and has this *limit* of its own."""
@@ -285,7 +279,7 @@ class Exchange(Generic[R]):
     @property
     def max_line(self) -> int | None:
         """The most bytes of a line, for what decodes them here."""
-        return None if self.client is not None else self._host.limits.max_line_bytes
+        return None if self.client is not None else self.host.limits.max_line_bytes
 
     def gauge(self, response: httpx.Response, *, whole: bool) -> Gauge | None:
         """
@@ -300,7 +294,7 @@ class Exchange(Generic[R]):
         """
         if self.client is not None or not (whole or self.deadline is not None):
             return None
-        gauge = Gauge(self.deadline, self._host.limits.max_body_bytes if whole else None)
+        gauge = Gauge(self.deadline, self.host.limits.max_body_bytes if whole else None)
         if whole:
             gauge.expect(response)
         return gauge
@@ -321,13 +315,23 @@ class Exchange(Generic[R]):
         if self.response is not None:
             self.response.close()
 
+    def leave(self, kind: type[BaseException] | None, *_told: object) -> None:
+        """
+        Close a blocking response at the end of a block that an exception of *kind* left.
+
+        A GeneratorExit may be a finalizer's, and what is dropped is closed without waiting for a lock.
+        """
+        if kind is GeneratorExit and self.droppable is not None:
+            self.droppable.let_go()
+        else:
+            self.close()
+
     def wake_reader(self) -> None:
         """Shut the socket down for a thread that waits for more of a response to a client of the caller's own."""
         stream = None if self.response is None else self.response.extensions.get("network_stream")
         sock = None if stream is None else stream.get_extra_info("socket")
         if sock is not None:
-            with suppress(OSError):  # it is closed already
-                sock.shutdown(socket.SHUT_RDWR)
+            shut(sock)
 
     def arrival(self, response: httpx.Response) -> Arrival[R] | None:
         """Give what decodes the answer while its bytes arrive; None if it has to be there as a whole."""
@@ -350,171 +354,29 @@ class Exchange(Generic[R]):
     def _explained(self, response: httpx.Response, body: bytes) -> bytes:
         location = response.headers.get("location") if response.is_redirect else None
         if location is None:
-            hint = self._hint_of(response.status_code, body)
-            return hint.encode() if hint else body
+            found = foreign(self, response.status_code, body)
+            return found.encode() if found else body
         if self._redirects == _MAX_REDIRECTS:
             return f"more than {_MAX_REDIRECTS} redirects".encode()
-        shown = re.sub(r"(//)[^/]*@|[?#].*", r"\1", location, flags=re.DOTALL)  # secrets belong in no message
-        return f"redirects to {shown}, which is not followed; give that address as host".encode()
+        return f"redirects to {shown(location, '')}, which is not followed; give that address as host".encode()
 
-    def _hint_of(self, status: int, body: bytes) -> str:
-        """Say what an answer means that is of a proxy, or of a server that wants TLS, and not of Ollama; or ""."""
-        if status == 400 and self.url.startswith("http:"):
-            from ._reasons import ONLY_TLS, speaks_tls
-
-            return f"{ONLY_TLS.what}; {ONLY_TLS.todo}" if speaks_tls(body) else ""
-        if status not in _OF_PROXIES or body.lstrip()[:1] == b"{" or (way := self._way()) is None:
-            return ""
-        what = "wants user name and password in its URL" if status == 407 else "does not reach the host"
-        return f"{way}, {way.url}, {what}; NO_PROXY names hosts that need none"
-
-    def telling(self, parts: Parts[R] | None = None) -> _Telling:
+    def telling(self, parts: Parts[R] | None = None) -> Telling:
         """
         Raise what httpx raises in the block, and what is raised for a line of *parts*, as this package's errors.
 
         Once the last part is there, what becomes of the connection is of no interest.
         """
-        return _Telling(self, parts)
-
-    def failure(self, exc: Exception, parts: Parts[R] | None = None) -> errors.OllamaError:
-        """Say what httpx's *exc* means, as one of this package's errors."""
-        import httpx
-
-        partial = None if parts is None else parts.partial
-        if isinstance(exc, httpx.TimeoutException):
-            return self._ran_out(exc, httpx, parts)
-        said = str(exc) or type(exc).__name__
-        too_large = _too_large(exc)
-        if too_large is not None:
-            limit, most, said = too_large
-            return self._error(errors.TooLargeError, said, partial, limit=limit, most=most)
-        if isinstance(exc, httpx.LocalProtocolError):
-            said = "the request breaks the rules of HTTP"  # httpx's own words show the header, which may be a secret
-        if isinstance(exc, httpx.ConnectError | httpx.ProxyError):
-            return self._error(errors.ConnectError, self._not_connected(exc, said), None)
-        if isinstance(exc, httpx.DecodingError):
-            return self._error(errors.DecodeError, f"the answer's content-encoding is broken: {said}", partial)
-        if isinstance(exc, httpx.NetworkError | httpx.RemoteProtocolError):
-            if self.response is not None:
-                text = f"the connection broke before the answer's last part: {said}"
-                return self._error(errors.IncompleteStreamError, text, partial)
-            said = f"the connection broke before an answer: {said}"
-            if isinstance(exc, httpx.RemoteProtocolError) and self.url.startswith("http:"):
-                said += "; does something other than HTTP listen there, or does it want https:// ?"
-        return self._error(errors.TransportError, said, partial)
-
-    @property
-    def client_is_closed(self) -> bool:
-        """Whether a client of the caller's own was closed before it could send the request."""
-        return self.client is not None and self.response is None and self.client.is_closed
-
-    def client_was_closed(self) -> errors.OllamaError:
-        """Say so."""
-        return self._error(errors.TransportError, "the httpx client is closed: it sends nothing any more", None)
-
-    def _not_connected(self, exc: Exception, said: str) -> str:
-        from ._reasons import reason, words
-
-        why = reason(exc)
-        way = self._way()
-        what = f" ({why.what})" if why.what else ""
-        text = f"cannot connect{'' if way is None else f' through {way}'}: {words(exc) or said}{what}"
-        if way is not None and not why.todo:
-            return f"{text}; is {way.url} right, and is it for this host? NO_PROXY names hosts that need none"
-        return f"{text}; {why.todo or _advice(self._hint)}"
-
-    def _way(self) -> Way | None:
-        """Give the proxy that the request passes; a caller's client does not tell."""
-        from ._routes import way_to
-
-        return None if self.client is not None else way_to(self.url, self._host.proxy)
+        return Telling(self, parts)
 
     def was_closed(self, parts: Parts[R] | None) -> errors.OllamaError:
         """Say that somebody closed the stream that is read."""
-        partial = None if parts is None else parts.partial
-        return self._error(errors.StreamClosedError, "the stream was closed while it was read", partial)
-
-    def _error(
-        self, kind: type[errors.OllamaError], what: str, partial: dict[str, Any] | None, **facts: Any
-    ) -> errors.OllamaError:
-        return kind(self.context.say(what), **self.context.facts(), partial=partial, **facts)
-
-    def _ran_out(self, exc: httpx.TimeoutException, httpx: ModuleType, parts: Parts[R] | None) -> errors.OllamaError:
-        """Say which limit ran out, after how long, and what had arrived by then."""
-        partial = None if parts is None else parts.partial
-        arrived = self._arrived(parts)
-        if self.client is not None:
-            text = f"the client's own timeout ran out ({type(exc).__name__}); {arrived}"
-            return self._error(errors.TimeoutError, text, partial)
-        limit, seconds, what = self._which_limit(exc, httpx, "no more of the answer" if parts is None else None)
-        if seconds is None:  # there was no limit of ours: the operating system's own, or what a mock made up
-            text = f"{what}: {str(exc) or 'the operating system gave the connection up'}; {arrived}"
-            return self._error(errors.TimeoutError, text, partial)
-        name = "Timeout.pool, Limits.max_connections" if limit == "pool" else f"Timeout.{limit}"
-        text = f"{what} within {seconds:g} s ({name}); {arrived}"
-        return self._error(errors.TimeoutError, text, partial, limit=limit, after=seconds)
-
-    def _which_limit(
-        self, exc: httpx.TimeoutException, httpx: ModuleType, more: str | None
-    ) -> tuple[str, float | None, str]:
-        """Give the name of the limit that ran out, its seconds, and what did not happen in time."""
-        limits = self._host.timeout
-        waits = _waits(limits)
-        if self.deadline is not None and perf_counter() >= self.deadline - _EARLY:
-            return "total", limits.total, "the answer was not whole"
-        if isinstance(exc, httpx.ConnectTimeout):
-            return "connect", waits["connect"], "no connection"
-        if isinstance(exc, httpx.PoolTimeout):
-            most = self._host.limits.max_connections
-            return "pool", waits["pool"], f"none of the {most} connections became free"
-        if isinstance(exc, httpx.WriteTimeout):
-            return "write", waits["write"], "the server took no more of the request"
-        if self.response is None:
-            return "first_part", waits["read"], "no answer"
-        return "idle", self._idle, more or "no further part"
-
-    def _arrived(self, parts: Parts[R] | None) -> str:
-        count = 0 if parts is None else parts.memory.count
-        if count:
-            return f"{count} part{'s' if count > 1 else ''} had arrived"
-        return "nothing had arrived" if self.response is None else "no more than its beginning had arrived"
+        return failed(self, errors.StreamClosedError, "the stream was closed while it was read", parts)
 
 
-class _Telling:
-    """The block of `Exchange.telling`: a class, since a generator is larger and slower, and each stream has one."""
-
-    __slots__ = ("_exchange", "_parts")
-
-    def __init__(self, exchange: Exchange[Any], parts: Parts[Any] | None) -> None:
-        self._exchange = exchange
-        self._parts = parts
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        exchange, parts = self._exchange, self._parts
-        if parts is not None:
-            parts.memory.ended_at = perf_counter()
-        if isinstance(value, errors.OllamaError):
-            value.attempts = exchange.context.attempts  # the parts do not know
-        if isinstance(value, errors.OllamaError) or not isinstance(value, Exception):
-            return None  # at the end of the interpreter, when what is suspended is closed, nothing can be imported
-        if isinstance(value, ValueError | EOFError) and parts is not None and exchange.response is not None:
-            raise parts.broken(value) from value
-        import httpx
-
-        if isinstance(value, RuntimeError) and exchange.client_is_closed:
-            raise exchange.client_was_closed() from value
-        if not isinstance(value, httpx.HTTPError | httpx.StreamError | httpx.InvalidURL):
-            return None
-        if exchange.closed:
-            raise exchange.was_closed(parts) from value
-        if parts is None or not parts.complete:
-            raise exchange.failure(value, parts) from value
-        return True
+def _begun(draft: bytes | Draft, *, at_once: bool) -> tuple[bytes, Draft | None]:
+    if isinstance(draft, bytes):
+        return draft, None
+    return (draft.encode(), None) if at_once or draft.is_short else (b"", draft)
 
 
 def _equipped(host: Host) -> Host:
@@ -522,44 +384,6 @@ def _equipped(host: Host) -> Host:
     if host.retry is not None:
         engine()
     return host
-
-
-def _hint(host: AnyHost, request: Request[Any]) -> str:
-    """Say what to look at if there is no connection."""
-    if request.origin is not None:
-        return "is there a way to the internet?"
-    if isinstance(host, str):
-        return "is Ollama running there? (the first argument of a function is the host, not the model)"
-    if host is None:
-        return _OF_ENVIRONMENT
-    return "is Ollama running there?"
-
-
-def _advice(hint: str) -> str:
-    if hint == _OF_ENVIRONMENT and (bound := re.search(r"0\.0\.0\.0|\[::\]", os.environ.get("OLLAMA_HOST", ""))):
-        return f"is Ollama running here? ({bound[0]} in OLLAMA_HOST is for servers: clients ask this machine)"
-    return hint
-
-
-def _waits(limits: Timeout) -> dict[str, float | None]:
-    """Give the limits of the waits up to the head of an answer, as httpx names them."""
-    write = limits.connect if limits.write is ... else limits.write
-    pool = limits.connect if limits.pool is ... else limits.pool
-    return {"connect": limits.connect, "read": limits.first_part, "write": write, "pool": pool}
-
-
-def _too_large(exc: BaseException) -> tuple[str, int, str] | None:
-    """Give of which limit there is too much, its bytes, and words for it; None if *exc* is about something else."""
-    found: tuple[str, int] | None = getattr(exc, "too_large", None)
-    if found is not None:
-        return *found, f"{exc} (Limits.{found[0]})"
-    cause: BaseException | None = exc
-    while cause is not None:
-        if getattr(cause, "error_status_hint", None) == 431:  # so h11 says it, in which httpx's transport reads heads
-            what = f"the head or trailer of the response is longer than {_HTTPX_MAX_HEAD} bytes"
-            return "max_head_bytes", _HTTPX_MAX_HEAD, f"{what} (the bound of httpx's own transport)"
-        cause = cause.__cause__ or cause.__context__
-    return None
 
 
 def _client_url(client: Any, request: Request[Any]) -> str:

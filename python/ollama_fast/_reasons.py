@@ -1,4 +1,4 @@
-"""What keeps a connection from being made, in plain words, and what to do about it: out of what was raised; pure."""
+"""What keeps calls from reaching Ollama, in plain words, and what to do: out of what was raised or answered; pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 class Reason(NamedTuple):
     """
-    Why there is no connection.
+    Why there is no connection, or none to Ollama.
 
     Args:
         kind: One word for it; "" if it is not known.
@@ -64,6 +64,21 @@ _NOT_TRUSTED: Final = Reason(
 )
 ONLY_TLS: Final = Reason("tls", "what listens there speaks TLS", "write https:// in place of http://")
 """What a server means that answers a plain request so."""
+_NO_GATEWAY: Final = Reason(
+    "gateway",
+    "a proxy or gateway cannot reach what is behind it",
+    "is Ollama running there, and may this host be asked through that proxy? NO_PROXY names hosts that need none",
+)
+_BY_STATUS: Final = {
+    407: Reason(
+        "proxy",
+        "the proxy wants user name and password",
+        "put them into the URL of the proxy; NO_PROXY names hosts that need none",
+    ),
+    502: _NO_GATEWAY,
+    503: _NO_GATEWAY,
+    504: _NO_GATEWAY,
+}
 
 
 def root_of(exc: BaseException) -> BaseException:
@@ -110,6 +125,13 @@ def _number(root: BaseException, said: str) -> int:
         return root.errno
     found = re.search(r"(?:\[Errno |os error )(-?[0-9]+)[\])]", said)
     return int(found[1]) if found else 0
+
+
+def of_status(status: int, body: bytes) -> Reason:
+    """Say what an answer means that is of a proxy, or of a server that wants TLS, and not of Ollama."""
+    if status == 400 and speaks_tls(body):
+        return ONLY_TLS
+    return _BY_STATUS.get(status, Reason())
 
 
 def speaks_tls(said: bytes | str) -> bool:
