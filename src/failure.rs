@@ -26,6 +26,8 @@ pub enum Failure {
     TimedOut(During),
     /// No connection became free in time.
     PoolTimedOut,
+    /// The connection broke, in this way, before the first byte of an answer.
+    Unanswered(Box<Self>),
     /// What came is no HTTP.
     Protocol(ProtocolError),
     /// What should be sent is no HTTP, for this reason.
@@ -52,8 +54,19 @@ impl Failure {
         )
     }
 
+    /// Say that no byte of an answer came, if the connection broke.
+    pub fn unanswered(self) -> Self {
+        match self {
+            Self::Io(During::Write | During::Read, _) | Self::Protocol(ProtocolError::NoHead) => {
+                Self::Unanswered(Box::new(self))
+            }
+            other => other,
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
+            Self::Unanswered(how) => how.name(),
             Self::Io(During::Connect, _) => "ConnectError",
             Self::Io(During::Write, _) => "WriteError",
             Self::Io(During::Read, _) | Self::Closed => "ReadError",
@@ -69,6 +82,7 @@ impl Failure {
 
     fn text(&self) -> String {
         match self {
+            Self::Unanswered(how) => how.text(),
             Self::Io(_, text) => text.clone(),
             Self::TimedOut(During::Connect) => "timed out while connecting".into(),
             Self::TimedOut(During::Write) => "timed out while sending the request".into(),
@@ -81,7 +95,7 @@ impl Failure {
         }
     }
 
-    /// The exception, of one of httpx's classes.
+    /// The exception, of one of httpx's classes; its attribute `unanswered` says that no byte of an answer came.
     pub fn to_exception(&self, py: Python<'_>) -> PyErr {
         if let Self::Protocol(ProtocolError::TooLarge(found)) = self {
             return sizes::exception(py, *found);
@@ -90,6 +104,11 @@ impl Failure {
             let kind = py.import("httpx")?.getattr(self.name())?;
             match self {
                 Self::Consumed => kind.call0(),
+                Self::Unanswered(_) => {
+                    let error = kind.call1((self.text(),))?;
+                    error.setattr("unanswered", true)?;
+                    Ok(error)
+                }
                 _ => kind.call1((self.text(),)),
             }
         };

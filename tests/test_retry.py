@@ -42,6 +42,7 @@ from ollama_fast.errors import (
     TimeoutError,
     TransportError,
 )
+from peers import full_listener
 from replay import HangUpError, Received, ReplayServer, replay
 from transports import CHUNKED, GENEROUS, chunk, eventually
 
@@ -56,6 +57,7 @@ ANSWER: Final = {
     "done": True,
     "message": {"role": "assistant", "content": "Hi"},
     "status": "success",
+    "models": [],
 }
 
 CALLS: Final[dict[str, tuple[Any, ...]]] = {"version": (), "show": ("m",), "generate": ("m", "Hi!"), "chat": ("m",)}
@@ -251,6 +253,7 @@ def test_a_server_that_says_later_is_asked_again(both: Colour, function: str, st
             assert len({(each.method, each.path, each.body) for each in server.requests}) == 1
 
 
+@pytest.mark.usefixtures("over")
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("function", CALLS)
 def test_what_only_reads_or_computes_is_sent_again_if_there_is_no_answer(
@@ -289,6 +292,7 @@ def test_a_refused_connection_is_tried_again(
 # --- what is not -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("over")
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("function", CHANGES)
 def test_what_changes_the_server_is_never_sent_again_if_there_is_no_answer(
@@ -351,18 +355,24 @@ def test_an_upload_is_never_sent_again(both: Colour, tmp_path: Path, trouble: st
 PART: Final = chunk(b'{"model":"m","created_at":"","response":"H","done":false}\n')
 
 
+@pytest.mark.usefixtures("over")
+@pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize(
     ("begins", "error"),
     [
         (b"garbage\r\n\r\n", TransportError),
-        pytest.param(b"HTTP/1.1 20", TransportError, marks=pytest.mark.fast),
+        (b"H", TransportError),
+        (b"HTTP/1.1 20", TransportError),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", TransportError),
         (CHUNKED, IncompleteStreamError),
         (CHUNKED + PART, IncompleteStreamError),
     ],
-    ids=["garbage", "in the head", "after the head", "after a part"],
+    ids=["garbage", "at the head", "in the head", "after an interim head", "after the head", "after a part"],
 )
-def test_once_an_answer_has_begun_nothing_is_sent_again(both: Colour, begins: bytes, error: type[OllamaError]) -> None:
-    with replay(respond=at_first(begins, times=1000)) as server:
+def test_once_an_answer_has_begun_nothing_is_sent_again(
+    both: Colour, begins: bytes, error: type[OllamaError], reset: bool
+) -> None:
+    with replay(respond=at_first(begins, times=1000, reset=reset)) as server:
         seen = both.parts("generate_stream", Host(server.url, retry=AT_ONCE), "m")
         assert type(seen.error) is error
         assert getattr(seen.error, "attempts", 0) == 1
@@ -390,6 +400,16 @@ def test_who_ran_out_of_time_does_not_ask_again(both: Colour) -> None:
         assert len(server.requests) == 2
 
 
+@pytest.mark.usefixtures("over")
+def test_a_connection_that_is_not_made_in_time_is_tried_again(both: Colour) -> None:
+    with full_listener() as port:
+        host = Host(f"127.0.0.1:{port}", retry=AT_ONCE, timeout=Timeout(connect=0.1))
+        for function in ("generate", "pull"):
+            for seen in attempt(both, function, host, "m"):
+                assert type(seen.error) is TimeoutError
+                assert (seen.error.limit, seen.error.attempts) == ("connect", 3)
+
+
 @pytest.mark.parametrize("client", [colour for colour in EVERY if colour.way != "host"], ids=str)
 def test_a_callers_own_client_is_used_as_it_is(client: Colour) -> None:
     with replay(respond=at_first(BUSY)) as server:
@@ -404,6 +424,7 @@ def test_a_callers_own_client_is_used_as_it_is(client: Colour) -> None:
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("function", ["generate", "whoami", "pull", "delete"])
+@pytest.mark.usefixtures("over")
 def test_no_transport_sends_twice_what_the_server_has_read(
     asynchronous: bool, kept: bool, reset: bool, function: str
 ) -> None:
@@ -432,6 +453,69 @@ def test_no_transport_sends_twice_what_the_server_has_read(
         assert server.connections == 1
 
 
+def in_turn(*turns: bool, reset: bool) -> Callable[[Received], Iterable[bytes]]:
+    """Give a `respond` that answers where a turn is True, and hangs up without a word where it is not."""
+    left = iter(turns)
+
+    def respond(received: Received) -> Iterator[bytes]:
+        if not next(left):
+            raise HangUpError(reset=reset)
+        yield answer(received)
+
+    return respond
+
+
+def calls_of(functions: Iterable[tuple[str, tuple[Any, ...]]], host: Host, asynchronous: bool) -> None:
+    """Call these on the same connections."""
+
+    async def run() -> None:
+        for name, arguments in functions:
+            found = getattr(aio, name)(host, *arguments)
+            await (aio.collect(found) if name.endswith("_stream") else found)
+
+    if asynchronous:
+        asyncio.run(run())
+        return
+    for name, arguments in functions:
+        found = getattr(ollama_fast, name)(host, *arguments)
+        if name.endswith("_stream"):
+            ollama_fast.collect(found)
+
+
+@pytest.mark.usefixtures("over")
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("function", ["list", "ps", "version", "has_blob"])
+def test_what_only_asks_is_sent_again_if_its_kept_connection_was_dead(
+    asynchronous: bool, function: str, reset: bool
+) -> None:
+    asks = (function, (DIGEST,) if function == "has_blob" else ())
+    with replay(respond=in_turn(True, False, True, reset=reset)) as server:
+        calls_of([asks, asks], Host(server.url), asynchronous)
+        assert [each.path for each in server.requests] == [server.requests[0].path] * 3
+        assert server.connections == 2
+    with replay(respond=in_turn(True, False, False, reset=reset)) as server:
+        with pytest.raises(TransportError, match="broke before an answer"):
+            calls_of([asks, asks], Host(server.url), asynchronous)
+        assert len(server.requests) == 3  # on a new connection once
+
+
+@pytest.mark.usefixtures("over")
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("function", ["generate", "generate_stream"])
+def test_a_kept_connection_that_dies_under_a_post_is_what_retry_is_for(
+    asynchronous: bool, function: str, reset: bool
+) -> None:
+    calls = [("version", ()), (function, ("m",))]
+    with replay(respond=in_turn(True, False, reset=reset)) as server:
+        with pytest.raises(TransportError, match="broke before an answer"):
+            calls_of(calls, Host(server.url), asynchronous)
+        assert len(server.requests) == 2
+    with replay(respond=in_turn(True, False, True, reset=reset)) as server:
+        calls_of(calls, Host(server.url, retry=Retry(2, wait=0, jitter=0)), asynchronous)
+        assert len(server.requests) == 3
+
+
+@pytest.mark.usefixtures("over")
 def test_a_kept_connection_that_the_server_closed_is_replaced_unnoticed(asynchronous: bool) -> None:
     calls = ("generate", "version", "pull", "delete", "generate")
 

@@ -61,14 +61,16 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             "retries": retries,
             "socket_options": socket_options,
         }
-        self._plan = Plan(httpx.AsyncHTTPTransport, options, proxy, trust_env=trust_env)
+        self._plan = Plan(_of_httpx, options, proxy, trust_env=trust_env)
         self._limits = limits
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request* and give its response, whose body is still to be read. Raises httpx's exceptions."""
         pool = await self._find_pool() if self._plan.takes(request) else None
         if pool is None:
-            return with_lines(await self._plan.other(request, _running_loop()).handle_async_request(request))
+            from . import _unanswered
+
+            return with_lines(await _unanswered.send(self._plan.other(request, _running_loop()), request))
         reply = await _exchange(pool, request)
         return with_lines(CoreResponse(reply, _AsyncBody(reply)))
 
@@ -94,6 +96,12 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             pool.close()
         for other in self._plan.release(loop):
             await other.aclose()
+
+
+def _of_httpx(**options: Any) -> httpx.AsyncHTTPTransport:
+    from ._unanswered import transport  # with httpcore, which takes its time and which the core does without
+
+    return transport(**options)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -99,7 +99,8 @@ if sys.platform != "win32":
     class Pool:
         """Keep-alive connections, how many there may be, and how large the responses on them.
 
-        An httpx.RemoteProtocolError of one that is too large has as `too_large` the name of the limit and its bytes.
+        An httpx.RemoteProtocolError of one that is too large has as `too_large` the name of the limit and its bytes. An
+        error of a connection that broke before any byte of an answer has `unanswered`, which is True.
         """
 
         def __new__(

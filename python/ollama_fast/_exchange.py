@@ -47,8 +47,6 @@ _SOON: Final = 0.001
 """Seconds to wait where no time is left; none at all is no limit to a socket."""
 _KEEP_METHOD: Final = frozenset({307, 308})
 _BUSY: Final = frozenset({429, 503})
-_NO_HEAD: Final = "disconnected without sending a response"
-"""Both transports say so where a connection ends instead of an answer; other errors of the protocol are answers."""
 _BECOME_GET: Final = frozenset({301, 302, 303})
 
 
@@ -257,10 +255,8 @@ class Exchange(Generic[R]):
             return Setback(trouble, seconds_of(outcome.headers.get("retry-after"), time()))
         if isinstance(outcome, httpx.ConnectError | httpx.ConnectTimeout):
             return Setback(Trouble.UNREACHED)
-        broke = isinstance(outcome, httpx.ReadError | httpx.WriteError) or (
-            isinstance(outcome, httpx.RemoteProtocolError) and _NO_HEAD in str(outcome)
-        )
-        return Setback(Trouble.BROKEN) if broke and not self.closed else None
+        unanswered: bool = getattr(outcome, "unanswered", False)  # so each transport says it
+        return Setback(Trouble.BROKEN) if unanswered and not self.closed else None
 
     def has_head(self, response: httpx.Response) -> None:
         """Remember that the head of the answer is in: from now on the limit between parts counts."""

@@ -11,6 +11,7 @@ import httpcore
 import httpx
 
 from ._leash import Leash, Pulled, current, holding
+from ._unanswered import Carried, Sending
 
 _LOOSE: Final = nullcontext()
 
@@ -33,12 +34,23 @@ def transport(**options: Any) -> httpx.HTTPTransport:
 def send(over: httpx.BaseTransport, request: httpx.Request, leash: Leash | None) -> httpx.Response:
     """Send *request*, and let *leash* hold it until its response is closed."""
     if leash is None:
-        return over.handle_request(request)
+        return _send(over, request)
     with holding(leash):
-        response = over.handle_request(request)
+        response = _send(over, request)
     if isinstance(response.stream, httpx.SyncByteStream):
         response.stream = _Body(response.stream, leash)
     return response
+
+
+def _send(over: httpx.BaseTransport, request: httpx.Request) -> httpx.Response:
+    """Send *request*, once more for each kept connection that was dead if that does no harm."""
+    while True:
+        with Sending() as sending:
+            try:
+                return over.handle_request(request)
+            except httpx.TransportError as exc:
+                if not sending.again(request, exc):
+                    raise
 
 
 class _Body(httpx.SyncByteStream):
@@ -91,15 +103,17 @@ class _Stream(httpcore.NetworkStream):
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
+        self._carried = Carried()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
             with self._wait():
-                return self._stream.read(max_bytes, timeout)
+                return self._carried.received(self._stream.read(max_bytes, timeout))
         except Pulled as exc:
             raise httpcore.ReadError("closed by another thread") from exc
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._carried.sends()
         try:
             with self._wait():
                 self._stream.write(buffer, timeout)

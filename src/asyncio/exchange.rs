@@ -177,7 +177,12 @@ impl Exchange {
         let found = self.failure.clone().or_else(protocol)?;
         // A peer that takes no more of a request and then says nothing: the first is what went wrong.
         let silent = matches!(found, Failure::Io(..) | Failure::Protocol(ProtocolError::NoHead));
-        Some(self.write_failure.clone().filter(|_| silent).unwrap_or(found))
+        let found = self.write_failure.clone().filter(|_| silent).unwrap_or(found);
+        Some(if self.response.began() {
+            found
+        } else {
+            found.unanswered()
+        })
     }
 
     /// End the exchange with a failure, unless it is over.
@@ -200,11 +205,8 @@ impl Exchange {
 
     /// Whether the connection was dead before the server can have acted on the request.
     pub fn is_stale(&self) -> bool {
-        let dead = matches!(
-            self.failure(),
-            Some(Failure::Io(..) | Failure::Protocol(ProtocolError::NoHead))
-        );
-        self.reused && dead && !self.response.began() && (self.write_failure.is_some() || self.is_safe)
+        let dead = matches!(self.failure(), Some(Failure::Unanswered(_)));
+        self.reused && dead && (self.write_failure.is_some() || self.is_safe)
     }
 
     /// Whether there is what a task wants, or a reason to wait for it no longer.

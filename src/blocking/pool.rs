@@ -206,11 +206,12 @@ impl Attempt<'_, '_> {
             Err(Trouble::Failed(found)) => failure.unwrap_or(found),
             Err(raised) => return Err(raised),
         };
-        let dead = matches!(
-            trouble,
-            Failure::Io(..) | Failure::Protocol(crate::http::ProtocolError::NoHead)
-        );
-        if reused && dead && replayable && !reply.began() && (!complete || self.outgoing.is_safe) {
+        if reply.began() {
+            return Err(trouble.into());
+        }
+        let trouble = trouble.unanswered();
+        let dead = matches!(trouble, Failure::Unanswered(_));
+        if reused && dead && replayable && (!complete || self.outgoing.is_safe) {
             return Ok(None);
         }
         Err(trouble.into())
