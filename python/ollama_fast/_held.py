@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpcore
 import httpx
 
+from ._deadline import send as in_time
 from ._leash import Leash, Pulled, current, holding
 
 _LOOSE: Final = nullcontext()
@@ -33,9 +34,9 @@ def transport(**options: Any) -> httpx.HTTPTransport:
 def send(over: httpx.BaseTransport, request: httpx.Request, leash: Leash | None) -> httpx.Response:
     """Send *request*, and let *leash* hold it until its response is closed."""
     if leash is None:
-        return over.handle_request(request)
+        return in_time(over, request)
     with holding(leash):
-        response = over.handle_request(request)
+        response = in_time(over, request)
     if isinstance(response.stream, httpx.SyncByteStream):
         response.stream = _Body(response.stream, leash)
     return response
