@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from exchange import EXCHANGES, load
+from exchange import EXCHANGES, at_once, load
 from ollama_fast import errors
 from ollama_fast.testing import FAULTS, Fault, Received, Reply
 
@@ -30,7 +30,7 @@ PARTS: Final[Mapping[Mode, list[dict[str, Any]]]] = {
 
 def answer(request: Received) -> Reply:
     """Reply with what is recorded, to any client: others put other fields into a body."""
-    return RECORDED["streamed" if (request.json or {}).get("stream", True) else "whole"].response
+    return at_once(RECORDED["streamed" if (request.json or {}).get("stream", True) else "whole"].response)
 
 
 ELSEWHERE: Final = "redirect elsewhere"

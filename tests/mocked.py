@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 import h11
 import httpx
 
-from ollama_fast.testing import End
+from ollama_fast.testing._values import End
 from replay import KEPT, RUNNING, Action, HangUpError, Received
 
 

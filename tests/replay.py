@@ -8,15 +8,19 @@ tests/exchanges until Ctrl-C. The server itself is that of `ollama_fast.testing`
 from __future__ import annotations
 
 import argparse
+import json
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from exchange import Exchange, load_all
-from ollama_fast.testing import End, Received, faulty
-from ollama_fast.testing._loopback import KEPT, Action, Loopback
-from ollama_fast.testing._replies import recorded
+from exchange import Exchange, Reply, at_once, load_all
+from ollama_fast.testing import Received
+from ollama_fast.testing._faults import faulty
+from ollama_fast.testing._loopback import KEPT, Loopback
+from ollama_fast.testing._replies import missing, of_no_model
+from ollama_fast.testing._values import Action, End
 
 __all__ = [
     "KEPT",
@@ -27,6 +31,7 @@ __all__ = [
     "Received",
     "ReplayServer",
     "Respond",
+    "recorded",
     "replay",
     "respond_from",
 ]
@@ -109,8 +114,57 @@ def nobody_is_served() -> bool:
 def respond_from(exchanges: Iterable[Exchange], *, pace: Pace = "recorded", strict: bool = True) -> Respond:
     """Make a `respond` that finds the exchange of a request, as `replay` does."""
     answer = recorded(exchanges, strict=strict)
+    timed = (lambda reply: reply) if pace == "recorded" else at_once
 
-    return lambda request: faulty(None, answer(request), request.method, paced=pace == "recorded")
+    return lambda request: faulty(None, timed(answer(request)), request.method)
+
+
+def recorded(exchanges: Iterable[Exchange], *, strict: bool) -> Callable[[Received], Reply]:
+    """
+    Find the exchange of a request by its method, path and JSON body.
+
+    Of several equal ones each is served once, in their order, and the last from then on.
+
+    Args:
+        exchanges: What to find it in.
+
+        strict: Whether a body must be equal to the recorded one, even if only one was recorded for its method and path.
+    """
+    known: dict[tuple[str, str], list[Exchange]] = defaultdict(list)
+    for exchange in exchanges:
+        known[exchange.request.method, exchange.request.path].append(exchange)
+    served: dict[tuple[str, str, str], int] = defaultdict(int)
+    lock = threading.Lock()
+
+    def answer(request: Received) -> Reply:
+        candidates = known.get((request.method, request.path), [])
+        asked = _canonical(request.json)
+        equal = [exchange for exchange in candidates if _canonical(exchange.request.body) == asked]
+        if not equal and len(candidates) == 1 and not strict:
+            equal = candidates
+        if not equal:
+            methods = {method for method, path in known if path == request.path}
+            return (None if candidates else of_no_model(request, methods)) or missing(_why(request, candidates))
+        with lock:
+            turn = served[request.method, request.path, asked]
+            served[request.method, request.path, asked] += 1
+        return equal[min(turn, len(equal) - 1)].response
+
+    return answer
+
+
+def _canonical(body: Any) -> str:
+    # As text, since to Python 1, 1.0 and True are equal.
+    return json.dumps(body, sort_keys=True)
+
+
+def _why(request: Received, candidates: list[Exchange]) -> str:
+    asked = request.body.decode(errors="replace") if request.body else f"a body of {request.length} bytes"
+    there = [json.dumps(exchange.request.body, ensure_ascii=False) for exchange in candidates]
+    return (
+        f"no exchange is recorded for {request.method} {request.path} with {asked}; "
+        f"recorded for it: {'; '.join(there) or 'nothing'}"
+    )
 
 
 def main() -> None:

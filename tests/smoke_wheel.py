@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 
 import ollama_fast
@@ -30,7 +31,8 @@ def main() -> None:
         assert asyncio.run(text(server.url)) == "".join(part["response"] for part in parts) != ""
         ollama_fast.close()
     (plugin,) = entry_points(group="pytest11", name="ollama_fast")
-    assert plugin.value == "ollama_fast.testing.plugin", plugin
+    assert plugin.value == "_ollama_fast_pytest", plugin
+    assert find_spec(plugin.value) is not None, plugin
     print(f"ollama_fast {ollama_fast.__version__} from its wheel: {len(parts)} parts, sync and async alike")
 
 

@@ -37,7 +37,8 @@ from ollama_fast import types
 from ollama_fast.compat import ResponseError
 from ollama_fast.compat._client import CONNECTION_ERROR_MESSAGE
 from ollama_fast.errors import ToolSchemaError
-from ollama_fast.testing import Chunk, Fault, Reply, faulty
+from ollama_fast.testing import Chunk, Fault, Reply
+from ollama_fast.testing._faults import faulty
 from ollama_fast.testing._replies import whole
 from packages import GENUINE, OURS, PACKAGES, Colour, Package
 

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 import pickle
+import re
 import socket
 import ssl
 import subprocess
@@ -30,8 +31,9 @@ import trustme
 import ollama_fast
 from colours import Colour
 from exchange import load_all
-from ollama_fast import Finding, Host, Report, _doctor, _probe, aio
+from ollama_fast import Finding, Host, Report, _doctor, _findings, _probe, _server_findings, aio
 from ollama_fast._request import Answered
+from ollama_fast._steps import At, Course, Outcome, Try
 from ollama_fast.errors import HostError
 from replay import HangUpError, Received, replay
 
@@ -41,8 +43,19 @@ NOW = 1_800_000_000.0
 Answer = Callable[[Received], Generator[bytes]]
 
 
+FACTS = {
+    topic: set(facts.replace("`", "").split())
+    for topic, facts in re.findall(
+        r"(?m)^\| `(\w+)` \| (`.*`) \|$", (Path(__file__).parent.parent / "docs/public.md").read_text("utf-8")
+    )
+}
+"""The topics and facts that the page of what is public promises."""
+
+
 def levels(report: Report) -> dict[str, str]:
     """Give the worst level of each topic."""
+    for finding in report.findings:
+        assert set(finding.facts) <= FACTS[finding.topic], finding
     order = ["ok", "note", "problem"]
     found: dict[str, str] = {}
     for finding in report.findings:
@@ -54,6 +67,7 @@ def the(report: Report, topic: str, level: str = "problem") -> Finding:
     """Give the only finding of a topic and level."""
     found = [finding for finding in report.findings if (finding.topic, finding.level) == (topic, level)]
     assert len(found) == 1, str(report)
+    assert set(found[0].facts) <= FACTS[topic]
     return found[0]
 
 
@@ -187,11 +201,9 @@ def test_nothing_listens_there(both: Colour, free_port: int) -> None:
 def test_a_wrong_port_is_told_from_a_server_that_is_not_there(
     both: Colour, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ollama_fast import _examination
-
     with replay(respond=says(HEALTHY)) as server:
         usual = int(server.url.rpartition(":")[2])
-        monkeypatch.setattr(_examination, "DEFAULT_PORT", usual)
+        monkeypatch.setattr(_doctor, "DEFAULT_PORT", usual)
         report: Report = both.whole("doctor", f"127.0.0.1:{free_port}")
     assert "something listens at port" in the(report, "connection").todo
 
@@ -221,6 +233,49 @@ def test_a_server_that_never_comes_to_an_end_is_given_up_in_time(both: Colour) -
         took = time.monotonic() - began
     assert not report.ok
     assert took < 20, f"2 seconds were given, and it took {took:.1f}"
+
+
+@pytest.mark.parametrize("part", [1.0, 0.9])
+def test_each_step_that_takes_its_time_leaves_less_for_the_next(part: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def take(seconds: float) -> None:
+        nonlocal now
+        now += seconds * part
+
+    def look_up(name: str, port: int, seconds: float) -> _probe.Lookup:
+        take(seconds)
+        return _probe.Lookup((_probe.Place(socket.AF_INET, ("192.0.2.1", port)),), seconds)
+
+    def connect(places: tuple[_probe.Place, ...], seconds: float) -> list[_probe.Attempt]:
+        take(seconds)
+        return [_probe.Attempt(place, seconds) for place in places]
+
+    def shake_hands(_place: Any, name: str, _verify: Any, seconds: float) -> _probe.Shaken:
+        take(seconds)
+        return _probe.Shaken("TLSv1.3", (name,), time.time() + 1e8, seconds)
+
+    for probe in (look_up, connect, shake_hands):
+        monkeypatch.setattr(_probe, probe.__name__, probe)
+    monkeypatch.setattr(_doctor, "perf_counter", lambda: now)
+
+    def server(effect: Any) -> Any:
+        if isinstance(effect, Try):
+            return [effect.view(0, Outcome(job())) for job in effect.jobs]
+        assert isinstance(effect, At)
+        limits = effect.host.timeout
+        assert limits.total is not None
+        assert limits.total == limits.connect == limits.first_part == limits.idle
+        take(limits.total)
+        body = HEALTHY[effect.request.path]
+        return Answered(200, (), json.dumps(body).encode()) if effect.request.raw else body
+
+    course = Course(_doctor.doctor("https://gpu.example", seconds=8))
+    while (effect := course.advance()) is not None:
+        with course:
+            course.reply = server(effect)
+    assert the(course.result, "server", "ok").facts["version"] == "0.24.0"
+    assert now <= 8.2, f"8 seconds were given, and it took {now:.1f}"
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -472,10 +527,18 @@ def _no_name(name: str, port: int, seconds: float) -> Any:
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
-def test_credentials_in_a_host_are_not_shown(both: Colour) -> None:
-    for host in (f"http://ada:{SECRET}@x y", f"http://ada:{SECRET}@127.0.0.1:1", f"ada:{SECRET}@127.0.0.1:1/a b"):
-        report: Report = both.whole("doctor", host)
-        assert SECRET not in str(report) + repr(report) + json.dumps(report.as_dict()), host
+@pytest.mark.parametrize(
+    "password", [SECRET, f"{SECRET}/x", f"x/{SECRET}", f"a@{SECRET}", f"a#{SECRET}/", f"{SECRET}?"]
+)
+@pytest.mark.parametrize("form", ["http://ada:{}@x y", "http://ada:{}@127.0.0.1:1", "ada:{}@127.0.0.1:1/a b"])
+def test_credentials_in_a_host_are_not_shown(
+    both: Colour, form: str, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = form.format(password)
+    monkeypatch.setenv("OLLAMA_HOST", host)
+    for given in (host, None):
+        report: Report = both.whole("doctor", given)
+        assert SECRET not in str(report) + repr(report) + json.dumps(report.as_dict()), given
 
 
 @pytest.mark.parametrize("host", [5, b"localhost", ["localhost"], httpx.URL("http://h")], ids=repr)
@@ -573,6 +636,9 @@ def test_a_report_is_a_value() -> None:
     assert json.loads(json.dumps(dataclasses.asdict(REPORT)))["host"] == "http://h:1"
     assert REPORT.as_dict()["ok"] is REPORT.ok is False
     assert REPORT.problems == REPORT.findings[1:]
+    assert {REPORT: 1}[pickle.loads(pickle.dumps(REPORT))] == 1
+    other = dataclasses.replace(REPORT.findings[1], facts={"n": [2]})
+    assert len({other, *REPORT.findings}) == 3
     with pytest.raises(dataclasses.FrozenInstanceError):
         REPORT.host = "x"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -592,6 +658,12 @@ def test_each_finding_of_every_report_is_json(both: Colour) -> None:
     assert json.loads(json.dumps(report.as_dict()))["findings"][0]["topic"] == "package"
 
 
+def test_each_fact_that_is_promised_is_one_that_findings_have() -> None:
+    assert {"package", "host", "server", "clock"} < set(FACTS)
+    source = "".join(Path(room.__file__ or "").read_text("utf-8") for room in (_findings, _server_findings))
+    assert [name for names in FACTS.values() for name in names if f'"{name}"' not in source] == []
+
+
 # --- what facts mean -------------------------------------------------------------------------------------------------
 
 
@@ -608,7 +680,7 @@ def test_each_finding_of_every_report_is_json(both: Colour) -> None:
     ],
 )
 def test_a_version_says_what_is_missing(version: str, level: str, words: str) -> None:
-    (finding,) = _doctor.of_answer("http://h", Answered(200, (), b""), version)
+    (finding,) = _server_findings.of_answer("http://h", Answered(200, (), b""), version)
     assert finding.level == level
     assert words in finding.what
 
@@ -632,7 +704,7 @@ def test_where_a_model_is_says_how_fast_it_is(size: Any, vram: Any, level: str, 
         "context_length": 4096,
         "expires_at": "2027-01-15T08:05:00Z",
     }
-    (finding,) = _doctor.of_placement({"models": [model]}, NOW)
+    (finding,) = _server_findings.of_placement({"models": [model]}, NOW)
     assert finding.level == level
     assert words in finding.what
     assert "context of 4096 tokens" in finding.what
@@ -642,8 +714,8 @@ def test_where_a_model_is_says_how_fast_it_is(size: Any, vram: Any, level: str, 
 
 @pytest.mark.parametrize("answer", [{}, {"models": None}, {"models": ["m"]}, {"models": [{}]}, {"models": 5}], ids=repr)
 def test_answers_of_odd_shapes_are_no_errors(answer: dict[str, Any]) -> None:
-    assert _doctor.of_models(answer).topic == "models"
-    assert _doctor.of_placement(answer, NOW)[0].topic == "memory"
+    assert _server_findings.of_models(answer).topic == "models"
+    assert _server_findings.of_placement(answer, NOW)[0].topic == "memory"
 
 
 @pytest.mark.parametrize(
@@ -659,7 +731,7 @@ def test_answers_of_odd_shapes_are_no_errors(answer: dict[str, Any]) -> None:
     ],
 )
 def test_a_clock_is_compared(ahead: float, level: str, words: str) -> None:
-    (finding,) = _doctor.of_clock(formatdate(NOW + ahead, usegmt=True), NOW)
+    (finding,) = _server_findings.of_clock(formatdate(NOW + ahead, usegmt=True), NOW)
     assert finding.level == level
     assert words in finding.what
     assert ("zone" in finding.what) is (words == "another zone")
@@ -667,13 +739,13 @@ def test_a_clock_is_compared(ahead: float, level: str, words: str) -> None:
 
 @pytest.mark.parametrize("date", ["", "yesterday", "0"])
 def test_a_date_that_is_none_is_no_finding(date: str) -> None:
-    assert _doctor.of_clock(date, NOW) == []
+    assert _server_findings.of_clock(date, NOW) == []
 
 
 @pytest.mark.parametrize(("days", "level"), [(90, "ok"), (5, "note"), (None, "note")])
 def test_a_certificate_that_ends_soon_is_noted(days: float | None, level: str) -> None:
     ends = None if days is None else NOW + days * 86400
-    finding = _doctor.of_handshake("h", _probe.Shaken("TLSv1.3", ("h",), ends, 0.1), NOW)
+    finding = _findings.of_handshake("h", _probe.Shaken("TLSv1.3", ("h",), ends, 0.1), NOW)
     assert finding.level == level
     assert finding.facts["expires_in_days"] == days
 
@@ -691,15 +763,15 @@ def test_a_certificate_that_ends_soon_is_noted(days: float | None, level: str) -
 )
 def test_what_people_write_and_do_not_mean_is_told(text: str, url: str, words: str) -> None:
     assert Host(text).url == url
-    assert words in " ".join(finding.what for finding in _doctor.of_host(text, "OLLAMA_HOST", url))
+    assert words in " ".join(finding.what for finding in _findings.of_host(text, "OLLAMA_HOST", url))
 
 
 @pytest.mark.parametrize("text", ["gpu", "gpu:11434", "http://gpu:80", "https://gpu", "[::1]:11434", "::1", "10.0.0.5"])
 def test_what_people_write_and_mean_is_only_shown(text: str) -> None:
-    assert [finding.level for finding in _doctor.of_host(text, "given", Host(text).url)] == ["ok"]
+    assert [finding.level for finding in _findings.of_host(text, "given", Host(text).url)] == ["ok"]
 
 
-PACKAGE = _doctor.Package("1.0", "3.13.0", "0.28.1", debug=False, has_sockets=True, forced=False, patched=False)
+PACKAGE = _findings.Package("1.0", "3.13.0", "0.28.1", debug=False, has_sockets=True, forced=False, patched=False)
 
 
 @pytest.mark.parametrize(
@@ -713,7 +785,7 @@ PACKAGE = _doctor.Package("1.0", "3.13.0", "0.28.1", debug=False, has_sockets=Tr
     ],
 )
 def test_the_package_says_what_serves(changes: dict[str, bool], level: str, words: str, *, fast: bool) -> None:
-    (finding,) = _doctor.of_package(dataclasses.replace(PACKAGE, **changes))  # type: ignore[arg-type]
+    (finding,) = _findings.of_package(dataclasses.replace(PACKAGE, **changes))  # type: ignore[arg-type]
     assert finding.level == level
     assert words in finding.what
     assert finding.facts["fast"] is fast
@@ -722,7 +794,7 @@ def test_the_package_says_what_serves(changes: dict[str, bool], level: str, word
 def test_the_text_of_a_bad_host_is_that_of_the_error() -> None:
     with pytest.raises(HostError) as caught:
         Host("ftp://x")
-    assert _doctor.of_bad_host(caught.value).what == str(caught.value)
+    assert _findings.of_bad_host(caught.value).what == str(caught.value)
 
 
 def test_importing_the_package_loads_nothing_of_the_doctor() -> None:

@@ -17,7 +17,7 @@ import pytest
 
 import compare_faults
 from colours import BOTH, Colour, Seen
-from exchange import Exchange, load_all
+from exchange import Exchange, at_once, load_all
 from fault_matrix import (
     ELSEWHERE,
     KWARGS,
@@ -192,7 +192,7 @@ def arrived(exchange: Exchange, byte: int) -> tuple[bool, list[Any]]:
 def test_what_arrived_before_a_cut_is_delivered_wherever_it_is(exchange: Exchange, colour: Colour, over: Over) -> None:
     length = len(wire(exchange.response))
     _, everything = arrived(exchange, length)
-    with serve([exchange]) as server:
+    with serve(lambda _: at_once(exchange.response)) as server:
         host = Host(server.url, timeout=PATIENT)
         for number, byte in enumerate(range(0, length + 1, max(1, length // 23))):
             server.fault = Fault.cut("close", byte=byte) + Fault.pieces([length, 101, 13][number % 3])

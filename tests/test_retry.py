@@ -139,7 +139,7 @@ def test_a_host_holds_it_as_a_value() -> None:
     assert host != Host("h")
     assert len({host, Host("h", retry=3), Host("h")}) == 2
     assert pickle.loads(pickle.dumps(host)) == host
-    assert repr(host.retry) == "Retry(attempts=3, wait=0.5, max_wait=30.0, jitter=0.5, after_reset=True)"
+    assert repr(host.retry) == "Retry(attempts=3, wait=0.5, max_wait=30.0, jitter=0.5, after_break=True)"
     assert repr(host.retry) in repr(host)
     assert host.with_options(retry=None) == Host("h")
     assert Host("h").with_options(retry=Retry(5)).retry == Retry(5)
@@ -172,18 +172,20 @@ def test_what_is_no_number_of_its_kind_is_refused(wrong: dict[str, Any], error: 
 
 
 @pytest.mark.parametrize("changes", [False, True])
-@pytest.mark.parametrize("after_reset", [False, True])
-def test_which_trouble_allows_another_attempt(changes: bool, after_reset: bool) -> None:
-    retry = Retry(after_reset=after_reset)
+@pytest.mark.parametrize("after_break", [False, True])
+def test_which_trouble_allows_another_attempt(changes: bool, after_break: bool) -> None:
+    retry = Retry(after_break=after_break)
 
     def allowed(trouble: Trouble, uploads: bool = False) -> bool:
         return allows(retry, Setback(trouble), changes=changes, uploads=uploads)
 
     assert allowed(Trouble.UNREACHED)
     assert allowed(Trouble.UNREACHED, uploads=True)
-    assert allowed(Trouble.BUSY)
+    assert allowed(Trouble.LATER)
+    assert not allowed(Trouble.LATER, uploads=True)
+    assert allowed(Trouble.BUSY) is not changes
     assert not allowed(Trouble.BUSY, uploads=True)
-    assert allowed(Trouble.BROKEN) is (after_reset and not changes)
+    assert allowed(Trouble.BROKEN) is (after_break and not changes)
     assert not allowed(Trouble.BROKEN, uploads=True)
     assert not allows(retry, None, changes=changes, uploads=False)
 
@@ -215,7 +217,7 @@ def test_each_endpoint_says_whether_it_changes_the_server() -> None:
         "create_from": ("m", {}, None),
         "upload_blob": (DIGEST, Upload(Path(), 0)),
         "has_blob": (DIGEST,),
-        **dict.fromkeys(("ps", "root", "version", "status", "model_recommendations", "whoami", "signout"), ()),
+        **dict.fromkeys(("look", "ps", "root", "version", "status", "model_recommendations", "whoami", "signout"), ()),
     }
     builders = {
         name: function
@@ -234,8 +236,9 @@ def test_each_endpoint_says_whether_it_changes_the_server() -> None:
 # --- what is tried again ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize("function", [*CALLS, *CHANGES])
+@pytest.mark.parametrize(
+    ("function", "status"), [*((name, 503) for name in CALLS), *((name, 429) for name in CALLS | CHANGES)]
+)
 def test_a_server_that_says_later_is_asked_again(both: Colour, function: str, status: int) -> None:
     arguments = (CALLS | CHANGES)[function]
     for call in (function, f"{function}_stream") if function in STREAMED else (function,):
@@ -300,8 +303,21 @@ def test_what_changes_the_server_is_never_sent_again_if_there_is_no_answer(
             assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "busy",
+    [BUSY, whole(503, b"upstream connect error or disconnect/reset before headers", b"Server: envoy")],
+    ids=["in Ollama's form", "of a proxy"],
+)
+@pytest.mark.parametrize("function", CHANGES)
+def test_what_changes_the_server_is_never_sent_again_after_a_503(both: Colour, function: str, busy: bytes) -> None:
+    with replay(respond=at_first(busy, times=1000)) as server:
+        seen = attempt(both, function, Host(server.url, retry=AT_ONCE), *CHANGES[function])
+        assert [(type(each.error), each.error.attempts) for each in seen] == [(ResponseError, 1)] * len(seen)
+        assert len(server.requests) == len(seen)
+
+
 def test_who_does_not_want_it_computed_twice_says_so(both: Colour) -> None:
-    retry = dataclasses.replace(AT_ONCE, after_reset=False)
+    retry = dataclasses.replace(AT_ONCE, after_break=False)
     with replay(respond=at_first(times=1000)) as server:
         assert [type(seen.error) for seen in attempt(both, "generate", Host(server.url, retry=retry), "m")] == [
             TransportError,

@@ -459,6 +459,11 @@ def test_one_call_gives_its_message(both: Colour) -> None:
     assert call(both, {"add": add}, made) == {"role": "tool", "content": "7", "tool_name": "add"}
 
 
+def test_one_call_asks_no_host_and_so_none_can_be_wrong(both: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "http://x:99999")
+    assert call(both, [add], calls(("add", {"a": 3, "b": 4}))["tool_calls"][0]) == RESULT
+
+
 @pytest.mark.parametrize(("named", "kind", "said"), WRONG)
 def test_one_call_that_fails_raises_or_is_told(both: Colour, named: Any, kind: str, said: str) -> None:
     made = calls(named)["tool_calls"][0]

@@ -46,6 +46,12 @@ REPLIES: Final = {
     "308 to nowhere": error(
         b"308 Permanent Redirect", b"", b"Location: http://ada:geheim@127.0.0.1:1/x?geheim#geheim\r\n"
     ),
+    "307 to a password with a slash": error(
+        b"307 Temporary Redirect", b"", b"Location: http://ada:x/geheim@127.0.0.1:1/\r\n"
+    ),
+    "307 to a password with a question mark": error(
+        b"307 Temporary Redirect", b"", b"Location: http://ada:geheim?x@127.0.0.1:1/\r\n"
+    ),
     "no JSON": error(b"200 OK", b"<html>"),
     "garbage": b"garbage\r\n\r\n",
     "nothing": b"",

@@ -24,8 +24,8 @@ from ollama_fast import (
     _answers,
     _composed,
     _conversation,
+    _doctor,
     _endpoints,
-    _examination,
     _many,
     _procedures,
     aio,
@@ -87,7 +87,7 @@ def builder_of(name: str) -> Any:
     plain = name.removesuffix("_stream")
     if plain == "list":
         return _endpoints.list_models
-    rooms = (_answers, _conversation, _examination, _many, _procedures, _endpoints)
+    rooms = (_answers, _conversation, _doctor, _many, _procedures, _endpoints)
     return next(getattr(room, plain) for room in rooms if inspect.isfunction(getattr(room, plain, None)))
 
 
@@ -173,7 +173,8 @@ def test_a_signature_is_the_builders_with_a_host_in_front(module: ModuleType, na
         assert facts_of(rest) == facts_of(inspect.signature(builder_of(name)).parameters.values())
         return
     host, *rest = rest
-    assert facts_of(rest) == facts_of(inspect.signature(builder_of(name)).parameters.values())
+    built = list(inspect.signature(builder_of(name)).parameters.values())
+    assert facts_of(rest) == facts_of(built[name in HOST_IS_OPTIONAL :])
     client = "httpx.Client" if module is ollama_fast else "httpx.AsyncClient"
     single = f"Host | str | {client} | None"
     shown = f"hosts: {single} | Sequence[{single}]" if name in OF_MANY else f"host: {single}"

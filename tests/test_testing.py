@@ -5,15 +5,20 @@ from __future__ import annotations
 import ast
 import http.client
 import importlib.metadata
+import inspect
 import json
 import math
+import os
 import pickle
+import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,13 +27,13 @@ import pytest
 
 import ollama_fast
 from ollama_fast import testing
-from ollama_fast.testing import FAULTS, Chunk, End, Fault, Reply, faulty, saying, serve
+from ollama_fast.testing import FAULTS, Chunk, Fault, Reply, reply, serve
+from ollama_fast.testing._faults import faulty
+from ollama_fast.testing._values import End
 from transports import eventually
 
 LINES = (b'{"n":1,"done":false}\n', b'{"n":2,"done":false}\n', b'{"n":3,"done":true,"done_reason":"length"}\n')
-STREAM = Reply(
-    200, (("Content-Type", "application/x-ndjson"),), tuple(Chunk(10 * n, line) for n, line in enumerate(LINES))
-)
+STREAM = Reply(200, (("Content-Type", "application/x-ndjson"),), tuple(Chunk(0, line) for line in LINES))
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 FRAMED = [b"%x\r\n%b\r\n" % (len(line), line) for line in LINES]
 LAST = b"0\r\n\r\n"
@@ -49,7 +54,11 @@ def sent(fault: Fault | None, reply: Reply = STREAM) -> bytes:
 
 def test_without_a_fault_the_head_goes_out_with_the_first_part() -> None:
     assert acts(None) == [HEAD + FRAMED[0], *FRAMED[1:], LAST]
-    assert list(faulty(None, STREAM, paced=True)) == [0.0, HEAD + FRAMED[0], 0.01, FRAMED[1], 0.01, FRAMED[2], LAST]
+
+
+def test_each_piece_is_sent_at_its_time() -> None:
+    slow = replace(STREAM, chunks=tuple(Chunk(ms, line) for ms, line in zip((0, 20, 10), LINES, strict=True)))
+    assert acts(None, slow) == [HEAD + FRAMED[0], 0.02, *FRAMED[1:], LAST]
 
 
 @pytest.mark.parametrize("byte", range(len(ALL) + 1))
@@ -119,9 +128,9 @@ def test_a_fault_is_a_value_and_does_something(name: str) -> None:
     fault = FAULTS[name]
     assert pickle.loads(pickle.dumps(fault)) == fault
     assert len({fault, pickle.loads(pickle.dumps(fault))}) == 1
-    reply = saying("one two three four")(received(stream=True))
+    said = reply("one two three four")(received(stream=True))
     edits = Fault.edit(b'"done_reason":"stop"', b'"done_reason":"length"', part=-1)
-    assert fault.refuses or list(islice(faulty(edits + fault, reply), 50)) != list(faulty(None, reply))
+    assert fault.refuses or list(islice(faulty(edits + fault, said), 50)) != list(faulty(None, said))
 
 
 def received(**fields: Any) -> testing.Received:
@@ -133,7 +142,7 @@ def received(**fields: Any) -> testing.Received:
 
 
 def test_the_official_client_can_talk_to_it() -> None:
-    with serve(saying("Yes, it is.")) as server:
+    with serve(reply("Yes, it is.")) as server:
         client = ollama.Client(host=server.url)
         assert client.chat("any", [{"role": "user", "content": "?"}])["message"]["content"] == "Yes, it is."
         assert [part["response"] for part in client.generate("any", "?", stream=True)] == ["Yes,", " it", " is.", ""]
@@ -225,15 +234,70 @@ def test_it_needs_the_standard_library_alone_and_nothing_needs_it() -> None:
                 assert inside or node.module not in {"testing", "ollama_fast.testing"}, file
                 names = [node.module or ""] if node.level == 0 else []
             if inside:
-                known = {*sys.stdlib_module_names, *(("pytest",) if file.name == "plugin.py" else ())}
-                assert {name.partition(".")[0] for name in names} <= known, (file, names)
+                assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names, (file, names)
 
 
-def test_neither_it_nor_the_plugin_loads_what_is_heavy() -> None:
+def test_what_is_pure_knows_no_sockets() -> None:
+    room = Path(testing.__file__).parent
+    for name in ("_values", "_replies", "_wire", "_faults"):
+        named = re.findall(
+            r"^ *(?:from|import) ([\w.]+)", (room / f"{name}.py").read_text(encoding="utf-8"), re.MULTILINE
+        )
+        assert named
+        assert not {"socket", "select", "selectors", "threading", "._loopback", "._serving"} & set(named), name
+
+
+def hints(found: Any) -> Iterator[Any]:
+    """Give the types of all that a caller sees of a public thing."""
+    own = list(vars(found).values()) if inspect.isclass(found) else []
+    seen = [found, *(one.fget if isinstance(one, property) else getattr(one, "__func__", one) for one in own)]
+    for one in seen:
+        if inspect.isclass(one) or (inspect.isfunction(one) and not one.__name__.startswith("_")):
+            # What a fault is made of is its own business: public.md promises the functions that make one.
+            yield from (hint for name, hint in get_type_hints(one).items() if (one, name) != (Fault, "steps"))
+
+
+def classes(hint: Any) -> Iterator[type]:
+    """Give the classes of this package in a type."""
+    if inspect.isclass(hint) and hint.__module__.startswith("ollama_fast"):
+        yield hint
+    for part in get_args(hint):
+        yield from (found for each in (part if isinstance(part, list) else [part]) for found in classes(each))
+
+
+@pytest.mark.parametrize("name", testing.__all__)
+def test_what_is_public_gives_and_takes_what_is_public(name: str) -> None:
+    found = {one for hint in hints(getattr(testing, name)) for one in classes(hint)}
+    assert {one for one in found if getattr(testing, one.__name__, None) is not one} == set()
+
+
+def test_it_loads_nothing_that_is_heavy() -> None:
     code = "import sys, ollama_fast.testing\nprint(*sorted({'pytest', 'httpx', 'orjson', 'pydantic'} & {*sys.modules}))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
-    code = code.replace("ollama_fast.testing", "ollama_fast.testing.plugin")
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "pytest\n"
+
+
+def test_it_does_without_what_windows_has_not() -> None:
+    code = """
+        import select
+        for name in {"poll", "epoll", "kqueue"} & {*vars(select)}:
+            delattr(select, name)
+        import selectors, socket, urllib.error, urllib.request  # selectors looks at what select has
+        assert not hasattr(selectors, "PollSelector")
+        vars(socket).pop("SO_REUSEPORT", None)
+        from ollama_fast.testing import FAULTS, serve
+        with serve() as server:
+            print(urllib.request.urlopen(server.url).read().decode())
+            server.fault = FAULTS["refused"]
+            try:
+                urllib.request.urlopen(server.url)
+            except urllib.error.URLError as error:
+                print(type(error.reason).__name__)
+            server.fault = None
+            print(urllib.request.urlopen(server.url).read().decode())
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
+    running = "Ollama is running"
+    assert done.stdout.splitlines() == [running, "ConnectionRefusedError", running], done.stderr
 
 
 # --- the plugin ------------------------------------------------------------------------------------------------------
@@ -241,7 +305,7 @@ def test_neither_it_nor_the_plugin_loads_what_is_heavy() -> None:
 
 def test_the_package_has_the_entry_point() -> None:
     (found,) = importlib.metadata.entry_points(group="pytest11", name="ollama_fast")
-    assert found.value == "ollama_fast.testing.plugin"
+    assert found.value == "_ollama_fast_pytest"
     assert found.dist is not None
     assert found.dist.name == "ollama_fast"
 
@@ -270,23 +334,30 @@ def test_the_fixture_is_there_for_a_suite_that_asks_and_no_other_notices(tmp_pat
         """),
         encoding="utf-8",
     )
-    command = [
-        sys.executable,
-        "-W",
-        "error",
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--strict-config",
-        "-c",
-        "/dev/null",
-    ]
-    done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert "3 passed" in done.stdout, done.stdout + done.stderr
-    shown = subprocess.run(
-        [*command, "--fixtures", str(tmp_path)], capture_output=True, text=True, cwd=tmp_path, check=False
+    assert "3 passed" in pytest_in(tmp_path)
+    shown = pytest_in(tmp_path, "--fixtures")
+    assert "ollama_server" in shown
+    assert "Run a server in place of Ollama" in shown
+
+
+def test_a_run_that_does_not_ask_loads_nothing_of_the_package(tmp_path: Path) -> None:
+    (tmp_path / "test_loads.py").write_text(
+        textwrap.dedent("""
+            import sys
+
+
+            def test_loads():
+                assert "_ollama_fast_pytest" in sys.modules
+                assert not [name for name in sys.modules if name.partition(".")[0] == "ollama_fast"]
+        """),
+        encoding="utf-8",
     )
-    assert "ollama_server" in shown.stdout
-    assert "Run a server in place of Ollama" in shown.stdout
+    assert "1 passed" in pytest_in(tmp_path)
+
+
+def pytest_in(folder: Path, *arguments: str) -> str:
+    """Run pytest with the plugin, in a process of its own, and give what it prints."""
+    command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["--strict-config", "-c", os.devnull, *arguments, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    return done.stdout + done.stderr

@@ -12,15 +12,15 @@ from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
-from ._lift import build_for, face
+from ._lift import Examination, build_for, face
 from ._lift import hint as hint
 from ._request import Parts, Request
-from ._steps import Ask, At, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, Where, asked, viewed
+from ._steps import Ask, At, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, asked, viewed
 from ._stream import Latest, Memory, Reading, two_readers
 from .errors import HostError
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 E = TypeVar("E")
 T = TypeVar("T")
 
@@ -457,8 +456,6 @@ async def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
             return await send(host, asked(effect))
         case At(other, request):
             return await send(other, request)
-        case Where():
-            return host
         case Run(jobs):
             return await asyncio.gather(*(asyncio.to_thread(job) for job in jobs))
         case Try(jobs, view):
@@ -568,27 +565,21 @@ def task(build: Callable[P, Steps[R]], /) -> Callable[P, Coroutine[Any, Any, R]]
     """Make steps that ask no host a function to await for what comes of them."""
 
     async def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        return await perform(None, build(*args, **kwargs))
+        return await _perform(None, build(*args, **kwargs))
 
     face(run, build, None, module=_MODULE, takes_host=False)
     return run
 
 
-class Examination(Protocol[P, R_co]):
-    """A function of a host, by default that of the environment."""
-
-    def __call__(self, host: AnyHost = None, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]: ...
-
-
-def examination(build: Callable[P, Steps[R]], /) -> Examination[P, R]:
-    """Make steps that look at a host, also at one that cannot be understood, a function to await."""
+def examination(build: Callable[Concatenate[Any, P], Steps[R]], /) -> Examination[AnyHost, P, Coroutine[Any, Any, R]]:
+    """Make steps that look at a host, perhaps at one that cannot be understood, a function to await."""
 
     async def run(host: AnyHost = None, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with suppress(HostError):
             _check(host)
-        return await _perform(host, build_for(run, build, *args, **kwargs))
+        return await _perform(None, build_for(run, build, host, *args, **kwargs))
 
-    face(run, build, None, module=_MODULE, host_default=None)
+    face(run, build, None, module=_MODULE, takes_host=False)
     return run
 
 

@@ -4,7 +4,7 @@ The blocking functions that are more than a request, and the values that they gi
 The package loads this room when one of them is first asked for: it would be a quarter of `import ollama_fast`.
 """
 
-from . import _answers, _conversation, _examination, _many
+from . import _answers, _conversation, _doctor, _many
 from ._answers import Parsed as Parsed
 from ._answers import Partial as Partial
 from ._conversation import Conversation as Conversation
@@ -15,7 +15,7 @@ from ._sync import examination, procedure, procedure_stream, task
 from ._sync_map import Answers as Answers
 from ._sync_map import many
 
-doctor = examination(_examination.doctor)
+doctor = examination(_doctor.doctor)
 """Look at a host and at all that leads to it, and say what is wrong and what to do."""
 parse = procedure(_answers.parse)
 """Answer a conversation in the form of a type, and give a value of that type."""

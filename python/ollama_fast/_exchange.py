@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from time import perf_counter, time
@@ -19,12 +17,14 @@ from urllib.parse import urljoin
 
 from . import _core, errors
 from ._body_size import BodySize
+from ._dropped import Droppable
 from ._failures import Telling, failed, foreign, hint, waits
 from ._host import Host, api_key
+from ._leash import shut
 from ._pool import Connection
 from ._request import Answered, Arrival, Context, Parts, Request, answer, response_error
 from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
-from ._url import origin
+from ._url import origin, shown
 
 if TYPE_CHECKING:
     import asyncio
@@ -67,6 +67,7 @@ class Exchange(Generic[R]):
     """
 
     __slots__ = (
+        "__weakref__",
         "_redirects",
         "_sent_along",
         "_stream",
@@ -78,6 +79,7 @@ class Exchange(Generic[R]):
         "context",
         "deadline",
         "draft",
+        "droppable",
         "entered",
         "hint",
         "host",
@@ -105,18 +107,12 @@ class Exchange(Generic[R]):
         """Whether the head is waited for alone, by who enters a block of asyncio."""
         self.leash: Leash | None = None
         """By which another thread can end it; but not where a client of the caller's own sends it."""
+        self.droppable: Droppable | None = None
+        """The response, where it is httpx's and can be dropped unread."""
         self.opener: asyncio.Task[Any] | None = None
         """The task that waits for the head of a stream."""
-        self.draft: Draft | None = None
-        """The body, if it is still to be encoded."""
-        self.body = b""
-        draft = request.draft(stream=stream)
-        if isinstance(draft, bytes):
-            self.body = draft
-        elif at_once or draft.is_short:
-            self.body = draft.encode()
-        else:
-            self.draft = draft
+        self.body, self.draft = _begun(request.draft(stream=stream), at_once=at_once)
+        """The body, and what makes it if it is still to be encoded."""
         self._stream = stream
         self._redirects = 0
         self._timeout: dict[str, float | None] = {}
@@ -221,11 +217,14 @@ class Exchange(Generic[R]):
             response.status_code in _KEEP_METHOD or (safe and response.status_code in _BECOME_GET)
         ):
             return False
+        import httpx
+
         try:
-            target = urljoin(self.url, location)
-        except ValueError:
+            # What is written in front of the host is sent to nobody.
+            target = re.sub(r"^(https?://)[^/?#]*@", r"\1", urljoin(self.url, location))
+            _parsed(target)
+        except (ValueError, httpx.InvalidURL):  # such as of a password with a slash: no error may show it as a path
             return False
-        target = re.sub(r"^(https?://)[^/?#]*@", r"\1", target)  # what is written there is sent to nobody
         if not target.startswith("https://" if self.url.startswith("https://") else ("http://", "https://")):
             return False  # above all, what was encrypted stays encrypted
         self._redirects += 1
@@ -254,7 +253,8 @@ class Exchange(Generic[R]):
         import httpx
 
         if isinstance(outcome, httpx.Response) and outcome.status_code in _BUSY:
-            return Setback(Trouble.BUSY, seconds_of(outcome.headers.get("retry-after"), time()))
+            trouble = Trouble.LATER if outcome.status_code == 429 else Trouble.BUSY
+            return Setback(trouble, seconds_of(outcome.headers.get("retry-after"), time()))
         if isinstance(outcome, httpx.ConnectError | httpx.ConnectTimeout):
             return Setback(Trouble.UNREACHED)
         broke = isinstance(outcome, httpx.ReadError | httpx.WriteError) or (
@@ -266,6 +266,8 @@ class Exchange(Generic[R]):
         """Remember that the head of the answer is in: from now on the limit between parts counts."""
         self.response = response
         self.body = b""  # it is not sent again
+        if self.leash is not None and self.decoded(response) is None:
+            self.droppable = Droppable(response, self)
         if self.client is None:
             idle = self.host.timeout.idle
             self.idle = self.request.idle if idle is ... else idle
@@ -305,13 +307,23 @@ class Exchange(Generic[R]):
         if self.response is not None:
             self.response.close()
 
+    def leave(self, kind: type[BaseException] | None, *_told: object) -> None:
+        """
+        Close a blocking response at the end of a block that an exception of *kind* left.
+
+        A GeneratorExit may be a finalizer's, and what is dropped is closed without waiting for a lock.
+        """
+        if kind is GeneratorExit and self.droppable is not None:
+            self.droppable.let_go()
+        else:
+            self.close()
+
     def wake_reader(self) -> None:
         """Shut the socket down for a thread that waits for more of a response to a client of the caller's own."""
         stream = None if self.response is None else self.response.extensions.get("network_stream")
         sock = None if stream is None else stream.get_extra_info("socket")
         if sock is not None:
-            with suppress(OSError):  # it is closed already
-                sock.shutdown(socket.SHUT_RDWR)
+            shut(sock)
 
     def arrival(self, response: httpx.Response) -> Arrival[R] | None:
         """Give what decodes the answer while its bytes arrive; None if it has to be there as a whole."""
@@ -338,8 +350,7 @@ class Exchange(Generic[R]):
             return found.encode() if found else body
         if self._redirects == _MAX_REDIRECTS:
             return f"more than {_MAX_REDIRECTS} redirects".encode()
-        shown = re.sub(r"(//)[^/]*@|[?#].*", r"\1", location, flags=re.DOTALL)  # secrets belong in no message
-        return f"redirects to {shown}, which is not followed; give that address as host".encode()
+        return f"redirects to {shown(location, '')}, which is not followed; give that address as host".encode()
 
     def telling(self, parts: Parts[R] | None = None) -> Telling:
         """
@@ -352,6 +363,12 @@ class Exchange(Generic[R]):
     def was_closed(self, parts: Parts[R] | None) -> errors.OllamaError:
         """Say that somebody closed the stream that is read."""
         return failed(self, errors.StreamClosedError, "the stream was closed while it was read", parts)
+
+
+def _begun(draft: bytes | Draft, *, at_once: bool) -> tuple[bytes, Draft | None]:
+    if isinstance(draft, bytes):
+        return draft, None
+    return (draft.encode(), None) if at_once or draft.is_short else (b"", draft)
 
 
 def _equipped(host: Host) -> Host:

@@ -16,12 +16,25 @@ if TYPE_CHECKING:
 _CORE_HAS_SOCKETS: Final = hasattr(_core, "Leash")
 _LOOK_AT_SIGNALS: Final = 0.05
 """Seconds after which a pause looks whether a signal came: one that comes just before a wait does not end it."""
-_turn: Final = threading.Lock()
-"""Between who waits and who pulls; one for all, since it is held for a moment only."""
+_turn: Final = threading.RLock()
+"""
+Between who waits and who pulls; one for all, since it is held for a moment only.
+
+A finalizer may pull another leash meanwhile, in the same thread.
+"""
 
 
 class Pulled(Exception):  # noqa: N818 - it tells, and is caught where it is raised
     """The leash was pulled before the wait began."""
+
+
+def shut(connection: socket.socket) -> None:
+    """End every wait on *connection*, whoever waits."""
+    import socket  # which is loaded by now, but not for who only imports this package
+
+    with suppress(OSError):  # it is closed already
+        # Not the method of a TLS socket, which would take the encryption away from who reads.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 class Leash:
@@ -53,11 +66,7 @@ class Leash:
                 self._paused.set()
             waited = self._socket
             if waited is not None:
-                import socket  # which is loaded by now, but not for who only imports this package
-
-                with suppress(OSError):  # it is closed already
-                    # Not the method of a TLS socket, which would take the encryption away from who reads.
-                    socket.socket.shutdown(waited, socket.SHUT_RDWR)
+                shut(waited)
         return held or waited is not None
 
     def pause(self, seconds: float) -> bool:

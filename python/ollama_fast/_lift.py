@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from ._many import check_places, several
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from ._request import Request
 
 A = TypeVar("A")
+H_contra = TypeVar("H_contra", contravariant=True)
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 
 _HOSTS: Final = {
@@ -37,7 +39,7 @@ _ROOMS: Final = (
     "._conversation",
     "._many",
     "._report",
-    "._examination",
+    "._doctor",
     ".tools",
     ".types",
 )
@@ -51,6 +53,12 @@ _HOST_DOC: Final = """\
 _MANY_HOSTS_DOC: Final = """\
     hosts: Where Ollama is, as for the other functions, or a sequence of such places, which share the work.
 """
+
+
+class Examination(Protocol[H_contra, P, R_co]):
+    """A function of a host, by default that of the environment."""
+
+    def __call__(self, host: H_contra | None = None, /, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
 
 
 class _Annotation(str):
@@ -70,7 +78,6 @@ def face(
     module: str,
     gives: str | None = None,
     takes_host: bool = True,
-    host_default: Any = inspect.Parameter.empty,
 ) -> None:
     """
     Make *run* look like *build*, with a host in front.
@@ -86,18 +93,16 @@ def face(
 
         gives: The class that *run* returns of what the builder's answer is, if it is not that answer itself.
 
-        takes_host: Whether there is a host in front.
-
-        host_default: Which one it is if the caller gives none; by default one has to be given.
+        takes_host: Whether a host is put in front.
     """
     signature = inspect.signature(build)
     event, answer = _told_and_given(str(signature.return_annotation))
     shown = _Annotation(answer if gives is None else f"{gives}[{event}]")
-    parameters = [p.replace(annotation=_Annotation(p.annotation)) for p in signature.parameters.values()]
+    parameters = [*signature.parameters.values()]
     if takes_host:
-        annotation = _Annotation(_HOSTS[module])
-        host = inspect.Parameter("host", inspect.Parameter.POSITIONAL_ONLY, annotation=annotation, default=host_default)
-        parameters = [host, *parameters]
+        parameters.insert(0, inspect.Parameter("host", inspect.Parameter.POSITIONAL_ONLY, annotation="AnyHost"))
+    annotations = {"AnyHost": _HOSTS[module]}
+    parameters = [p.replace(annotation=_Annotation(annotations.get(p.annotation, p.annotation))) for p in parameters]
     public = signature.replace(parameters=parameters, return_annotation=shown)
     run.__name__ = run.__qualname__ = name or build.__name__ + ("" if gives is None else "_stream")
     run.__module__ = module
@@ -212,7 +217,7 @@ def _explained(run: Callable[..., Any], exc: TypeError) -> TypeError:
     called, found, what = str(exc).partition("() ")  # as list_models() for list(), or chat() for parse()
     if not found or not what.startswith(("got ", "missing ", "takes ")):
         return exc
-    from ._elsewhere import hint_of
+    from ._foreign_keywords import hint_of
 
     parameters = inspect.signature(run).parameters.values()
     takes_options = any(p.name == "options" or p.kind is p.VAR_KEYWORD for p in parameters)

@@ -28,14 +28,14 @@ class Finding:
 
         todo: What to do about it; "" if nothing.
 
-        facts: The same for programs, as JSON has it.
+        facts: The same for programs, as JSON has it. It counts for equality, and not for the hash: a dict has none.
     """
 
     topic: str
     level: Level
     what: str
     todo: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
 
     def __str__(self) -> str:
         text = _paragraph(f"  {self.level:<8} {self.topic:<11} ", self.what)

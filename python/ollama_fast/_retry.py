@@ -22,9 +22,10 @@ class Retry:
     """
     Whether and when to try again, if there is no connection or no answer; times are in seconds.
 
-    Nothing is tried again once the first byte of an answer is there, and nothing that ran out of time. What changes
-    the server, such as `pull`, `push`, `create` or `delete`, is tried again only if the server cannot have begun: no
-    connection was made, or it said 429 or 503.
+    A call is tried again if no connection was made, also not in time, if the server says 429 or 503, or if the
+    connection breaks before the first byte of an answer. No other answer is, none that has begun, and no other wait
+    that ran out of time. What changes the server, such as `pull`, `push`, `create` or `delete`, is tried again only if
+    it cannot have begun: no connection was made, or the server said 429.
 
     Args:
         attempts: How often to try, in all.
@@ -36,15 +37,15 @@ class Retry:
 
         jitter: Up to so much is added at random, so that many callers do not come back together.
 
-        after_reset: Whether what only reads or computes, such as `generate`, is sent again if its connection breaks
-            before an answer. The server may have computed, or still compute, the first one then.
+        after_break: Whether what only reads or computes, such as `generate`, is sent again if its connection breaks,
+            by a reset or a close, before an answer. The server may have computed, or still compute, the first one then.
     """
 
     attempts: int = 3
     wait: float = 0.5
     max_wait: float = 30.0
     jitter: float = 0.5
-    after_reset: bool = True
+    after_break: bool = True
 
     def __post_init__(self) -> None:
         if isinstance(self.attempts, bool) or not isinstance(self.attempts, int):
@@ -68,7 +69,8 @@ class Trouble(Enum):
     """Why there is no answer yet."""
 
     UNREACHED = "no connection was made"
-    BUSY = "the server said that it does nothing now"
+    LATER = "the server said 429: too many requests, so it has not begun with this one"
+    BUSY = "the server, or somebody in front of it who may have passed the request on, said 503"
     BROKEN = "the connection broke before the first byte of an answer"
 
 
@@ -106,7 +108,9 @@ def allows(retry: Retry, setback: Setback | None, *, changes: bool, uploads: boo
         return True
     if uploads:
         return False
-    return setback.trouble is Trouble.BUSY or (retry.after_reset and not changes)
+    if setback.trouble is Trouble.LATER:
+        return True
+    return not changes and (setback.trouble is Trouble.BUSY or retry.after_break)
 
 
 def fits(retry: Retry, seconds: float, left: float | None) -> bool:

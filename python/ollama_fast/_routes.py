@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from ._url import is_loopback
+from ._url import is_loopback, shown
 from .errors import HostError
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def way_to(url: str, proxy: str | None) -> Way | None:
     if found is None:
         return None
     place = found.url if isinstance(found, httpx.Proxy) else httpx.URL(found)
-    shown = str(place.copy_with(userinfo=b"", query=None, fragment=None))
-    return Way(shown, "the host" if proxy is not None else _variable(place.scheme, url.partition(":")[0]))
+    public = str(place.copy_with(userinfo=b"", query=None, fragment=None))
+    return Way(public, "the host" if proxy is not None else _variable(place.scheme, url.partition(":")[0]))
 
 
 def _variable(scheme_of_proxy: str, scheme: str) -> str:
@@ -116,15 +116,13 @@ def _check(proxy: Proxy) -> None:
     try:
         httpx.Proxy(proxy)
     except (ValueError, httpx.InvalidURL):
-        credentials, at, place = str(proxy).rpartition("@")
-        if not at:
+        if "@" not in str(proxy):
             raise
     else:
         return
     # Not from httpx's error, whose words may be a part of the password.
-    scheme = credentials.partition("://")[0] if "://" in credentials else "http"
     raise HostError(
-        f"the proxy {f'{scheme}://...@{place}'!r} cannot be used: is it a URL as http://user:password@proxy:3128, and "
+        f"the proxy {shown(str(proxy))!r} cannot be used: is it a URL as http://user:password@proxy:3128, and "
         "what is special in a user name or password percent-encoded?"
     )
 

@@ -73,16 +73,12 @@ class Need(NamedTuple):
     functions: tuple[Callable[..., Any], ...]
 
 
-class Where(NamedTuple):
-    """A question: the host that the steps are for, as the caller gave it."""
-
-
 class At(NamedTuple):
     """
     A request to a host of its own.
 
     Args:
-        host: In place of the one that the steps are for.
+        host: In place of the one that the driver has.
 
         request: Whose whole answer is sent back.
     """
@@ -91,7 +87,7 @@ class At(NamedTuple):
     request: Request[Any]
 
 
-Effect: TypeAlias = Request[Any] | Ask[E] | Run | Try[E] | Tell[E] | Need | Where | At
+Effect: TypeAlias = Request[Any] | Ask[E] | Run | Try[E] | Tell[E] | Need | At
 Steps: TypeAlias = Generator[Effect[Any], Any, R]
 """Steps that give an R in the end."""
 Telling: TypeAlias = Generator[Effect[E], Any, R]
@@ -135,11 +131,6 @@ def tell(event: E) -> Telling[E, None]:
 def need(*functions: Callable[..., Any]) -> Steps[None]:
     """Say which functions jobs will call, so that those which this colour cannot call are refused now."""
     yield Need(functions)
-
-
-def where() -> Steps[Any]:
-    """Give the host that the steps are for, as the caller gave it."""
-    return (yield Where())
 
 
 def ask_at(host: Any, request: Request[R]) -> Steps[R]:

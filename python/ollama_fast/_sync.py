@@ -11,16 +11,16 @@ from functools import partial
 from inspect import iscoroutine, iscoroutinefunction
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
 from ._leash import Leash
-from ._lift import build_for, face
+from ._lift import Examination, build_for, face
 from ._lift import hint as hint
 from ._request import Parts, Request
-from ._steps import Ask, At, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, Where, asked, viewed
+from ._steps import Ask, At, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, asked, viewed
 from ._stream import Latest, Memory, Reading, two_readers
 from .errors import HostError, OllamaError
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 E = TypeVar("E")
 T = TypeVar("T")
 
@@ -199,7 +198,7 @@ def _begin(host: AnyHost, request: Request[R]) -> tuple[Stream[R], Memory]:
 def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
     within = ExitStack()
     within.enter_context(exchange.telling(parts))
-    within.callback(exchange.close)
+    within.push(exchange.leave)
     return parts.take(_arriving(exchange, parts), within)
 
 
@@ -238,7 +237,8 @@ def _chunks(exchange: Exchange[Any], response: httpx.Response, *, whole: bool) -
     # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
     raw = exchange.is_raw(response)
     chunks = cast("Iterable[bytes]", response.stream) if raw else response.iter_bytes()
-    return chunks if size is None else size.over(chunks)
+    counted = chunks if size is None else size.over(chunks)
+    return counted if exchange.droppable is None else exchange.droppable.over(counted)
 
 
 class Stream(Reading, Generic[R]):
@@ -277,6 +277,10 @@ class Stream(Reading, Generic[R]):
 
         Who reads in another thread gets a StreamClosedError.
         """
+        self._leave(None)
+
+    def _leave(self, kind: type[BaseException] | None) -> None:
+        """Close it at the end of a block that an exception of *kind* left."""
         self._closed = True
         exchange, is_read = self._exchange, self._is_read()
         if exchange is not None:
@@ -286,11 +290,11 @@ class Stream(Reading, Generic[R]):
             if is_read and exchange.client is not None:
                 exchange.wake_reader()
             if not is_read or exchange.client is not None:
-                exchange.close()
+                exchange.leave(kind)
         elif isinstance(self._memory, Latest):
             self._memory.closed = True
             if self._memory.stream is not None:
-                self._memory.stream.close()
+                self._memory.stream._leave(kind)  # noqa: SLF001 - of this class
         # The generator stays: who reads, and is between two parts, shall be told, and not take this for the end.
 
     def _is_read(self) -> bool:
@@ -310,7 +314,7 @@ class Stream(Reading, Generic[R]):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        self._leave(kind)
         if not self._is_read():  # else the reader cleans up
             self._parts.close()
 
@@ -384,8 +388,6 @@ def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
             return send(host, asked(effect))
         case At(other, request):
             return send(other, request)
-        case Where():
-            return host
         case Run(jobs):
             return [job() for job in jobs]
         case Try(jobs, view):
@@ -462,27 +464,21 @@ def task(build: Callable[P, Steps[R]], /) -> Callable[P, R]:
     """Make steps that ask no host a function that gives what comes of them."""
 
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        return perform(None, build(*args, **kwargs))
+        return _perform(None, build(*args, **kwargs))
 
     face(run, build, None, module=_MODULE, takes_host=False)
     return run
 
 
-class Examination(Protocol[P, R_co]):
-    """A function of a host, by default that of the environment."""
-
-    def __call__(self, host: AnyHost = None, /, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
-
-
-def examination(build: Callable[P, Steps[R]], /) -> Examination[P, R]:
-    """Make steps that look at a host, also at one that cannot be understood, a function."""
+def examination(build: Callable[Concatenate[Any, P], Steps[R]], /) -> Examination[AnyHost, P, R]:
+    """Make steps that look at a host, perhaps at one that cannot be understood, a function."""
 
     def run(host: AnyHost = None, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with suppress(HostError):
             _check(host)
-        return _perform(host, build_for(run, build, *args, **kwargs))
+        return _perform(None, build_for(run, build, host, *args, **kwargs))
 
-    face(run, build, None, module=_MODULE, host_default=None)
+    face(run, build, None, module=_MODULE, takes_host=False)
     return run
 
 

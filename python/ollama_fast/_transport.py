@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 import httpx
 
-from . import _core, _held
+from . import _core, _leashed_transport
 from ._deadline import left
 from ._plan import HERE, LIMITS, Plan, as_bytes, bounds, content_of, place_of, timeout_of
 from ._response import CoreResponse, with_lines
@@ -60,7 +60,7 @@ class Transport(httpx.BaseTransport):
             "retries": retries,
             "socket_options": socket_options,
         }
-        self._plan = Plan(_held.transport, options, proxy, trust_env=trust_env)
+        self._plan = Plan(_leashed_transport.transport, options, proxy, trust_env=trust_env)
         self._limits = limits
         if HERE:
             self._pool = _core.Pool(*bounds(limits))
@@ -74,7 +74,7 @@ class Transport(httpx.BaseTransport):
         """Send *request* and give its response, whose body is still to be read. Raises httpx's exceptions."""
         leash = request.extensions.get("leash")
         if not self._plan.takes(request):
-            return with_lines(_held.send(self._plan.other(request), request, leash))
+            return with_lines(_leashed_transport.send(self._plan.other(request), request, leash))
         url = request.url
         host, port = place_of(url)
         content = content_of(request)

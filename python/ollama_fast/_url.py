@@ -18,6 +18,7 @@ Auth: TypeAlias = str | tuple[str, str]
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,62})"
 _NAME = rf"{_LABEL}(?:\.{_LABEL})*\.?"
 _INTERFACE = r"[A-Za-z0-9._-]+"
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*"
 
 
 def read(text: str, source: str) -> tuple[str, Auth | None]:
@@ -31,8 +32,7 @@ def read(text: str, source: str) -> tuple[str, Auth | None]:
     from urllib.parse import unquote
 
     def refuse(why: str) -> HostError:
-        shown = re.sub(r"(://|^).*@", r"\1...@", text, count=1, flags=re.DOTALL)  # credentials belong in no message
-        return HostError(f"{shown!r}, {source}, is not a host: {why}")
+        return HostError(f"{shown(text)!r}, {source}, is not a host: {why}")
 
     if not isinstance(text, str):
         raise TypeError(f"a host's URL must be a str, not {type(text).__name__}")
@@ -41,7 +41,8 @@ def read(text: str, source: str) -> tuple[str, Auth | None]:
     if has_scheme:
         scheme = scheme.lower()
         if scheme not in ("http", "https"):
-            raise refuse(f"the scheme {scheme!r} is neither http nor https")
+            known = re.fullmatch(_SCHEME, scheme)  # else it is of a password with a "://"
+            raise refuse(f"the scheme {f'{scheme!r} ' if known else ''}is neither http nor https")
         default_port = 443 if scheme == "https" else 80
     else:
         scheme, rest, default_port = "http", trimmed, DEFAULT_PORT
@@ -113,6 +114,33 @@ def _address(address: str, refuse: Callable[[str], HostError]) -> str:
     if re.fullmatch(_NAME, name) is None:
         raise refuse(f"{address!r} is neither a name nor an address")
     return name
+
+
+def shown(text: str, mark: str = "...") -> str:
+    """
+    Give *text*, which is a URL or shall be one, with *mark* for what may be secret: user, password, query and fragment.
+
+    A password that nobody encoded holds whatever it holds, a slash or a question mark, so it ends at the last `@`.
+    """
+    scheme = _beginning(r"[\s\"'(]*" + _SCHEME + "://", text)
+    secret, at, place = text[len(scheme) :].rpartition("@")
+    if re.search(r"[?#]", secret):  # of a password, or before a query with an @: then what follows is no place
+        place = mark or "..."
+    address = _beginning(r"[^?#]*", place)
+    query = place[len(address) : len(address) + 1]
+    if not mark:
+        return scheme + address
+    return scheme + (mark + at if at else "") + address + (query + mark if query else "")
+
+
+def told(text: str) -> str:
+    """Give *text*, which somebody else wrote and in which URLs may stand, with what may be secret in them left out."""
+    return re.sub(r"\S*(?:@|//\S*[?#])\S*", lambda url: shown(url[0]), text)
+
+
+def _beginning(pattern: str, text: str) -> str:
+    found = re.match(pattern, text, re.IGNORECASE)
+    return found[0] if found else ""
 
 
 @lru_cache(maxsize=256)

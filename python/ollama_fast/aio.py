@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _answers, _conversation, _endpoints, _examination, _many, _procedures
+from . import _answers, _conversation, _doctor, _endpoints, _many, _procedures
 from ._async import Stream as Stream
 from ._async import call, examination, procedure, procedure_stream, stream, task
 from ._async import close as close
@@ -83,7 +83,7 @@ chat = call(_endpoints.chat)
 """Answer a conversation with a model, and give the whole answer."""
 chat_stream = stream(_endpoints.chat)
 """Answer a conversation with a model, part by part."""
-doctor = examination(_examination.doctor)
+doctor = examination(_doctor.doctor)
 """Look at a host and at all that leads to it, and say what is wrong and what to do."""
 parse = procedure(_answers.parse)
 """Answer a conversation in the form of a type, and give a value of that type."""

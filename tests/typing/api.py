@@ -299,7 +299,7 @@ def make_hosts() -> None:
     assert_type(host.headers, tuple[tuple[str, str], ...])
     assert_type(host.timeout, Timeout)
     assert_type(host.with_options(retry=3).retry, Retry | None)
-    assert_type(Host(retry=Retry(5, after_reset=False)), Host)
+    assert_type(Host(retry=Retry(5, after_break=False)), Host)
     host.with_options(tiemout=30)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     host.with_options(timeout="30")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     host.url = "other"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Final, Literal, TypeAlias
 
-from ._exchange import Chunk, Reply
-from ._loopback import Action, End
+from ._values import Action, Chunk, End, Reply
 from ._wire import Wire, chunk, wire
 
 Ending: TypeAlias = Literal["close", "reset", "half-close", "stall"]
@@ -297,7 +296,7 @@ class Fault:
         return cls((_Pieces(size, seconds),))
 
 
-def faulty(fault: Fault | None, reply: Reply, method: str = "POST", *, paced: bool = False) -> Iterator[Action]:
+def faulty(fault: Fault | None, reply: Reply, method: str = "POST") -> Iterator[Action]:
     """
     Give what a server does to send *reply* with *fault*.
 
@@ -307,8 +306,6 @@ def faulty(fault: Fault | None, reply: Reply, method: str = "POST", *, paced: bo
         reply: What would be sent without it.
 
         method: Of the request.
-
-        paced: Whether to send the parts at the times at which they were recorded.
     """
     steps = () if fault is None else fault.steps
     for step in steps:
@@ -318,7 +315,7 @@ def faulty(fault: Fault | None, reply: Reply, method: str = "POST", *, paced: bo
     placed = sorted(
         ((step.place.on(sent), step) for step in steps if isinstance(step, _Insert | _Cut)), key=lambda pair: pair[0]
     )
-    actions = _between(placed, sent.actions(paced=paced))
+    actions = _between(placed, sent.actions())
     for step in steps:
         if isinstance(step, _Pieces):
             actions = step.slow(actions)

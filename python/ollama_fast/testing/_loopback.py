@@ -7,63 +7,29 @@ It knows nothing of Ollama. Each connection has a thread, so that what one of th
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import select
+import selectors
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
+
+from ._values import Action, End, Received
 
 KEPT: Final = 1 << 20
 """Longer bodies of requests are not kept."""
 
 _HEAD_LIMIT = 1 << 16
-_LONGEST_POLL = 3600.0
+_LONGEST_WAIT = 3600.0
+# Windows has neither of these; its select does not end at 1024 open files, as that of others does.
+_SELECTOR = getattr(selectors, "PollSelector", selectors.SelectSelector)
+_REUSE_PORT = getattr(socket, "SO_REUSEPORT", None)
+_LINGER = "HH" if sys.platform == "win32" else "ii"
 
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A request that arrived; *body* is empty if it was longer than 1 MiB, but its length and SHA-256 are known."""
-
-    method: str
-    path: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    length: int
-    sha256: str
-
-    def header(self, name: str) -> str | None:
-        """Give the first header of that name, in whatever case."""
-        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON; None if it is empty or no JSON."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
-
-
-class End(Enum):
-    """How a server ends a connection."""
-
-    CLOSE = "close"
-    """Properly: the client reads all that was sent, and then an end."""
-    RESET = "reset"
-    """By breaking it: the client gets an error."""
-    HALF_CLOSE = "half-close"
-    """Its own direction alone: the client reads an end, and the connection stays until the client leaves."""
-
-
-Action: TypeAlias = bytes | float | End
-"""What a server does: it sends bytes, pauses for so many seconds, or ends the connection."""
 
 Respond: TypeAlias = Callable[[Received], Iterable[Action]]
 """Gives all that is done in reply to a request, the head and all."""
@@ -86,12 +52,8 @@ class Loopback:
         self._open: dict[threading.Thread, socket.socket] = {}
         self._sending: set[threading.Thread] = set()
         self._stopping = False
-        # Bound and never listening: so the port stays ours while connections are refused.
-        self._keeper = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
-            self._keeper.setsockopt(socket.SOL_SOCKET, option, 1)
-        self._keeper.bind(("127.0.0.1", port))
-        self._place = self._keeper.getsockname()
+        self._place: tuple[str, int] = ("127.0.0.1", port)
+        self._keeper = None if _REUSE_PORT is None else self._keep(_REUSE_PORT)
         self._listen()
         self.url = "http://{}:{}".format(*self._place)
 
@@ -119,16 +81,27 @@ class Loopback:
         """Close every connection and wait for every thread."""
         self._stopping = True
         self._stop_listening()
-        self._keeper.close()
+        if self._keeper is not None:
+            self._keeper.close()
         self._wake.close()
         left = [thread.name for thread in self._hang_up() if thread.is_alive()]
         self._woken.close()
         if left:
             raise RuntimeError(f"threads of the server are still running: {left}")
 
+    def _keep(self, reuse_port: int) -> socket.socket:
+        """Bind the port and never listen: so it stays ours while connections are refused."""
+        keeper = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        for option in (socket.SO_REUSEADDR, reuse_port):
+            keeper.setsockopt(socket.SOL_SOCKET, option, 1)
+        keeper.bind(self._place)
+        self._place = keeper.getsockname()
+        return keeper
+
     def _listen(self) -> None:
-        self._listener = socket.create_server(self._place, backlog=512, reuse_port=True)
-        self._listener.setblocking(False)  # a client may leave between poll and accept
+        self._listener = socket.create_server(self._place, backlog=512, reuse_port=_REUSE_PORT is not None)
+        self._listener.setblocking(False)  # a client may leave between the wait and accept
+        self._place = self._listener.getsockname()
         self._enough, self._told = socket.socketpair()
         acceptor = threading.Thread(
             target=self._accept, args=(self._listener, self._told), name="loopback", daemon=True
@@ -218,7 +191,7 @@ class Loopback:
 
     def _end(self, connection: socket.socket, end: End) -> None:
         if end is End.RESET:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(_LINGER, 1, 0))
         elif end is End.HALF_CLOSE:
             connection.shutdown(socket.SHUT_WR)
             with suppress(_ClientLeftError):
@@ -231,7 +204,7 @@ class Loopback:
         deadline = time.monotonic() + seconds
         watched = [connection, self._woken]
         while (left := deadline - time.monotonic()) > 0:
-            readable = _readable(*watched, seconds=min(left, _LONGEST_POLL))
+            readable = _readable(*watched, seconds=min(left, _LONGEST_WAIT))
             if self._woken in readable:
                 raise _StoppedError
             if connection in readable:
@@ -249,12 +222,9 @@ class _StoppedError(Exception):
 
 
 def _readable(*sockets: socket.socket, seconds: float | None = None) -> list[socket.socket]:
-    # poll and not select, which ends at 1024 open files.
-    poll = select.poll()
-    by_number = {each.fileno(): each for each in sockets}
-    for number in by_number:
-        poll.register(number, select.POLLIN)
-    return [by_number[number] for number, _ in poll.poll(None if seconds is None else math.ceil(seconds * 1000))]
+    with _SELECTOR() as selector:
+        found = {selector.register(each, selectors.EVENT_READ): each for each in sockets}
+        return [found[key] for key, _ in selector.select(seconds)]
 
 
 class _Incoming:

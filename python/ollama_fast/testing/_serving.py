@@ -5,34 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
-from ._exchange import Exchange, Reply
 from ._faults import Fault, faulty
-from ._loopback import Action, Loopback, Received
-from ._replies import recorded, saying
+from ._loopback import Loopback
+from ._replies import reply
+from ._values import Action, Received, Reply
 
 Faults: TypeAlias = Fault | Iterable[Fault | None] | None
 
-GREETING: Final = saying("Hello! How can I help you today?")
+GREETING: Final = reply("Hello! How can I help you today?")
 
 
 class Server:
     """
-    A running server.
+    A running server, which `serve` starts and ends.
 
     Args:
         answer: What it replies.
 
-        pace: Whether parts come when they came at the recording, or at once.
-
         port: Of 127.0.0.1; 0 takes a free one.
     """
 
-    def __init__(self, answer: Callable[[Received], Reply], pace: Literal["recorded", "fast"], port: int) -> None:
+    def __init__(self, answer: Callable[[Received], Reply], port: int) -> None:
         self.answer = answer
         """What it replies; can be set at any time."""
-        self._pace = pace
         self._lock = Lock()
         self._fault: Fault | None = None
         self._next: Iterator[Fault | None] | None = None
@@ -88,7 +85,7 @@ class Server:
     def _respond(self, request: Received) -> Iterator[Action]:
         with self._lock:
             fault = self._fault if self._next is None else next(self._next, None)
-        return faulty(fault, self.answer(request), request.method, paced=self._pace == "recorded")
+        return faulty(fault, self.answer(request), request.method)
 
     def _stop(self) -> None:
         self._loopback.stop()
@@ -98,31 +95,25 @@ class Server:
 
 @contextmanager
 def serve(
-    replies: Iterable[Exchange] | Callable[[Received], Reply] = GREETING,
+    answer: Callable[[Received], Reply] = GREETING,
     *,
     fault: Faults = None,
-    pace: Literal["recorded", "fast"] = "fast",
-    strict: bool = False,
     port: int = 0,
 ) -> Generator[Server]:
     """
     Serve on 127.0.0.1 until the block ends.
 
     Args:
-        replies: Recorded exchanges; or a function that gives the reply to a request, such as `saying("Yes.")` does. By
-            default generates and chats are answered with a greeting, whatever the model.
+        answer: Gives the reply to a request, as what `reply("Yes.")` makes does. By default generates and chats are
+            answered with a greeting, whatever the model.
 
         fault: What goes wrong with every reply; or several, of which each request gets the next, until they run out.
 
-        pace: Whether parts come when they came at the recording, or at once.
-
-        strict: Whether a request's body must be that of a recording, even if only one is for its method and path.
-
         port: By default a free one.
 
-    Raises at the end what went wrong in the function.
+    Raises at the end what went wrong in *answer*.
     """
-    server = Server(replies if callable(replies) else recorded(replies, strict=strict), pace, port)
+    server = Server(answer, port)
     try:
         server.fault = fault
         yield server

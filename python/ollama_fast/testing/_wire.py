@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from ._exchange import Reply
-from ._loopback import Action
+from ._values import Action, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +39,13 @@ class Wire:
         place = max(0, place)
         return len(self.head) + sum(map(len, self.parts[:place]))
 
-    def actions(self, *, paced: bool = False) -> Iterator[Action]:
-        """Send it, with *paced* at its times; the head goes out with the first part, as Ollama has it."""
+    def actions(self) -> Iterator[Action]:
+        """Send it at its times; the head goes out with the first part, as Ollama has it."""
         pending, now = self.head, 0.0
         for part, time in zip(self.parts, self.times, strict=True):
-            if paced:
-                yield max(0.0, time - now)
-                now = max(now, time)
+            if time > now:
+                yield time - now
+                now = time
             yield pending + part
             pending = b""
         if pending + self.end:

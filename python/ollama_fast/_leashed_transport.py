@@ -43,7 +43,7 @@ def send(over: httpx.BaseTransport, request: httpx.Request, leash: Leash | None)
 
 
 class _Body(httpx.SyncByteStream):
-    """A body whose chunks are waited for on a leash, and which is closed when it is dropped."""
+    """A body whose chunks are waited for on a leash."""
 
     def __init__(self, stream: httpx.SyncByteStream, leash: Leash) -> None:
         self._stream = stream
@@ -60,9 +60,6 @@ class _Body(httpx.SyncByteStream):
 
     def close(self) -> None:
         self._stream.close()
-
-    def __del__(self) -> None:
-        self.close()  # else httpcore's pool counts the connection for ever
 
 
 class _Backend(httpcore.NetworkBackend):
