@@ -55,11 +55,7 @@ pub fn bytes<'py>(py: Python<'py>, lines: &mut Lines) -> Bound<'py, PyBytes> {
 
 /// Refuse a line that does not end.
 pub fn check_line(lines: &Lines) -> Result<(), Failure> {
-    if lines.len() > lines.most() {
-        Err(too_large(TooLarge::Line(lines.most())))
-    } else {
-        Ok(())
-    }
+    lines.without_end().map_or(Ok(()), |found| Err(too_large(found)))
 }
 
 /// Refuse a whole body of which so many bytes are here, and so many announced.

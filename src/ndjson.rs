@@ -8,6 +8,8 @@ use std::mem;
 
 use memchr::memchr;
 
+use crate::sizes::TooLarge;
+
 /// How large a buffer may stay that holds no more than that.
 const KEPT: usize = 16 * 1024;
 
@@ -55,6 +57,12 @@ impl Lines {
     #[must_use]
     pub const fn most(&self) -> usize {
         self.most
+    }
+
+    /// What is too large if no line is there, and yet more bytes than one may have.
+    #[must_use]
+    pub fn without_end(&self) -> Option<TooLarge> {
+        (self.len() > self.most).then_some(TooLarge::Line(self.most))
     }
 
     /// Take over the bytes of `chunk`.

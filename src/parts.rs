@@ -15,11 +15,9 @@ use crate::sizes::{self, TooLarge};
 pub fn next<'py>(py: Python<'py>, lines: &mut Lines) -> PyResult<Option<Bound<'py, PyAny>>> {
     let most = lines.most();
     let Some(line) = lines.next_line() else {
-        return if lines.len() > most {
-            Err(sizes::exception(py, TooLarge::Line(most)))
-        } else {
-            Ok(None)
-        };
+        return lines
+            .without_end()
+            .map_or(Ok(None), |found| Err(sizes::exception(py, found)));
     };
     if line.len() > most {
         return Err(sizes::exception(py, TooLarge::Line(most)));

@@ -18,10 +18,14 @@ pub struct Sizes {
     pub body: usize,
 }
 
+/// The most bytes of a line, a head and a body, as Python gives them, where None is no limit.
+pub type Given = (Option<usize>, Option<usize>, Option<usize>);
+
 impl Sizes {
-    /// Take limits as Python gives them, where None is none.
+    /// Take what Python gives; where it gives nothing, those that are usual.
     #[must_use]
-    pub fn new(line: Option<usize>, head: Option<usize>, body: Option<usize>) -> Self {
+    pub fn new(given: Option<Given>) -> Self {
+        let (line, head, body) = given.unwrap_or((Some(MAX_LINE), Some(MAX_HEAD), Some(MAX_BODY)));
         Self {
             line: line.unwrap_or(usize::MAX),
             head: head.unwrap_or(usize::MAX),

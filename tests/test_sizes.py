@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import gzip
 import json
 import pickle
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -41,11 +43,13 @@ def ask(colour: Colour, url: str, *, streamed: bool, limits: Limits = LIMITS) ->
     return colour.attempt("generate", host, "m", "Hi")
 
 
-def facts(seen: Seen) -> tuple[str, int]:
+def facts(seen: Seen) -> tuple[str | None, int | None]:
     """Give what the error says about its limit."""
     assert type(seen.error) is TooLargeError, seen.error
     assert isinstance(seen.error, TransportError)
-    assert f"{seen.error.most} bytes" in str(seen.error)
+    bound = f"{HTTPX_HEAD} bytes (the bound of httpx's own transport)"
+    own = f"{seen.error.most} bytes (Limits.{seen.error.limit})"
+    assert (bound if seen.error.limit is None else own) in str(seen.error)
     assert seen.partial == seen.error.partial
     return seen.error.limit, seen.error.most
 
@@ -127,7 +131,7 @@ def test_a_head_without_end(both: Colour, over: str, start: bytes, more: bytes, 
         before = resident()
         seen = ask(both, server.url, streamed=streamed)
         grown = resident() - before
-    assert facts(seen) == ("max_head_bytes", 50_000 if over == "fast" else HTTPX_HEAD)
+    assert facts(seen) == (("max_head_bytes", 50_000) if over == "fast" else (None, None))
     assert len(seen.parts) == (parts if streamed else 0)
     assert grown < 24 << 20, f"{grown >> 20} MiB more memory"
 
@@ -214,6 +218,23 @@ def test_none_is_no_limit(both: Colour, over: str) -> None:
     limits = Limits(max_line_bytes=None, max_head_bytes=None, max_body_bytes=None)
     with replay(respond=lambda _: [UNTIL_CLOSE + padded(65 << 20).replace(b"false", b"true ")]) as server:
         assert ask(both, server.url, streamed=True, limits=limits).error is None
+
+
+def test_sizes_are_of_a_request_and_not_of_a_connection(both: Colour, over: str) -> None:
+    """Calls with different sizes share a pool, and so a connection; on it each one's own sizes count."""
+    body = padded(20_000).replace(b"false", b"true ")
+    answer = OK + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    with replay(respond=lambda _: [answer]) as server, asyncio.Runner() as runner:
+        one = replace(both, run=runner.run)
+        for most in (None, 40_000, 30_000, 20_000, len(body)):
+            for limits in (Limits(max_body_bytes=most), Limits(max_line_bytes=most), Limits(max_head_bytes=most)):
+                for streamed in (False, True):
+                    assert ask(one, server.url, streamed=streamed, limits=limits).error is None
+        assert server.connections == 1
+        low = Limits(max_line_bytes=19_999, max_body_bytes=19_998)
+        assert facts(ask(one, server.url, streamed=True, limits=low)) == ("max_line_bytes", 19_999)
+        assert ask(one, server.url, streamed=True, limits=LIMITS).error is None
+        assert facts(ask(one, server.url, streamed=False, limits=low)) == ("max_body_bytes", 19_998)
 
 
 # --- what is usual ---------------------------------------------------------------------------------------------------

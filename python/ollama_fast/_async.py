@@ -303,11 +303,11 @@ async def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
 
 
 def _chunks(exchange: Exchange[Any], response: httpx.Response, *, whole: bool) -> AsyncIterable[bytes]:
-    gauge = exchange.gauge(response, whole=whole)
+    size = exchange.body_size(response) if whole else None
     # The stream itself: what aiter_raw() does beside gives nothing here, and costs as much as decoding a line.
     raw = exchange.is_raw(response)
     chunks = cast("AsyncIterable[bytes]", response.stream) if raw else response.aiter_bytes()
-    return chunks if gauge is None else gauge.over_async(chunks)
+    return chunks if size is None else size.over_async(chunks)
 
 
 class Stream(Reading, Generic[R]):

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from . import _core
-from ._plan import LIMITS, Plan, as_bytes, bounds, content_of, left, place_of, timeout_of, within
+from ._deadline import left, within
+from ._plan import LIMITS, Plan, as_bytes, bounds, content_of, place_of, timeout_of
 from ._readiness import Watch, watches
 from ._response import CoreResponse, with_lines
 
@@ -132,18 +133,19 @@ async def _exchange(pool: _core.AsyncPool, request: httpx.Request) -> _core.Asyn
     timeout = timeout_of(request)
     content = content_of(request)
     method, headers = request.method.encode("ascii"), request.headers.raw
-    target = request.extensions.get("target", url.raw_path)
+    target, sizes = request.extensions.get("target", url.raw_path), request.extensions.get("sizes")
     addresses: list[Any] = []
     called = False
     while True:
         if not addresses and not pool.has_idle(host, port):
-            addresses = await _resolve(host, port, within(timeout.get("connect"), timeout))
-        reply = pool.send(host, port, addresses, method, target, headers, content, timeout, called, left(timeout))
+            addresses = await _resolve(host, port, within(timeout.get("connect"), request))
+        rest = left(request)
+        reply = pool.send(host, port, addresses, method, target, headers, content, timeout, called, rest, sizes)
         called = False
         if reply is None:
             if not addresses:  # now, because between being called and sending there must be no other wait
-                addresses = await _resolve(host, port, within(timeout.get("connect"), timeout))
-            await _stand_in_line(pool, within(timeout.get("pool"), timeout))
+                addresses = await _resolve(host, port, within(timeout.get("connect"), request))
+            await _stand_in_line(pool, within(timeout.get("pool"), request))
             called = True
             continue
         try:

@@ -97,7 +97,7 @@ if sys.platform != "win32":
 
     @final
     class Pool:
-        """Keep-alive connections, how many there may be, and how large the responses on them.
+        """Keep-alive connections, and how many there may be.
 
         An httpx.RemoteProtocolError of one that is too large has as `too_large` the name of the limit and its bytes. An
         error of a connection that broke before any byte of an answer has `unanswered`, which is True.
@@ -108,9 +108,6 @@ if sys.platform != "win32":
             max_connections: int | None,
             max_keepalive_connections: int | None,
             keepalive_expiry: float | None,
-            max_line_bytes: int | None = ...,
-            max_head_bytes: int | None = ...,
-            max_body_bytes: int | None = ...,
         ) -> Self: ...
         def send(
             self,
@@ -124,11 +121,14 @@ if sys.platform != "win32":
             timeout: dict[str, float | None],
             leash: Leash | None = None,
             left: float | None = None,
+            sizes: tuple[int | None, int | None, int | None] | None = None,
             /,
         ) -> Reply:
             """Send a request and wait for the head of its response.
 
-            Every wait ends after *left* seconds, too. Raises one of httpx's exceptions.
+            Every wait ends after *left* seconds, too. *sizes* are the most bytes of a line, of the head and of a whole
+            body; without them the core has its own. Raises one of httpx's exceptions; what is too large is an
+            httpx.RemoteProtocolError that has as `too_large` the name of the limit and its bytes.
             """
 
         def close(self) -> None:
@@ -201,7 +201,7 @@ if sys.platform != "win32":
 
     @final
     class AsyncPool:
-        """Keep-alive connections on one event loop, how many there may be, and how large the responses on them."""
+        """Keep-alive connections on one event loop, and how many there may be."""
 
         def __new__(
             cls,
@@ -209,9 +209,6 @@ if sys.platform != "win32":
             max_connections: int | None,
             max_keepalive_connections: int | None,
             keepalive_expiry: float | None,
-            max_line_bytes: int | None = ...,
-            max_head_bytes: int | None = ...,
-            max_body_bytes: int | None = ...,
         ) -> Self: ...
         def has_idle(self, host: str, port: int) -> bool:
             """Whether a connection to this place is there, so that its address is not needed."""
@@ -228,13 +225,14 @@ if sys.platform != "win32":
             timeout: dict[str, float | None],
             called: bool,
             left: float | None = None,
+            sizes: tuple[int | None, int | None, int | None] | None = None,
             /,
         ) -> AsyncReply | None:
             """Begin to send a request: with its whole body, or for None with what `write` is given later.
 
             *called* says that the caller was in line, and was called; a place is promised to it then. Gives None if
             there is no place for it, or no idle connection and no address for a new one. All ends after *left* seconds,
-            also if nobody waits then. Raises one of httpx's exceptions.
+            also if nobody waits then. *sizes* are as for `Pool.send`. Raises one of httpx's exceptions.
             """
 
         def queue(self) -> asyncio.Future[None]:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 from urllib.parse import urljoin
 
 from . import _core, errors
+from ._body_size import BodySize
 from ._dropped import Droppable
 from ._failures import Telling, failed, foreign, hint, waits
-from ._gauge import Gauge
 from ._host import Host, api_key
 from ._leash import shut
 from ._pool import Connection
@@ -43,8 +43,6 @@ Content: TypeAlias = "bytes | Iterable[bytes] | AsyncIterable[bytes]"
 
 _REPLIES: Final = tuple(getattr(_core, name) for name in ("Reply", "AsyncReply") if hasattr(_core, name))
 _MAX_REDIRECTS: Final = 5
-_SOON: Final = 0.001
-"""Seconds to wait where no time is left; none at all is no limit to a socket."""
 _KEEP_METHOD: Final = frozenset({307, 308})
 _BUSY: Final = frozenset({429, 503})
 _BECOME_GET: Final = frozenset({301, 302, 303})
@@ -174,9 +172,7 @@ class Exchange(Generic[R]):
                 self.request.method, target, content=content or None, headers=_content_headers(self.request)
             )
             return built
-        self._timeout = {name: self._within(limit) for name, limit in waits(self.host.timeout).items()}
-        if self.deadline is not None:
-            self._timeout["deadline"] = self.deadline  # for the core, which keeps to it whatever comes
+        self._timeout = waits(self.host.timeout)
         try:
             url = _parsed(self.url)
         except httpx.InvalidURL as exc:
@@ -184,7 +180,11 @@ class Exchange(Generic[R]):
         kind = None if self.request.body is None else "application/json"
         headers = _headers(url.netloc, *self._sent_along, kind, stream=self._stream)
         method = self.request.method
-        extensions: dict[str, Any] = {"timeout": self._timeout}
+        limits = self.host.limits
+        sizes = limits.max_line_bytes, limits.max_head_bytes, limits.max_body_bytes
+        extensions: dict[str, Any] = {"timeout": self._timeout, "sizes": sizes}
+        if self.deadline is not None:
+            extensions["deadline"] = self.deadline
         if self.leash is not None:
             extensions["leash"] = self.leash
         if self.request.upload is not None:
@@ -267,37 +267,25 @@ class Exchange(Generic[R]):
         if self.client is None:
             idle = self.host.timeout.idle
             self.idle = self.request.idle if idle is ... else idle
-            self._timeout["read"] = self._within(self.idle)
-
-    def _within(self, limit: float | None) -> float | None:
-        """Give how long a wait may last that begins now and has this *limit* of its own."""
-        if self.deadline is None:
-            return limit
-        left = max(self.deadline - perf_counter(), _SOON)
-        return left if limit is None else min(limit, left)
+            self._timeout["read"] = self.idle
 
     @property
     def max_line(self) -> int | None:
         """The most bytes of a line, for what decodes them here."""
         return None if self.client is not None else self.host.limits.max_line_bytes
 
-    def gauge(self, response: httpx.Response, *, whole: bool) -> Gauge | None:
+    def body_size(self, response: httpx.Response) -> BodySize | None:
         """
-        Give what looks at the body of *response* as it arrives here; None if nobody has to.
-
-        Args:
-            response: Whose head is in.
-
-            whole: Whether its body is taken as a whole, and not as lines.
+        Give what counts the body of *response* where it is taken chunk by chunk, and as a whole; None if nobody has to.
 
         Raises httpx.RemoteProtocolError if it is known by now that the body is too large.
         """
-        if self.client is not None or not (whole or self.deadline is not None):
+        most = None if self.client is not None else self.host.limits.max_body_bytes
+        if most is None:
             return None
-        gauge = Gauge(self.deadline, self.host.limits.max_body_bytes if whole else None)
-        if whole:
-            gauge.expect(response)
-        return gauge
+        size = BodySize(most)
+        size.expect(response)
+        return size
 
     @staticmethod
     def decoded(response: httpx.Response) -> Any:

@@ -223,8 +223,12 @@ def _arrived(exchange: Exchange[Any], parts: Parts[Any] | None) -> str:
 # --- too much --------------------------------------------------------------------------------------------------------
 
 
-def _too_large(exc: BaseException) -> tuple[str, int, str] | None:
-    """Give of which limit there is too much, its bytes, and words for it; None if *exc* is about something else."""
+def _too_large(exc: BaseException) -> tuple[str | None, int | None, str] | None:
+    """
+    Give of which limit there is too much, its bytes, and words for it; None if *exc* is about something else.
+
+    Where the bound is httpx's own, it is none of our limits.
+    """
     found: tuple[str, int] | None = getattr(exc, "too_large", None)
     if found is not None:
         return *found, f"{exc} (Limits.{found[0]})"
@@ -232,6 +236,6 @@ def _too_large(exc: BaseException) -> tuple[str, int, str] | None:
     while cause is not None:
         if getattr(cause, "error_status_hint", None) == 431:  # so h11 says it, in which httpx's transport reads heads
             what = f"the head or trailer of the response is longer than {_HTTPX_MAX_HEAD} bytes"
-            return "max_head_bytes", _HTTPX_MAX_HEAD, f"{what} (the bound of httpx's own transport)"
+            return None, None, f"{what} (the bound of httpx's own transport)"
         cause = cause.__cause__ or cause.__context__
     return None

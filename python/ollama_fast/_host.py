@@ -104,7 +104,8 @@ class Limits:
 
         max_body_bytes: Of an answer that does not stream.
 
-    Beyond one of the last three is a TooLargeError. Bytes count decoded, if a proxy compressed them.
+    Beyond one of the last three is a TooLargeError. Bytes count decoded, if a proxy compressed them. These three are of
+    each call: hosts that differ in nothing else share their connections.
     """
 
     max_connections: int | None = 1000

@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpcore
 import httpx
 
+from ._deadline import send as in_time
 from ._leash import Leash, Pulled, current, holding
 from ._unanswered import Carried, Sending
 
@@ -47,7 +48,7 @@ def _send(over: httpx.BaseTransport, request: httpx.Request) -> httpx.Response:
     while True:
         with Sending() as sending:
             try:
-                return over.handle_request(request)
+                return in_time(over, request)
             except httpx.TransportError as exc:
                 if not sending.again(request, exc):
                     raise

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from time import perf_counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import httpx
@@ -24,15 +23,6 @@ T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 LIMITS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 HERE: Final = hasattr(_core, "Pool")
 """Whether the core can open sockets on this system."""
-
-
-class Bounds(httpx.Limits):
-    """What httpx knows of a pool's bounds, and how large the responses on its connections may be."""
-
-    def __init__(self, sizes: tuple[int | None, int | None, int | None], **limits: Any) -> None:
-        super().__init__(**limits)
-        self.sizes = sizes
-        """The most bytes of a line, of a head, and of a whole body."""
 
 
 class Plan(Generic[T]):
@@ -83,10 +73,9 @@ class Plan(Generic[T]):
         return [self._others.pop(key) for key in list(self._others) if key[0] is loop]
 
 
-def bounds(limits: httpx.Limits) -> tuple[Any, ...]:
-    """Give the limits of a pool of the core; it has its own sizes for whoever gives none."""
-    sizes = limits.sizes if isinstance(limits, Bounds) else ()
-    return limits.max_connections, limits.max_keepalive_connections, limits.keepalive_expiry, *sizes
+def bounds(limits: httpx.Limits) -> tuple[int | None, int | None, float | None]:
+    """Give the limits of a pool of the core."""
+    return limits.max_connections, limits.max_keepalive_connections, limits.keepalive_expiry
 
 
 def timeout_of(request: httpx.Request) -> dict[str, Any]:
@@ -94,22 +83,6 @@ def timeout_of(request: httpx.Request) -> dict[str, Any]:
     timeout = request.extensions.get("timeout")
     # The very dict of the request: who changes it changes the waits that follow.
     return timeout if isinstance(timeout, dict) else dict(timeout or {})
-
-
-def left(timeout: Mapping[str, Any]) -> float | None:
-    """
-    Give the seconds that are left for all of a request; None if it may take any time.
-
-    The key "deadline" is this package's own: a time of `perf_counter`. httpx looks at no such key.
-    """
-    deadline: float | None = timeout.get("deadline")
-    return None if deadline is None else deadline - perf_counter()
-
-
-def within(limit: float | None, timeout: Mapping[str, Any]) -> float | None:
-    """Give how long a wait may last that begins now and has this *limit* of its own."""
-    rest = left(timeout)
-    return limit if rest is None else max(rest, 0.0) if limit is None else max(min(limit, rest), 0.0)
 
 
 def place_of(url: httpx.URL) -> tuple[str, int]:

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from ._host import Host, Limits
 from ._url import is_loopback, origin
 from .errors import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ._host import Host
+
 C = TypeVar("C")
+
+Bounds: TypeAlias = tuple[int | None, int | None, float | None]
+"""How many connections there may be, how many of them unused, and for how many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Hosts with equal ones share a pool, whatever their headers, credentials and timeouts are."""
+    """Hosts with equal ones share a pool, whatever their headers, credentials, timeouts and sizes of answers are."""
 
     origin: str
     verify: bool | str
     proxy: str | None
-    limits: Limits
+    bounds: Bounds
 
     @classmethod
     def to(cls, host: Host, url: str) -> Connection:
         """Give what makes a connection to *url* (the host's own, or where it sent us) with the host's settings."""
-        return cls(origin(url), host.verify, host.proxy, host.limits)
+        limits = host.limits
+        kept = limits.max_connections, limits.max_keepalive_connections, limits.keepalive_expiry
+        return cls(origin(url), host.verify, host.proxy, kept)
 
     def make(self, kind: Callable[..., C]) -> C:
         """
@@ -56,20 +62,18 @@ class Connection:
         return made
 
     def _options(self) -> dict[str, Any]:
-        from ._certificates import trusting, trusting_nobody
-        from ._plan import Bounds
+        import httpx
 
-        limits = self.limits
+        from ._certificates import trusting, trusting_nobody
 
         return {
             "verify": trusting(self.verify) if self.origin.startswith("https:") else trusting_nobody(),
             "proxy": self.proxy,
             # Environment proxies are for other machines: one that is asked for 127.0.0.1 reaches itself.
             "trust_env": not is_loopback(self.origin),
-            "limits": Bounds(
-                (limits.max_line_bytes, limits.max_head_bytes, limits.max_body_bytes),
-                max_connections=limits.max_connections,
-                max_keepalive_connections=limits.max_keepalive_connections,
-                keepalive_expiry=limits.keepalive_expiry,
+            "limits": httpx.Limits(
+                max_connections=self.bounds[0],
+                max_keepalive_connections=self.bounds[1],
+                keepalive_expiry=self.bounds[2],
             ),
         }

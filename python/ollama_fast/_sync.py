@@ -233,12 +233,12 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
 
 
 def _chunks(exchange: Exchange[Any], response: httpx.Response, *, whole: bool) -> Iterable[bytes]:
-    gauge = exchange.gauge(response, whole=whole)
+    size = exchange.body_size(response) if whole else None
     # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
     raw = exchange.is_raw(response)
     chunks = cast("Iterable[bytes]", response.stream) if raw else response.iter_bytes()
-    gauged = chunks if gauge is None else gauge.over(chunks)
-    return gauged if exchange.droppable is None else exchange.droppable.over(gauged)
+    counted = chunks if size is None else size.over(chunks)
+    return counted if exchange.droppable is None else exchange.droppable.over(counted)
 
 
 class Stream(Reading, Generic[R]):

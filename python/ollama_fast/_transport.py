@@ -16,7 +16,8 @@ from weakref import WeakSet
 import httpx
 
 from . import _core, _leashed_transport
-from ._plan import HERE, LIMITS, Plan, as_bytes, bounds, content_of, left, place_of, timeout_of
+from ._deadline import left
+from ._plan import HERE, LIMITS, Plan, as_bytes, bounds, content_of, place_of, timeout_of
 from ._response import CoreResponse, with_lines
 
 if TYPE_CHECKING:
@@ -78,7 +79,6 @@ class Transport(httpx.BaseTransport):
         host, port = place_of(url)
         content = content_of(request)
         pieces: Any = request.stream
-        timeout = timeout_of(request)
         reply = self._pool.send(
             host,
             port,
@@ -87,9 +87,10 @@ class Transport(httpx.BaseTransport):
             request.extensions.get("target", url.raw_path),
             request.headers.raw,
             map(as_bytes, pieces) if content is None else content,
-            timeout,
+            timeout_of(request),
             None if leash is None else leash.core,
-            left(timeout),
+            left(request),
+            request.extensions.get("sizes"),
         )
         return with_lines(CoreResponse(reply, _Body(reply)))
 

@@ -16,6 +16,8 @@ from typing import Any, Final, Self
 import httpcore
 import httpx
 
+from ._deadline import send_async
+
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _BROKE: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
@@ -75,7 +77,7 @@ class Carried:
         return data
 
 
-# --- asyncio; the blocking sockets are those of `_held` ---------------------------------------------------------------
+# --- asyncio; the blocking sockets are those of `_leashed_transport` ---------------------------------------------------
 
 
 def transport(**options: Any) -> httpx.AsyncHTTPTransport:
@@ -93,7 +95,7 @@ async def send(over: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.
     while True:
         with Sending() as sending:
             try:
-                return await over.handle_async_request(request)
+                return await send_async(over, request)
             except httpx.TransportError as exc:
                 if not sending.again(request, exc):
                     raise

@@ -106,18 +106,24 @@ class TimeoutError(TransportError, builtins.TimeoutError):
         of a caller's own client, or of the operating system.
         """
         self.after = after
-        """The seconds that this limit gives; None if it is none of ours."""
+        """
+        The seconds that this limit gives, and not those that passed: it may have been noticed later, and other waits
+        may have come before. None if it is none of ours.
+        """
 
 
 class TooLargeError(TransportError):
     """An answer is larger than it may be; so that a server out of order cannot fill the memory."""
 
-    def __init__(self, text: str, *, limit: str = "", most: int = 0, **facts: Any) -> None:
+    def __init__(self, text: str, *, limit: str | None = None, most: int | None = None, **facts: Any) -> None:
         super().__init__(text, **facts)
         self.limit = limit
-        """Which of the limits in Limits: "max_line_bytes", "max_head_bytes" or "max_body_bytes"."""
+        """
+        Which of the limits in Limits: "max_line_bytes", "max_head_bytes" or "max_body_bytes"; None if it is the bound
+        that httpx's own transport has for heads, which none of them changes.
+        """
         self.most = most
-        """The bytes that this limit gives."""
+        """The bytes that this limit gives; None if it is none of ours."""
 
 
 class ResponseError(OllamaError):

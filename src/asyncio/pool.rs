@@ -15,43 +15,28 @@ use crate::failure::Failure;
 use crate::http::request::Framing;
 use crate::outgoing::{Outgoing, address, audit_connect, limit, until};
 use crate::places::Bounds;
-use crate::sizes::{MAX_BODY, MAX_HEAD, MAX_LINE, Sizes};
+use crate::sizes::{self, Sizes};
 
 /// Keep-alive connections on one event loop, and how many there may be.
 #[pyclass(module = "ollama_fast._core", frozen)]
 pub struct AsyncPool {
     set: Py<ReadinessSet>,
     id: PoolId,
-    sizes: Sizes,
 }
 
 #[pymethods]
 impl AsyncPool {
     #[new]
-    #[pyo3(signature = (
-        set,
-        max_connections,
-        max_keepalive_connections,
-        keepalive_expiry,
-        max_line_bytes = Some(MAX_LINE),
-        max_head_bytes = Some(MAX_HEAD),
-        max_body_bytes = Some(MAX_BODY),
-    ))]
-    #[allow(clippy::too_many_arguments, reason = "they are the limits of a pool")]
     fn new(
         py: Python<'_>,
         set: Py<ReadinessSet>,
         max_connections: Option<usize>,
         max_keepalive_connections: Option<usize>,
         keepalive_expiry: Option<f64>,
-        max_line_bytes: Option<usize>,
-        max_head_bytes: Option<usize>,
-        max_body_bytes: Option<usize>,
     ) -> Self {
         let bounds = Bounds::new(max_connections, max_keepalive_connections, keepalive_expiry);
         let id = ReadinessSet::with(set.bind(py), |table, _| table.add_pool(bounds));
-        let sizes = Sizes::new(max_line_bytes, max_head_bytes, max_body_bytes);
-        Self { set, id, sizes }
+        Self { set, id }
     }
 
     /// Whether a connection to this place is there, so that its address is not needed.
@@ -64,8 +49,10 @@ impl AsyncPool {
     ///
     /// *called* says that the caller was in line, and was called; a place is promised to it then. Gives None if there is
     /// no place for it, or no idle connection and no address for a new one. All ends after *left* seconds, also if nobody
-    /// waits then. Raises one of httpx's exceptions.
-    #[pyo3(signature = (host, port, addresses, method, target, headers, content, timeout, called, left=None, /))]
+    /// waits then. *sizes* are as for `Pool.send`. Raises one of httpx's exceptions.
+    #[pyo3(signature = (
+        host, port, addresses, method, target, headers, content, timeout, called, left=None, sizes=None, /
+    ))]
     #[allow(clippy::too_many_arguments, reason = "they are what an httpx.Request holds")]
     fn send(
         &self,
@@ -80,9 +67,10 @@ impl AsyncPool {
         timeout: &Bound<'_, PyDict>,
         called: bool,
         left: Option<f64>,
+        sizes: Option<sizes::Given>,
     ) -> PyResult<Option<AsyncReply>> {
-        let set = self.set.bind(py);
-        let prepared = prepare(addresses, method, target, headers, content, timeout, self.sizes);
+        let (set, sizes) = (self.set.bind(py), Sizes::new(sizes));
+        let prepared = prepare(addresses, method, target, headers, content, timeout, sizes);
         if called && prepared.is_err() {
             ReadinessSet::with(set, |table, wakes| table.give_up(self.id, wakes));
         }
@@ -91,7 +79,7 @@ impl AsyncPool {
         let shared = Arc::new(Mutex::new(exchange));
         let place = (host.to_owned(), port);
         let begun = ReadinessSet::with(set, |table, wakes| table.begin(self.id, &place, &shared, called, wakes));
-        Ok(begun.then(|| AsyncReply::new(self.set.clone_ref(py), shared, framing, timeout, self.sizes)))
+        Ok(begun.then(|| AsyncReply::new(self.set.clone_ref(py), shared, framing, timeout, sizes)))
     }
 
     /// Join the line; gives a future that is done when it is this one's turn.

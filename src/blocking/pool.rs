@@ -15,7 +15,7 @@ use super::reply::{Reply, Within};
 use crate::failure::Failure;
 use crate::outgoing::{Limit, Outgoing, address, limit, until};
 use crate::places::{Bounds, Grant, Place, Places};
-use crate::sizes::{MAX_BODY, MAX_HEAD, MAX_LINE, Sizes};
+use crate::sizes::{self, Sizes};
 
 /// A body up to this size goes out in one piece with its head, and fits into the system's buffer.
 const SMALL: usize = 16 * 1024;
@@ -30,7 +30,6 @@ const LONG: Duration = Duration::from_secs(3600);
 #[pyclass(module = "ollama_fast._core", frozen)]
 pub struct Pool {
     shared: Arc<Shared>,
-    sizes: Sizes,
 }
 
 /// What the pool and its connections know of each other.
@@ -263,35 +262,26 @@ impl Attempt<'_, '_> {
 #[pymethods]
 impl Pool {
     #[new]
-    #[pyo3(signature = (
-        max_connections,
-        max_keepalive_connections,
-        keepalive_expiry,
-        max_line_bytes = Some(MAX_LINE),
-        max_head_bytes = Some(MAX_HEAD),
-        max_body_bytes = Some(MAX_BODY),
-    ))]
     fn new(
         max_connections: Option<usize>,
         max_keepalive_connections: Option<usize>,
         keepalive_expiry: Option<f64>,
-        max_line_bytes: Option<usize>,
-        max_head_bytes: Option<usize>,
-        max_body_bytes: Option<usize>,
     ) -> Self {
         let bounds = Bounds::new(max_connections, max_keepalive_connections, keepalive_expiry);
         Self {
             shared: Arc::new(Shared {
                 places: Mutex::new(Places::new(bounds)),
             }),
-            sizes: Sizes::new(max_line_bytes, max_head_bytes, max_body_bytes),
         }
     }
 
     /// Send a request and wait for the head of its response.
     ///
-    /// Every wait ends after *left* seconds, too. Raises one of httpx's exceptions.
-    #[pyo3(signature = (host, port, resolve, method, target, headers, content, timeout, leash=None, left=None, /))]
+    /// Every wait ends after *left* seconds, too. *sizes* are the most bytes of a line, of the head and of a whole body.
+    /// Raises one of httpx's exceptions.
+    #[pyo3(signature = (
+        host, port, resolve, method, target, headers, content, timeout, leash=None, left=None, sizes=None, /
+    ))]
     #[allow(clippy::too_many_arguments, reason = "they are what an httpx.Request holds")]
     fn send(
         &self,
@@ -306,6 +296,7 @@ impl Pool {
         timeout: &Bound<'_, PyDict>,
         leash: Option<&Bound<'_, Leash>>,
         left: Option<f64>,
+        sizes: Option<sizes::Given>,
     ) -> PyResult<Reply> {
         let outgoing = Outgoing::new(method, target, headers)?;
         let attempt = Attempt {
@@ -313,7 +304,7 @@ impl Pool {
             content,
             timeout,
             within: Within {
-                sizes: self.sizes,
+                sizes: Sizes::new(sizes),
                 until: until(left),
             },
         };

@@ -1,12 +1,12 @@
 """
-What a body must keep within where httpx's own transport receives it, which knows no such limits.
+How many bytes a body has that is taken as a whole, but chunk by chunk in Python.
 
-The core looks at them by itself; what is raised is what it raises.
+So it is over httpx's own transport, and where a decoder is fed, such as that of `embed_array`, or a body is
+decompressed, over any. A body that the core itself reads as a whole it counts by itself; what is raised is the same.
 """
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,20 +15,17 @@ if TYPE_CHECKING:
     import httpx
 
 
-class Gauge:
+class BodySize:
     """
-    The limits of one body.
+    The size of one body.
 
     Args:
-        deadline: When all of it shall be here, by the clock of `perf_counter`; None if it may take any time.
-
-        most: How many bytes it may have, decoded; None if any number.
+        most: How many bytes it may have, decompressed.
     """
 
-    __slots__ = ("_deadline", "_most", "_taken")
+    __slots__ = ("_most", "_taken")
 
-    def __init__(self, deadline: float | None, most: int | None) -> None:
-        self._deadline = deadline
+    def __init__(self, most: int) -> None:
         self._most = most
         self._taken = 0
 
@@ -39,7 +36,7 @@ class Gauge:
             self._check(int(announced))
 
     def over(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Give *chunks* on. Raises httpx.ReadTimeout or httpx.RemoteProtocolError in place of one that is too much."""
+        """Give *chunks* on. Raises httpx.RemoteProtocolError in place of one that is too much."""
         for chunk in chunks:
             self._take(chunk)
             yield chunk
@@ -53,13 +50,9 @@ class Gauge:
     def _take(self, chunk: bytes) -> None:
         self._taken += len(chunk)
         self._check(self._taken)
-        if self._deadline is not None and perf_counter() >= self._deadline:
-            import httpx
-
-            raise httpx.ReadTimeout("timed out while waiting for the response")
 
     def _check(self, count: int) -> None:
-        if self._most is not None and count > self._most:
+        if count > self._most:
             import httpx
 
             error: Any = httpx.RemoteProtocolError(f"the body of the response is longer than {self._most} bytes")
