@@ -77,7 +77,7 @@ class Carried:
         return data
 
 
-# --- asyncio; the blocking sockets are those of `_leashed_transport` ---------------------------------------------------
+# --- asyncio; the blocking sockets are those of `_leashed_transport` -------------------------------------------------
 
 
 def transport(**options: Any) -> httpx.AsyncHTTPTransport:
