@@ -16,8 +16,9 @@ import pytest
 import ollama_fast
 from colours import Colour
 from leaving import becomes
-from ollama_fast import aio
+from ollama_fast import Host, Limits, Timeout, aio
 from ollama_fast.errors import StreamClosedError
+from peers import full_listener
 from replay import Received, ReplayServer, replay
 from transports import eventually
 
@@ -26,7 +27,10 @@ PART = b'{"model":"m","created_at":"","response":"x","done":false}\n'
 FOR_EVER = 60.0
 
 
-def respond(_request: Received) -> Iterator[bytes | float]:
+def respond(request: Received) -> Iterator[bytes | float]:
+    if request.path == "/api/version":
+        yield b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"version":"1"}'
+        return
     yield HEAD + b"%x\r\n%s\r\n" % (len(PART), PART)
     yield FOR_EVER
 
@@ -132,6 +136,55 @@ def test_a_reader_that_waits_for_the_head_is_freed_and_told(both: Colour) -> Non
     for error in found:
         assert "closed while it was read" in str(error)
         assert error.partial is None
+
+
+@pytest.mark.parametrize("moment", ["connect", "line"])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["blocking", "asyncio"])
+def test_a_reader_without_a_connection_is_freed_and_told(asynchronous: bool, moment: str, over: str) -> None:
+    """Over httpx's own blocking transport nothing ends these waits but their limits: it is told then."""
+    limit = 1.0 if over == "httpx" and not asynchronous else FOR_EVER
+
+    async def run(host: Host) -> BaseException | None:
+        stream = aio.generate_stream(host, "m", "Hi!")
+        reading = asyncio.ensure_future(anext(stream))
+        await becomes(stream._is_read)
+        await asyncio.sleep(0.3)
+        assert not reading.done()
+        await stream.aclose()
+        await asyncio.wait({reading}, timeout=FOR_EVER / 2)
+        return reading.exception()
+
+    async def run_behind_another(host: Host) -> BaseException | None:
+        async with aio.generate_stream(host, "m", "Hi!"):
+            error = await run(host)
+        assert await aio.version(host) == {"version": "1"}
+        return error
+
+    def block(host: Host) -> BaseException | None:
+        stream = ollama_fast.generate_stream(host, "m", "Hi!")
+        with ThreadPoolExecutor(1) as threads:
+            reading = threads.submit(next, stream)
+            eventually(stream._is_read)
+            time.sleep(0.3)
+            assert not reading.done()
+            stream.close()
+            return reading.exception(timeout=FOR_EVER / 2)
+
+    def block_behind_another(host: Host) -> BaseException | None:
+        with ollama_fast.generate_stream(host, "m", "Hi!"):
+            error = block(host)
+        assert ollama_fast.version(host) == {"version": "1"}
+        return error
+
+    with replay(respond=respond) as server, full_listener() as port:
+        url = server.url if moment == "line" else f"http://127.0.0.1:{port}"
+        host = Host(url, limits=Limits(max_connections=1), timeout=Timeout(connect=limit))
+        if asynchronous:
+            error = asyncio.run((run_behind_another if moment == "line" else run)(host))
+        else:
+            error = (block_behind_another if moment == "line" else block)(host)
+        assert type(error) is StreamClosedError
+        assert [request.path for request in server.requests].count("/api/generate") == (moment == "line")
 
 
 def close_twice(stream: Any) -> None:

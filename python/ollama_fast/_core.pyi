@@ -143,9 +143,9 @@ if sys.platform != "win32":
 
         def __new__(cls) -> Self: ...
         def pull(self) -> bool:
-            """End the request: shut its connection down if it has one, and let it have none later.
+            """End the request: free whoever waits for it, and let nobody wait later.
 
-            Gives whether it had one, so that whoever waits for its answer is freed.
+            Gives whether it was under way.
             """
 
     @final

@@ -6,11 +6,11 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::event::Source;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 use pyo3::prelude::*;
 
+use super::leash::{self, Leash};
 use crate::failure::{During, Failure};
 use crate::outgoing::{Limit, audit_connect};
 
@@ -50,7 +50,12 @@ pub struct Connection {
 
 impl Connection {
     /// Connect to the first address that answers. Each has its share of the time that is left.
-    pub fn open(py: Python<'_>, addresses: &[SocketAddr], limit: Option<Duration>) -> Result<Self, Trouble> {
+    pub fn open(
+        py: Python<'_>,
+        addresses: &[SocketAddr],
+        limit: Option<Duration>,
+        leash: Option<&Leash>,
+    ) -> Result<Self, Trouble> {
         let deadline = limit.map(|limit| Instant::now() + limit);
         let mut failure = Failure::Io(During::Connect, "the name has no address".into());
         for (tried, address) in addresses.iter().enumerate() {
@@ -59,7 +64,7 @@ impl Connection {
                 deadline.saturating_duration_since(Instant::now()) / left
             });
             audit_connect(py, address)?;
-            match connect(py, *address, share) {
+            match connect(py, *address, share, leash) {
                 Ok(stream) => {
                     return Ok(Self {
                         stream: Arc::new(stream),
@@ -67,6 +72,7 @@ impl Connection {
                         write_limit: None,
                     });
                 }
+                Err(Trouble::Failed(Failure::Closed)) => return Err(Failure::Closed.into()),
                 Err(Trouble::Failed(found)) => failure = found,
                 Err(raised) => return Err(raised),
             }
@@ -137,9 +143,10 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let mut source = SourceFd(&self.stream.as_raw_fd());
-                    if !ready(py, &mut source, interest, limit.left())
-                        .map_err(|stopped| stopped.during(During::Write))?
-                    {
+                    let mut poll = Poll::new().map_err(failed)?;
+                    let registered = poll.registry().register(&mut source, Token(0), interest);
+                    registered.map_err(failed)?;
+                    if !ready(py, &mut poll, During::Write, limit.left())? {
                         return Err(Failure::TimedOut(During::Write).into());
                     }
                     match self.early_status() {
@@ -239,55 +246,43 @@ fn waiting<T: Send>(
     }
 }
 
-/// Wait until a socket that does not block is ready, open to signals; false if it is not in time.
-fn ready(
-    py: Python<'_>,
-    source: &mut impl Source,
-    interest: Interest,
-    limit: Option<Duration>,
-) -> Result<bool, Stopped> {
-    let mut poll = Poll::new().map_err(Stopped::Failed)?;
-    poll.registry()
-        .register(source, Token(0), interest)
-        .map_err(Stopped::Failed)?;
+/// Wait until something is ready, open to signals; false if it is not in time.
+fn ready(py: Python<'_>, poll: &mut Poll, during: During, limit: Option<Duration>) -> Result<bool, Trouble> {
     let deadline = limit.map(|limit| Instant::now() + limit);
     let mut events = Events::with_capacity(1);
     while events.is_empty() {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         match py.detach(|| poll.poll(&mut events, left)) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => py.check_signals().map_err(Stopped::Raised)?,
-            Err(error) => return Err(Stopped::Failed(error)),
+            Err(error) if error.kind() == ErrorKind::Interrupted => py.check_signals()?,
+            Err(error) => return Err(Failure::io(during, &error).into()),
             Ok(()) if events.is_empty() && left.is_some_and(|left| left.is_zero()) => return Ok(false),
             Ok(()) => {}
         }
     }
-    poll.registry().deregister(source).map_err(Stopped::Failed)?;
     Ok(true)
 }
 
-/// What ends a wait for readiness.
-enum Stopped {
-    Failed(io::Error),
-    Raised(PyErr),
-}
-
-impl Stopped {
-    fn during(self, during: During) -> Trouble {
-        match self {
-            Self::Failed(error) => Failure::io(during, &error).into(),
-            Self::Raised(error) => error.into(),
-        }
-    }
-}
-
 /// Connect by a socket that does not block, because a blocking connect does not return on a signal.
-fn connect(py: Python<'_>, address: SocketAddr, limit: Option<Duration>) -> Result<TcpStream, Trouble> {
+fn connect(
+    py: Python<'_>,
+    address: SocketAddr,
+    limit: Option<Duration>,
+    leash: Option<&Leash>,
+) -> Result<TcpStream, Trouble> {
     let failed = |error: io::Error| Failure::io(During::Connect, &error);
     let mut stream = mio::net::TcpStream::connect(address).map_err(failed)?;
-    let in_time = ready(py, &mut stream, Interest::WRITABLE, limit);
-    if !in_time.map_err(|stopped| stopped.during(During::Connect))? {
+    let mut poll = Poll::new().map_err(failed)?;
+    let registered = poll.registry().register(&mut stream, Token(0), Interest::WRITABLE);
+    registered.map_err(failed)?;
+    let waker = Arc::new(Waker::new(poll.registry(), Token(1)).map_err(failed)?);
+    let held = Arc::clone(&waker); // kept here, too: one that is dropped behind its call may wake nobody
+    let wake = move || drop(held.wake()); // whoever waited is gone if it fails
+    let in_time = leash::waiting(leash, wake, || ready(py, &mut poll, During::Connect, limit));
+    drop(waker);
+    if !in_time? {
         return Err(Failure::TimedOut(During::Connect).into());
     }
+    poll.registry().deregister(&mut stream).map_err(failed)?;
     if let Some(error) = stream.take_error().map_err(failed)? {
         return Err(failed(error).into());
     }

@@ -1,10 +1,11 @@
-//! Ends a request from another thread, also while the head of its response is still awaited.
+//! Ends a request from another thread, whatever it waits for: its turn, a connection, or an answer.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 
-use super::connection::{Connection, Handle};
+use super::connection::{Connection, Handle, Trouble};
+use crate::failure::Failure;
 
 /// The handle of a connection, until it is given back or closed.
 pub type Slot = Arc<Mutex<Option<Handle>>>;
@@ -20,10 +21,15 @@ pub struct Leash {
     state: Mutex<State>,
 }
 
+/// What ends the wait that is going on.
+type End = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
 struct State {
     pulled: bool,
-    slot: Option<Slot>,
+    end: Option<End>,
+    /// Of who waits: a child of fork has the leash, too, but nobody who waits on it.
+    process: u32,
 }
 
 impl Leash {
@@ -31,12 +37,51 @@ impl Leash {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Take hold of the connection that the request goes out on; false if the leash was pulled before.
-    pub fn hold(&self, slot: &Slot) -> bool {
-        let mut state = self.state();
-        state.slot = Some(Arc::clone(slot));
-        !state.pulled
+    /// From now on it is `end` that ends the request. Fails if the leash was pulled before.
+    fn hold(&self, end: End) -> Result<(), Failure> {
+        self.turn_to(Some(end))
     }
+
+    /// Nothing is waited for. Fails if the leash was pulled meanwhile.
+    fn let_loose(&self) -> Result<(), Failure> {
+        self.turn_to(None)
+    }
+
+    fn turn_to(&self, end: Option<End>) -> Result<(), Failure> {
+        let mut state = self.state();
+        state.process = std::process::id();
+        let before = std::mem::replace(&mut state.end, end);
+        let pulled = state.pulled;
+        drop(state);
+        drop(before); // with no lock held
+        if pulled { Err(Failure::Closed) } else { Ok(()) }
+    }
+}
+
+/// Take hold of the connection that a request goes out on.
+pub fn hold(leash: Option<&Leash>, slot: &Slot) -> Result<(), Failure> {
+    let slot = Arc::clone(slot);
+    leash.map_or(Ok(()), |leash| {
+        leash.hold(Box::new(move || {
+            let handle = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(handle) = handle {
+                handle.shut_down();
+            }
+        }))
+    })
+}
+
+/// Do what waits, and let `end` end it.
+pub fn waiting<T>(
+    leash: Option<&Leash>,
+    end: impl FnOnce() + Send + 'static,
+    wait: impl FnOnce() -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
+    let Some(leash) = leash else { return wait() };
+    leash.hold(Box::new(end))?;
+    let waited = wait();
+    leash.let_loose()?;
+    waited
 }
 
 #[pymethods]
@@ -46,18 +91,20 @@ impl Leash {
         Self::default()
     }
 
-    /// End the request: shut its connection down if it has one, and let it have none later.
+    /// End the request: free whoever waits for it, and let nobody wait later.
     ///
-    /// Gives whether it had one, so that whoever waits for its answer is freed.
+    /// Gives whether it was under way.
     fn pull(&self) -> bool {
         let mut state = self.state();
         state.pulled = true;
-        let slot = state.slot.take();
+        let end = state.end.take();
+        let ours = state.process == std::process::id();
         drop(state);
-        let held = slot.is_some();
-        let handle = slot.and_then(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).take());
-        if let Some(handle) = handle {
-            handle.shut_down();
+        let held = end.is_some();
+        if let Some(end) = end
+            && ours
+        {
+            end();
         }
         held
     }

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use super::connection::{Connection, Trouble, Written};
-use super::leash::{Leash, Slot, slot_of};
+use super::leash::{self, Leash, Slot, slot_of};
 use super::reply::{Reply, Within};
 use crate::failure::Failure;
 use crate::outgoing::{Limit, Outgoing, address, limit, until};
@@ -41,6 +41,8 @@ struct Shared {
 #[derive(Default)]
 struct Turn {
     is_called: AtomicBool,
+    /// Whether nobody waits for it any more.
+    is_given_up: AtomicBool,
     called: Condvar,
 }
 
@@ -100,6 +102,7 @@ impl Shared {
         py: Python<'_>,
         place: &Place,
         deadline: Option<Instant>,
+        leash: Option<&Leash>,
     ) -> Result<(Option<Connection>, Permit), Trouble> {
         let mut called = false;
         loop {
@@ -112,7 +115,7 @@ impl Shared {
                 Some(Grant::Kept(connection)) => Some(connection),
                 Some(Grant::New) => None,
                 None => {
-                    self.wait(py, deadline)?;
+                    self.wait(py, deadline, leash)?;
                     called = true;
                     continue;
                 }
@@ -128,13 +131,19 @@ impl Shared {
     }
 
     /// Wait in line until called.
-    fn wait(&self, py: Python<'_>, deadline: Option<Instant>) -> Result<(), Trouble> {
+    fn wait(self: &Arc<Self>, py: Python<'_>, deadline: Option<Instant>, leash: Option<&Leash>) -> Result<(), Trouble> {
         let turn = Arc::new(Turn::default());
         let mut places = self.lock();
         places.join(Arc::clone(&turn));
         Self::call_next(&mut places);
         drop(places);
-        let waited = self.wait_for(py, &turn, deadline);
+        let (shared, other) = (Arc::clone(self), Arc::clone(&turn));
+        let give_up = move || {
+            let _places = shared.lock(); // so that it does not come between a look and a wait
+            other.is_given_up.store(true, Ordering::Relaxed);
+            other.called.notify_one();
+        };
+        let waited = leash::waiting(leash, give_up, || self.wait_for(py, &turn, deadline));
         if waited.is_err() {
             let mut places = self.lock();
             places.leave(|other| Arc::ptr_eq(other, &turn));
@@ -150,9 +159,9 @@ impl Shared {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let pause = left.map_or(most, |left| left.min(most));
             let called = py.detach(|| {
-                let waits = |_: &mut Places<_, _>| !turn.is_called.load(Ordering::Relaxed);
-                drop(turn.called.wait_timeout_while(self.lock(), pause, waits));
-                turn.is_called.load(Ordering::Relaxed)
+                let over = || turn.is_called.load(Ordering::Relaxed) || turn.is_given_up.load(Ordering::Relaxed);
+                drop(turn.called.wait_timeout_while(self.lock(), pause, |_| !over()));
+                over()
             });
             py.check_signals()?;
             if called {
@@ -313,8 +322,9 @@ impl Pool {
             .left()
             .map(|left| Instant::now() + left);
         let place = (host.to_owned(), port);
+        let leash = leash.map(Bound::get);
         loop {
-            let (kept, permit) = self.shared.take(py, &place, deadline)?;
+            let (kept, permit) = self.shared.take(py, &place, deadline, leash)?;
             let reused = kept.is_some();
             let connection = if let Some(connection) = kept {
                 connection
@@ -324,12 +334,11 @@ impl Pool {
                     .try_iter()?
                     .map(|one| address(&one?))
                     .collect::<PyResult<Vec<SocketAddr>>>()?;
-                Connection::open(py, &addresses, attempt.limit(intern!(py, "connect"))?.left())?
+                let limit = attempt.limit(intern!(py, "connect"))?.left();
+                Connection::open(py, &addresses, limit, leash)?
             };
             let slot = slot_of(&connection);
-            if leash.is_some_and(|leash| !leash.get().hold(&slot)) {
-                return Err(Failure::Closed.into());
-            }
+            leash::hold(leash, &slot).map_err(PyErr::from)?;
             if let Some(reply) = attempt.run(py, Lease { connection, permit }, slot, reused)? {
                 return Ok(reply);
             }
