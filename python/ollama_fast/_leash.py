@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import suppress
 from time import perf_counter
@@ -16,12 +17,21 @@ if TYPE_CHECKING:
 _CORE_HAS_SOCKETS: Final = hasattr(_core, "Leash")
 _LOOK_AT_SIGNALS: Final = 0.05
 """Seconds after which a pause looks whether a signal came: one that comes just before a wait does not end it."""
-_turn: Final = threading.RLock()
+_turn = threading.RLock()
 """
 Between who waits and who pulls; one for all, since it is held for a moment only.
 
 A finalizer may pull another leash meanwhile, in the same thread.
 """
+
+
+def _renew() -> None:
+    global _turn  # noqa: PLW0603 - the thread that held it at the fork is not in the child
+    _turn = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 class Pulled(Exception):  # noqa: N818 - it tells, and is caught where it is raised
