@@ -21,11 +21,12 @@ pytestmark = pytest.mark.fast
 SOON = 3.0
 
 
-def flood(_request: Received) -> Iterator[bytes]:
+def flood(_request: Received) -> Iterator[bytes | float]:
     block = b"x" * (1 << 18)
-    yield b"HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n"
+    yield b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"  # as much as may be read as a whole
     while True:
         yield block
+        yield 0.01  # so that it lasts for longer than the test
 
 
 def silent(received: Received) -> Iterable[bytes | float]:
