@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 import httpx
 
-from . import _core, _leashed_transport
+from . import _core
 from ._deadline import left
 from ._plan import HERE, LIMITS, Plan, as_bytes, bounds, content_of, place_of, timeout_of
 from ._response import CoreResponse, with_lines
@@ -60,7 +60,7 @@ class Transport(httpx.BaseTransport):
             "retries": retries,
             "socket_options": socket_options,
         }
-        self._plan = Plan(_leashed_transport.transport, options, proxy, trust_env=trust_env)
+        self._plan = Plan(_others, options, proxy, trust_env=trust_env)
         self._limits = limits
         if HERE:
             self._pool = _core.Pool(*bounds(limits))
@@ -74,6 +74,8 @@ class Transport(httpx.BaseTransport):
         """Send *request* and give its response, whose body is still to be read. Raises httpx's exceptions."""
         leash = request.extensions.get("leash")
         if not self._plan.takes(request):
+            from . import _leashed_transport
+
             return with_lines(_leashed_transport.send(self._plan.other(request), request, leash))
         url = request.url
         host, port = place_of(url)
@@ -100,6 +102,12 @@ class Transport(httpx.BaseTransport):
             self._pool.close()
         for other in self._plan.release():
             other.close()
+
+
+def _others(**options: Any) -> httpx.HTTPTransport:
+    from . import _leashed_transport  # only now: httpcore takes longer to import than a call on the fast path
+
+    return _leashed_transport.transport(**options)
 
 
 class _Body(httpx.SyncByteStream):
