@@ -66,7 +66,10 @@ def test_no_more_connections_than_the_limit(both: Colour) -> None:
                 answers = list(threads.map(call, range(200)))
         assert len(answers) == 200
         assert all(answers)
-        assert (server.connections, max(most)) == (4, 4)
+        assert 1 < max(most) <= 4, most
+        assert server.connections < 40, (
+            server.connections
+        )  # one that was idle for too long on a busy machine is replaced
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
