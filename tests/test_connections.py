@@ -48,7 +48,8 @@ def test_no_more_connections_than_the_limit(both: Colour) -> None:
         yield answer(received)
 
     with replay(respond=respond) as server:
-        host = Host(server.url, limits=Limits(max_connections=4))
+        # No expiry: on a busy machine an idle connection would be replaced, and count.
+        host = Host(server.url, limits=Limits(max_connections=4, keepalive_expiry=None))
 
         def call(number: int) -> Any:
             return list(ollama_fast.generate_stream(host, "m")) if number % 2 else ollama_fast.version(host)
@@ -66,10 +67,7 @@ def test_no_more_connections_than_the_limit(both: Colour) -> None:
                 answers = list(threads.map(call, range(200)))
         assert len(answers) == 200
         assert all(answers)
-        assert 1 < max(most) <= 4, most
-        assert server.connections < 40, (
-            server.connections
-        )  # one that was idle for too long on a busy machine is replaced
+        assert (server.connections, max(most)) == (4, 4)
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
