@@ -690,7 +690,7 @@ def test_requests_under_way_are_broken_off(both: Colour, way: str) -> None:
                 leave(server.url, way)
         except OwnError:
             assert way == "error"
-        until(lambda: workers() == [])
+        assert workers() == []
         until(lambda: len(server.abandoned) >= 2)
 
 

@@ -55,10 +55,12 @@ class Leash:
     wait on a socket happens inside `with leash.wait(socket):`.
     """
 
-    __slots__ = ("_paused", "_pulled", "_socket", "core")
+    __slots__ = ("_paused", "_pulled", "_socket", "core", "holds")
 
     def __init__(self) -> None:
         self.core = _core.Leash() if _CORE_HAS_SOCKETS else None
+        self.holds = False
+        """Whether a thread is in a block of `holding`: perhaps between two waits, and then freed at the next."""
         self._pulled = False
         self._socket: socket.socket | None = None
         self._paused: threading.Event | None = None
@@ -67,7 +69,7 @@ class Leash:
         """
         End the request: whoever waits on its connection is freed, and nobody will wait on it later.
 
-        Gives whether somebody waited.
+        Gives whether it held somebody, who is freed now.
         """
         held = self.core is not None and self.core.pull()
         with _turn:
@@ -77,7 +79,7 @@ class Leash:
             waited = self._socket
             if waited is not None:
                 shut(waited)
-        return held or waited is not None
+        return held or self.holds
 
     def pause(self, seconds: float) -> bool:
         """Wait for *seconds*, and give whether nobody pulled the leash before or meanwhile."""
@@ -130,16 +132,18 @@ class holding:  # noqa: N801 - used like a function
 
     __slots__ = ("_before", "_leash")
 
-    def __init__(self, leash: Leash | None) -> None:
+    def __init__(self, leash: Leash) -> None:
         self._leash = leash
 
     def __enter__(self) -> None:
         self._before = _here.leash
         _here.leash = self._leash
+        self._leash.holds = True
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._leash.holds = False
         _here.leash = self._before
 
 
