@@ -37,9 +37,9 @@ const STEADY: [&[u8]; 4] = [b"model", b"role", b"status", b"done_reason"];
 /// others are left to jiter.
 const AT_ONCE: usize = 4;
 
-/// Shared by all threads, since one that ends lets go of what is its own without the interpreter's lock. PyO3 then notes
-/// it behind a mutex, and a fork in that moment leaves that mutex locked in the child for ever. They belong to one
-/// interpreter, as PyO3 lets a module into one only.
+/// Shared by all threads, since one that ends lets go of what is its own without the interpreter's lock. `PyO3` then
+/// notes it behind a mutex, and a fork in that moment leaves that mutex locked in the child for ever. They belong to one
+/// interpreter, as `PyO3` lets a module into one only.
 ///
 /// Nobody waits for these locks: one that is held at a fork, in the middle of a finalizer, costs the child some speed.
 static KEYS: [Mutex<Keys>; AT_ONCE] = [const { Mutex::new(Keys::new()) }; AT_ONCE];
