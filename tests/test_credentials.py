@@ -15,7 +15,8 @@ from ollama_fast._exchange import Exchange
 from ollama_fast._url import origin
 from ollama_fast.errors import AuthenticationError
 
-PIECES: Final = [*"/@?#:%.[]h\t \\\u2100\u0660", *"http: https: // ::1 127.0.0.1 300 99999 80 xn--".split(), "a" * 64]
+SIGNS: Final = "/@?#:%.[]h\t \\\u2100\u0660"
+PIECES: Final = [*SIGNS, "http:", "https:", "//", "::1", "127.0.0.1", "300", "99999", "80", "xn--", "a" * 64]
 LOCATIONS: Final = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.lists(
     st.sampled_from(PIECES), max_size=10
 ).map("".join)
