@@ -28,7 +28,7 @@ from typing import Any
 import httpx
 import pytest
 import trustme
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import ollama_fast
@@ -559,6 +559,7 @@ HEADERS = st.fixed_dictionaries(
 @pytest.mark.mocked
 @settings(max_examples=30)
 @given(st.lists(ANSWERS, min_size=3, max_size=3), HEADERS, st.sampled_from([200, 200, 200, 307, 403, 502]))
+@example([{"version": "1.2.3"}, {"models": []}, {"models": [{"size": 10**400}]}], {}, 200)
 def test_no_answer_is_an_error(bodies: list[Any], headers: dict[str, str], status: int) -> None:
     answers = iter(bodies)
 
