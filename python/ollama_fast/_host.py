@@ -12,7 +12,7 @@ from types import EllipsisType
 from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
 from ._retry import Retry
-from ._url import Auth, is_loopback, origin, read
+from ._url import Auth, is_loopback, is_unicode, origin, read
 from .errors import HostError
 
 OLLAMA_COM: Final = "https://ollama.com:443"
@@ -308,9 +308,14 @@ def _pairs(headers: Headers) -> tuple[tuple[str, str], ...]:
 
 def _check_auth(auth: Auth | None) -> Auth | None:
     if isinstance(auth, str):
+        if not auth:
+            raise ValueError("auth is an empty token; None sends none")
         _check_value(auth, "auth")
-    elif auth is not None and not (isinstance(auth, tuple) and [type(text) for text in auth] == [str, str]):
-        raise TypeError("auth must be a bearer token, as a str, or a pair of user name and password")
+    elif auth is not None:
+        if not (isinstance(auth, tuple) and [type(text) for text in auth] == [str, str]):
+            raise TypeError("auth must be a bearer token, as a str, or a pair of user name and password")
+        if not all(map(is_unicode, auth)):
+            raise ValueError("auth holds half a surrogate pair, which is no Unicode text")
     return auth
 
 
