@@ -152,7 +152,8 @@ def bomb(coding: str, block: bytes, times: int) -> bytes:
         packer = brotli.Compressor(quality=3, lgwin=24)
         return b"".join(packer.process(block) for _ in range(times)) + packer.finish()
     if coding == "zstd":
-        return zstandard.compress(block) * times
+        frame: bytes = zstandard.compress(block)
+        return frame * times
     packed = zlib.compressobj(9, wbits=15 if coding == "deflate" else 31)
     first = packed.compress(block) + packed.flush(zlib.Z_FULL_FLUSH)
     return first + (packed.compress(block) + packed.flush(zlib.Z_FULL_FLUSH)) * (times - 1)  # all look the same

@@ -51,6 +51,11 @@ class Server:
         return self._loopback.abandoned
 
     @property
+    def rejected(self) -> list[str]:
+        """Why something that arrived was no request of HTTP; to that a 400 was replied."""
+        return self._loopback.rejected
+
+    @property
     def connections(self) -> int:
         """How many connections were accepted."""
         return self._loopback.connections
@@ -72,7 +77,7 @@ class Server:
     @fault.setter
     def fault(self, fault: Faults) -> None:
         if not (fault is None or isinstance(fault, Fault)):
-            fault = list(fault)
+            fault = _several(fault)
             if any(each is not None and each.refuses for each in fault):
                 raise ValueError(
                     "a refused connection has no request: set a fault that refuses by itself, and then None"
@@ -91,6 +96,13 @@ class Server:
         self._loopback.stop()
         if self._loopback.failure is not None:
             raise self._loopback.failure
+
+
+def _several(faults: Iterable[Fault | None]) -> list[Fault | None]:
+    found = None if isinstance(faults, str) or not isinstance(faults, Iterable) else list(faults)
+    if found is None or not all(each is None or isinstance(each, Fault) for each in found):
+        raise TypeError(f"fault must be a Fault, such as FAULTS['refused'], several of them, or None, not {faults!r}")
+    return found
 
 
 @contextmanager
