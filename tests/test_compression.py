@@ -150,7 +150,8 @@ def bomb(coding: str, block: bytes, times: int) -> bytes:
     """Compress *block*, so many *times*: some KB, or less."""
     if coding == "br":
         packer = brotli.Compressor(quality=3, lgwin=24)
-        return b"".join(packer.process(block) for _ in range(times)) + packer.finish()
+        blocks: list[bytes] = [packer.process(block) for _ in range(times)]
+        return b"".join([*blocks, packer.finish()])
     if coding == "zstd":
         frame: bytes = zstandard.compress(block)
         return frame * times

@@ -469,7 +469,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "JSON of another shape": Fault.finish(b'[{"done":true}]\n', part=3),
     "half of a line": Fault.finish(b'{"model":"m","message":{"role":"assist', part=3),
     "no last part": Fault.finish(part=-1),
-    "not done": Fault.edit(b'"done":true', b'"done":false', part=-1),
+    "not done": Fault.edit(b'"done":true,"done_reason":', b'"done":false,"extra":', part=-1),
     "nested 10^5 deep": _field((b"[", 10**5), (b"]", 10**5)),
     "NaN": _field(b"NaN"),
     "invalid UTF-8": _field(b'"\xff\xfe"'),
