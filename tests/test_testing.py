@@ -292,6 +292,15 @@ def test_json_that_is_nested_too_deeply_is_no_json() -> None:
         assert client.post(f"{server.url}/api/chat", content=b"[" * 500_000).status_code == 501
 
 
+@pytest.mark.parametrize("wrong", ["Yes.", {"response": "Yes."}, None])
+def test_what_gives_no_reply_is_told(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"answer must be a function, such as reply\('Yes.'\) makes"), serve(wrong):
+        pass
+    told = pytest.raises(TypeError, match="what answers GET / must give a Reply, not ")
+    with told, serve(lambda _: wrong) as server, httpx.Client() as client, pytest.raises(httpx.RemoteProtocolError):
+        client.get(server.url)
+
+
 def test_the_server_ends_while_replies_have_no_end() -> None:
     client = httpx.Client()
     with serve(fault=FAULTS["endless line"]) as server:

@@ -29,11 +29,21 @@ class Server:
 
     def __init__(self, answer: Callable[[Received], Reply], port: int) -> None:
         self.answer = answer
-        """What it replies; can be set at any time."""
         self._lock = Lock()
         self._fault: Fault | None = None
         self._next: Iterator[Fault | None] | None = None
         self._loopback = Loopback(self._respond, port)
+
+    @property
+    def answer(self) -> Callable[[Received], Reply]:
+        """What it replies; can be set at any time."""
+        return self._answer
+
+    @answer.setter
+    def answer(self, answer: Callable[[Received], Reply]) -> None:
+        if not callable(answer):
+            raise TypeError(f"answer must be a function, such as reply('Yes.') makes, not {answer!r}")
+        self._answer = answer
 
     @property
     def url(self) -> str:
@@ -90,7 +100,10 @@ class Server:
     def _respond(self, request: Received) -> Iterator[Action]:
         with self._lock:
             fault = self._fault if self._next is None else next(self._next, None)
-        return faulty(fault, self.answer(request), request.method)
+        said: object = self.answer(request)
+        if not isinstance(said, Reply):
+            raise TypeError(f"what answers {request.method} {request.path} must give a Reply, not {said!r}")
+        return faulty(fault, said, request.method)
 
     def _stop(self) -> None:
         self._loopback.stop()
