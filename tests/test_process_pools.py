@@ -49,7 +49,7 @@ def test_functions_run_in_a_pool_of_processes(way: str, *, asynchronous: bool) -
         replay(exchanges, pace="fast") as server,
         program(f"{PROGRAM}\nmain({way!r}, {asynchronous})", server.url, develop=False) as running,
     ):
-        ended = running.end(300)
+        ended = running.end(100)
     assert (ended.code, ended.out, ended.err) == (0, "done\n", "")
     assert len(server.requests) == 89
     if not asynchronous:  # an event loop's connections end with it, and each of these calls has a loop of its own
