@@ -104,6 +104,8 @@ def replay(
         server.stop()
     if server.failure is not None:
         raise server.failure
+    if server.rejected:
+        raise ValueError(f"a request is none: {server.rejected}")
 
 
 def nobody_is_served() -> bool:

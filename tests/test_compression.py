@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import zlib
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Final
 
 import brotli  # type: ignore[import-untyped]
@@ -13,6 +15,7 @@ import zstandard
 
 from colours import Colour
 from ollama_fast.errors import DecodeError, IncompleteStreamError
+from programs import program
 from replay import HangUpError, Received, replay
 
 PARTS: Final = [
@@ -33,7 +36,7 @@ def by_zlib(wbits: int) -> Callable[[list[bytes]], list[bytes]]:
 
 
 def by_brotli(lines: list[bytes]) -> list[bytes]:
-    packer = brotli.Compressor()
+    packer = brotli.Compressor(quality=5)
     return [*(packer.process(line) + packer.flush() for line in lines), packer.finish()]
 
 
@@ -80,6 +83,99 @@ def test_what_is_compressed_all_the_same_is_decoded(every: Colour, coding: str) 
         assert every.whole("chat", server.url, "m") == PARTS[-1]
         seen = every.parts("chat_stream", server.url, "m")
         assert (seen.parts, seen.error) == (PARTS, None)
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_a_long_text_is_whole(both: Colour, coding: str) -> None:
+    """It is decompressed in many steps."""
+    text = "".join(f"{number * number:x}" for number in range(30_000))
+    line = json.dumps({**PARTS[-1], "message": {"role": "assistant", "content": text}}).encode() + b"\n"
+
+    def respond(_request: Received) -> Iterator[bytes]:
+        yield head(coding)
+        yield from map(framed, CODINGS[coding]([line]))
+        yield b"0\r\n\r\n"
+
+    with replay(respond=respond) as server:
+        assert both.whole("chat", server.url, "m")["message"]["content"] == text
+        assert [part["message"]["content"] for part in both.parts("chat_stream", server.url, "m").parts] == [text]
+
+
+@pytest.mark.parametrize("value", ["gzip, gzip", "br,gzip", "zstd\r\nContent-Encoding: gzip"])
+def test_more_than_one_coding_is_a_decode_error(both: Colour, value: str) -> None:
+    with replay(respond=lambda _: [head(value) + framed(b"x") + b"0\r\n\r\n"]) as server:
+        for seen in (both.attempt("chat", server.url, "m"), both.parts("chat_stream", server.url, "m")):
+            assert type(seen.error) is DecodeError
+            assert "more than one coding" in str(seen.error)
+
+
+BLOCKS: Final = {"zeros": bytes(1 << 20), "parts": LINES[0] * ((1 << 20) // len(LINES[0]))}
+READER: Final = r"""
+import re
+from pathlib import Path
+import ollama_fast
+from ollama_fast import Host, Limits, aio
+from ollama_fast.errors import TooLargeError
+
+def peak(): return int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+host = Host(url, limits=Limits(max_line_bytes=1 << 20, max_body_bytes=1 << 20))
+
+async def first_async(model):
+    async with aio.chat_stream(host, model) as stream:
+        return await anext(stream)
+
+def first(model):
+    if asynchronous: return asyncio.run(first_async(model))
+    with ollama_fast.chat_stream(host, model) as stream:
+        return next(stream)
+
+def whole(model):
+    return asyncio.run(aio.chat(host, model)) if asynchronous else ollama_fast.chat(host, model)
+
+first("warm"), whole("warm")
+before = peak()
+for coding in ("gzip", "deflate", "br", "zstd"):
+    for ask in (first, whole):
+        try: found = ask(coding + " zeros")
+        except TooLargeError as error: found = error.most
+        assert found == 1 << 20, found
+    assert first(coding + " parts")["done"] is False
+say((peak() - before) >> 20)
+"""
+
+
+@cache
+def bomb(coding: str, block: bytes, times: int) -> bytes:
+    """Compress *block*, so many *times*: some KB, or less."""
+    if coding == "br":
+        packer = brotli.Compressor(quality=3, lgwin=24)
+        blocks: list[bytes] = [packer.process(block) for _ in range(times)]
+        return b"".join([*blocks, packer.finish()])
+    if coding == "zstd":
+        frame: bytes = zstandard.compress(block)
+        return frame * times
+    packed = zlib.compressobj(9, wbits=15 if coding == "deflate" else 31)
+    first = packed.compress(block) + packed.flush(zlib.Z_FULL_FLUSH)
+    return first + (packed.compress(block) + packed.flush(zlib.Z_FULL_FLUSH)) * (times - 1)  # all look the same
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there the peak of a process's memory is told")
+def test_a_little_that_unpacks_to_very_much_takes_little_memory(both: Colour) -> None:
+    """Each body is of 256 MiB, the limits are 1 MiB; a step of a decoder takes some copies of 16 MiB, and a window."""
+    bodies = {f"{coding} {kind}": bomb(coding, block, 256) for coding in CODINGS for kind, block in BLOCKS.items()}
+
+    def respond(request: Received) -> Iterator[bytes]:
+        model = request.json["model"]
+        coding = model.split()[0] if model in bodies else "gzip"
+        yield head(coding) + framed(bodies.get(model) or b"".join(CODINGS["gzip"](LINES[-1:])))
+        yield b"0\r\n\r\n"
+
+    code = f"asynchronous = {both.asynchronous}\n{READER}"
+    with replay(respond=respond) as server, program(code, server.url, develop=False) as running:
+        ended = running.end(100)
+    assert ended.err == ""
+    assert int(ended.out) < 128
 
 
 @pytest.mark.parametrize("coding", CODINGS)

@@ -14,11 +14,12 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 import ollama_fast
 from colours import Colour
-from ollama_fast import Host, Timeout, errors
+from ollama_fast import Host, Limits, Timeout, errors
 
 def main(way, asynchronous):
     colour = Colour(asynchronous)
-    host = Host(url, headers={"X-Team": "search"}, timeout=Timeout(first_part=9))
+    kept = Limits(keepalive_expiry=None)  # a connection shall not expire while a busy machine starts processes
+    host = Host(url, headers={"X-Team": "search"}, timeout=Timeout(first_part=60), limits=kept)
     known = colour.attempt("embed", host, "smollm2", "sea")
     refusal = colour.attempt("embed", host, "no-such-model", "sea").error
     assert type(refusal) is errors.ModelNotFoundError
@@ -48,7 +49,7 @@ def test_functions_run_in_a_pool_of_processes(way: str, *, asynchronous: bool) -
         replay(exchanges, pace="fast") as server,
         program(f"{PROGRAM}\nmain({way!r}, {asynchronous})", server.url, develop=False) as running,
     ):
-        ended = running.end(60)
+        ended = running.end(100)
     assert (ended.code, ended.out, ended.err) == (0, "done\n", "")
     assert len(server.requests) == 89
     if not asynchronous:  # an event loop's connections end with it, and each of these calls has a loop of its own

@@ -162,6 +162,17 @@ def test_decoded_bytes_count(both: Colour, over: str, *, streamed: bool) -> None
         assert facts(ask(both, server.url, streamed=streamed)) == expected(streamed=streamed)
 
 
+@streamed
+def test_what_follows_the_end_of_what_is_compressed_counts(both: Colour, over: str, *, streamed: bool) -> None:
+    """It is kept by zlib."""
+    with replay(respond=endless(GZIP + gzip.compress(PART), b"x")) as server:
+        seen = ask(both, server.url, streamed=streamed)
+    limit = "max_line_bytes" if streamed else "max_body_bytes"
+    assert type(seen.error) is TooLargeError
+    assert (seen.error.limit, seen.error.most) == (limit, LINE if streamed else BODY)
+    assert len(seen.parts) == streamed
+
+
 # --- where the limit is ----------------------------------------------------------------------------------------------
 
 

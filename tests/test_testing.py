@@ -11,11 +11,13 @@ import math
 import os
 import pickle
 import re
+import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -29,6 +31,7 @@ import ollama_fast
 from ollama_fast import testing
 from ollama_fast.testing import FAULTS, Chunk, Fault, Reply, reply, serve
 from ollama_fast.testing._faults import faulty
+from ollama_fast.testing._serving import GREETING
 from ollama_fast.testing._values import End
 from transports import eventually
 
@@ -38,6 +41,8 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encod
 FRAMED = [b"%x\r\n%b\r\n" % (len(line), line) for line in LINES]
 LAST = b"0\r\n\r\n"
 ALL = HEAD + b"".join(FRAMED) + LAST
+ANY_FAULT: Any = Fault
+"""For arguments of wrong types."""
 WHOLE = Reply(200, (("Content-Length", "21"),), (Chunk(0, LINES[0]),))
 
 
@@ -123,14 +128,59 @@ def test_a_place_is_a_byte_or_a_part() -> None:
         Fault.cut("close", byte=1, part=1)
 
 
+@pytest.mark.parametrize(
+    ("made", "error", "said"),
+    [
+        (
+            partial(ANY_FAULT.cut, "x"),
+            ValueError,
+            "how must be one of 'close', 'reset', 'half-close', 'stall', not 'x'",
+        ),
+        (partial(ANY_FAULT.cut, "close", byte=1.5), TypeError, "byte must be an int, not 1.5"),
+        (partial(ANY_FAULT.cut, "close", part="1"), TypeError, "part must be an int, not '1'"),
+        (partial(ANY_FAULT.insert, b"!", times=0), ValueError, "times must be at least 1, not 0"),
+        (partial(ANY_FAULT.insert, b"!", times=-1), ValueError, "times must be at least 1, not -1"),
+        (partial(ANY_FAULT.insert, b"", times=None), ValueError, "data must not be empty"),
+        (partial(ANY_FAULT.insert, "!"), TypeError, "data must be bytes, not '!'"),
+        (partial(ANY_FAULT.edit, b"", b"!", part=0), ValueError, "old must not be empty"),
+        (partial(ANY_FAULT.edit, b"!", "?", part=0), TypeError, "new must be bytes, not '?'"),
+        (partial(ANY_FAULT.edit, b"!", (b"?", -1), part=0), ValueError, "times must be at least 0, not -1"),
+        (partial(ANY_FAULT.finish, "!", part=0), TypeError, "data must be bytes, not '!'"),
+        (partial(ANY_FAULT.finish, part=None), TypeError, "part must be an int, not None"),
+        (partial(ANY_FAULT.instead, 0), ValueError, "status must be at least 100, not 0"),
+        (partial(ANY_FAULT.instead, 200, "!"), TypeError, "content must be bytes, not '!'"),
+        (partial(ANY_FAULT.length, 1.5), TypeError, "off must be an int, not 1.5"),
+        (partial(ANY_FAULT.chunks, 0), ValueError, "size must be at least 1, not 0"),
+        (partial(ANY_FAULT.chunks, -1), ValueError, "size must be at least 1, not -1"),
+        (partial(ANY_FAULT.pieces, 0), ValueError, "size must be at least 1, not 0"),
+        (partial(ANY_FAULT.pieces, 1, -0.5), ValueError, "seconds must be at least 0, not -0.5"),
+        (partial(ANY_FAULT.pieces, 1, math.nan), ValueError, "seconds must be at least 0, not nan"),
+        (partial(ANY_FAULT.pieces, 1, "1"), TypeError, "seconds must be a number, not '1'"),
+    ],
+    ids=repr,
+)
+def test_a_fault_that_makes_no_sense_is_refused_where_it_is_made(
+    made: Callable[[], Fault], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=re.escape(said)):
+        made()
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/api/generate"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_every_fault_fits_the_greeting(path: str, *, stream: bool) -> None:
+    said = GREETING(replace(received(stream=stream), path=path))
+    plain = b"".join(action for action in faulty(None, said) if isinstance(action, bytes))
+    for name, fault in FAULTS.items():
+        assert fault.refuses or acts(fault, said, 50) != acts(None, said, 50), name
+    assert sent(FAULTS["not done"], said) != plain
+
+
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_a_value_and_does_something(name: str) -> None:
+def test_a_fault_is_a_value(name: str) -> None:
     fault = FAULTS[name]
     assert pickle.loads(pickle.dumps(fault)) == fault
     assert len({fault, pickle.loads(pickle.dumps(fault))}) == 1
-    said = reply("one two three four")(received(stream=True))
-    edits = Fault.edit(b'"done_reason":"stop"', b'"done_reason":"length"', part=-1)
-    assert fault.refuses or list(islice(faulty(edits + fault, said), 50)) != list(faulty(None, said))
 
 
 def received(**fields: Any) -> testing.Received:
@@ -184,6 +234,12 @@ def test_connections_are_refused_for_as_long_as_it_is_set() -> None:
             server.fault = [None, FAULTS["refused"]]
 
 
+@pytest.mark.parametrize("wrong", ["refused", ["refused"], 1, [1]])
+def test_what_is_no_fault_is_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"fault must be a Fault, such as FAULTS\['refused'\]"), serve(fault=wrong):
+        pass
+
+
 def test_who_leaves_is_noticed_and_what_is_under_way_is_told() -> None:
     with serve(fault=Fault.cut("stall", part=1)) as server:
         with httpx.Client() as client, client.stream("POST", f"{server.url}/api/chat", json={}) as response:
@@ -204,6 +260,44 @@ def test_what_goes_wrong_in_a_function_of_replies_is_raised_at_the_end() -> None
         httpx.Client() as client,
         pytest.raises(httpx.RemoteProtocolError),
     ):
+        client.get(server.url)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\r\n\r\n", "no request begins with ''"),
+        (b"GET /\r\n\r\n", "no request begins with 'GET /'"),
+        (b"\x16\x03\x01\x02\x00\r\n\r\n", r"no request begins with '\x16\x03\x01\x02\x00'"),
+        (b"a" * 70_000, "no end of line or head in 65536 bytes"),
+        (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", "no size is 'x'"),
+        (b"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n123456789", "no size is '-5'"),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", "no size is 'x'"),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 5000 + b"\r\n", "no size is 'fff"),
+    ],
+)
+def test_who_speaks_no_http_gets_a_400_and_nobody_else_is_troubled(data: bytes, said: str) -> None:
+    with serve() as server:
+        with socket.create_connection(("127.0.0.1", urlsplit(server.url).port or 0), timeout=10) as stray:
+            stray.sendall(data)
+            assert stray.recv(100).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        (why,) = server.rejected
+        assert why.startswith(said)
+        assert ollama_fast.generate(server.url, "m", "Hi")["done"] is True
+        assert [request.path for request in server.requests] == ["/api/generate"]
+
+
+def test_json_that_is_nested_too_deeply_is_no_json() -> None:
+    with serve() as server, httpx.Client() as client:
+        assert client.post(f"{server.url}/api/chat", content=b"[" * 500_000).status_code == 501
+
+
+@pytest.mark.parametrize("wrong", ["Yes.", {"response": "Yes."}, None])
+def test_what_gives_no_reply_is_told(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"answer must be a function, such as reply\('Yes.'\) makes"), serve(wrong):
+        pass
+    told = pytest.raises(TypeError, match="what answers GET / must give a Reply, not ")
+    with told, serve(lambda _: wrong) as server, httpx.Client() as client, pytest.raises(httpx.RemoteProtocolError):
         client.get(server.url)
 
 

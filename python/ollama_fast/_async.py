@@ -305,8 +305,14 @@ async def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
 def _chunks(exchange: Exchange[Any], response: httpx.Response, *, whole: bool) -> AsyncIterable[bytes]:
     size = exchange.body_size(response) if whole else None
     # The stream itself: what aiter_raw() does beside gives nothing here, and costs as much as decoding a line.
-    raw = exchange.is_raw(response)
-    chunks = cast("AsyncIterable[bytes]", response.stream) if raw else response.aiter_bytes()
+    if exchange.is_raw(response):
+        chunks = cast("AsyncIterable[bytes]", response.stream)
+    elif exchange.client is not None:
+        chunks = response.aiter_bytes()
+    else:
+        from ._decompressed import decompressed_async
+
+        chunks = decompressed_async(response, exchange.host.limits, whole=whole)
     return chunks if size is None else size.over_async(chunks)
 
 

@@ -7,7 +7,7 @@ decompressed, over any. A body that the core itself reads as a whole it counts b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -53,8 +53,13 @@ class BodySize:
 
     def _check(self, count: int) -> None:
         if count > self._most:
-            import httpx
+            raise too_large(f"the body of the response is longer than {self._most} bytes", "max_body_bytes", self._most)
 
-            error: Any = httpx.RemoteProtocolError(f"the body of the response is longer than {self._most} bytes")
-            error.too_large = "max_body_bytes", self._most  # as the core does
-            raise error
+
+def too_large(what: str, limit: str, most: int) -> httpx.RemoteProtocolError:
+    """Say, as the core does, *what* there is too much of, by which limit."""
+    import httpx
+
+    error: Any = httpx.RemoteProtocolError(what)
+    error.too_large = limit, most
+    return cast("httpx.RemoteProtocolError", error)

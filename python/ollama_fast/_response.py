@@ -10,6 +10,8 @@ from weakref import ref
 import httpx
 
 from . import _core
+from ._decompressed import decompressed, decompressed_async
+from ._host import Limits
 
 
 class Lines:
@@ -27,14 +29,14 @@ class Lines:
         return response
 
     def __iter__(self) -> Iterator[Any]:
-        decoder = _core.LineDecoder()
-        for chunk in self._body().iter_bytes():
+        decoder, limits = _core.LineDecoder(), Limits()
+        for chunk in decompressed(self._body(), limits, whole=False):
             yield from decoder.feed(chunk)
         yield from decoder.close()
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        decoder = _core.LineDecoder()
-        async for chunk in self._body().aiter_bytes():
+        decoder, limits = _core.LineDecoder(), Limits()
+        async for chunk in decompressed_async(self._body(), limits, whole=False):
             for part in decoder.feed(chunk):
                 yield part
         for part in decoder.close():

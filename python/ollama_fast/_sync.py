@@ -235,8 +235,14 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
 def _chunks(exchange: Exchange[Any], response: httpx.Response, *, whole: bool) -> Iterable[bytes]:
     size = exchange.body_size(response) if whole else None
     # The stream itself: what iter_raw() does beside gives nothing here, and costs as much as decoding a line.
-    raw = exchange.is_raw(response)
-    chunks = cast("Iterable[bytes]", response.stream) if raw else response.iter_bytes()
+    if exchange.is_raw(response):
+        chunks = cast("Iterable[bytes]", response.stream)
+    elif exchange.client is not None:
+        chunks = response.iter_bytes()
+    else:
+        from ._decompressed import decompressed
+
+        chunks = decompressed(response, exchange.host.limits, whole=whole)
     counted = chunks if size is None else size.over(chunks)
     return counted if exchange.droppable is None else exchange.droppable.over(counted)
 

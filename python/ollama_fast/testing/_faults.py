@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from ._values import Action, Chunk, End, Reply
 from ._wire import Wire, chunk, wire
@@ -33,6 +33,9 @@ class _Place:
     def __post_init__(self) -> None:
         if self.byte is not None and self.part is not None:
             raise ValueError("a place is a byte or a part, not both")
+        for name, value in (("byte", self.byte), ("part", self.part)):
+            if value is not None:
+                _check(name, value)
 
     def on(self, sent: Wire) -> int:
         if self.part is not None:
@@ -65,6 +68,14 @@ class _Edit:
     old: bytes
     new: tuple[Piece, ...]
 
+    def __post_init__(self) -> None:
+        _check("part", self.part)
+        _check_data("old", self.old, least=1)
+        for piece in self.new:
+            data, times = piece if isinstance(piece, tuple) else (piece, 1)
+            _check_data("new", data)
+            _check("times", times, 0)
+
     def change(self, reply: Reply) -> Reply:
         place = _index(self.part, reply)
         ms, data = reply.chunks[place]
@@ -81,6 +92,10 @@ class _Finish:
 
     part: int
     data: bytes
+
+    def __post_init__(self) -> None:
+        _check("part", self.part)
+        _check_data("data", self.data)
 
     def change(self, reply: Reply) -> Reply:
         place = _index(self.part, reply)
@@ -107,6 +122,9 @@ class _Length:
 
     off: int
 
+    def __post_init__(self) -> None:
+        _check("off", self.off)
+
     def change(self, reply: Reply) -> Reply:
         length = str(len(reply.body) + self.off)
         return _Headers((("Transfer-Encoding", None), ("Content-Length", length))).change(reply)
@@ -117,6 +135,10 @@ class _Chunks:
     """Chunks of so many bytes; with None the parts, each a chunk."""
 
     size: int | None
+
+    def __post_init__(self) -> None:
+        if self.size is not None:
+            _check("size", self.size, 1)
 
     def change(self, reply: Reply) -> Reply:
         changed = _Headers((("Content-Length", None), ("Transfer-Encoding", "chunked"))).change(reply)
@@ -138,6 +160,11 @@ class _Insert:
     data: bytes
     times: int | None
 
+    def __post_init__(self) -> None:
+        _check_data("data", self.data, least=1)
+        if self.times is not None:
+            _check("times", self.times, 1)
+
     def again(self) -> Iterator[Action]:
         return repeat(self.data) if self.times is None else repeat(self.data, self.times - 1)
 
@@ -149,6 +176,10 @@ class _Cut:
     place: _Place
     how: Ending
 
+    def __post_init__(self) -> None:
+        if self.how not in (known := get_args(Ending)):
+            raise ValueError(f"how must be one of {', '.join(map(repr, known))}, not {self.how!r}")
+
     def actions(self) -> Iterator[Action]:
         yield math.inf if self.how == "stall" else End(self.how)
 
@@ -159,6 +190,13 @@ class _Pieces:
 
     size: int
     seconds: float
+
+    def __post_init__(self) -> None:
+        _check("size", self.size, 1)
+        if not isinstance(self.seconds, int | float):
+            raise TypeError(f"seconds must be a number, not {self.seconds!r}")
+        if not self.seconds >= 0:
+            raise ValueError(f"seconds must be at least 0, not {self.seconds}")
 
     def slow(self, actions: Iterator[Action]) -> Iterator[Action]:
         for action in actions:
@@ -173,6 +211,21 @@ class _Pieces:
 
 Change: TypeAlias = _Instead | _Edit | _Finish | _Headers | _Length | _Chunks
 Step: TypeAlias = Change | _Insert | _Cut | _Pieces | _Refuse
+
+
+def _check(name: str, value: int, least: int | None = None) -> None:
+    """Refuse what is no int, or too small, where a fault is made: a server would tell it much later."""
+    if not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {value!r}")
+    if least is not None and value < least:
+        raise ValueError(f"{name} must be at least {least}, not {value}")
+
+
+def _check_data(name: str, data: bytes, *, least: int = 0) -> None:
+    if not isinstance(data, bytes):
+        raise TypeError(f"{name} must be bytes, not {data!r}")
+    if len(data) < least:
+        raise ValueError(f"{name} must not be empty")
 
 
 def _index(part: int, reply: Reply) -> int:
@@ -272,6 +325,8 @@ class Fault:
         """
         pairs = [("Content-Type", kind)] if kind else []
         pairs += [(name.replace("_", "-"), value) for name, value in headers.items()]
+        _check("status", status, 100)
+        _check_data("content", content)
         length = ("Content-Length", str(len(content)))
         return cls((_Instead(Reply(status, (*pairs, length), (Chunk(0, content),))),))
 
@@ -414,7 +469,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "JSON of another shape": Fault.finish(b'[{"done":true}]\n', part=3),
     "half of a line": Fault.finish(b'{"model":"m","message":{"role":"assist', part=3),
     "no last part": Fault.finish(part=-1),
-    "not done": Fault.edit(b'"done":true,"done_reason":"length"', b'"done":false', part=-1),
+    "not done": Fault.edit(b'"done":true,"done_reason":', b'"done":false,"extra":', part=-1),
     "nested 10^5 deep": _field((b"[", 10**5), (b"]", 10**5)),
     "NaN": _field(b"NaN"),
     "invalid UTF-8": _field(b'"\xff\xfe"'),
@@ -443,4 +498,4 @@ FAULTS: Final[dict[str, Fault]] = {
     "error that is JSON in a text": Fault.instead(400, b'{"error":"{\\"error\\":{\\"code\\":400}}"}', _JSON),
     "error that is an object": Fault.instead(500, b'{"error":{"message":"overloaded"}}', _JSON),
 }
-"""Faults by name. Those that change content do it to a generate or a chat, "not done" to one that its length ended."""
+"""Faults by name. Those that change content do it to a generate or a chat."""

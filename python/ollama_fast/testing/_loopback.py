@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import selectors
 import socket
 import struct
@@ -24,7 +25,9 @@ KEPT: Final = 1 << 20
 """Longer bodies of requests are not kept."""
 
 _HEAD_LIMIT = 1 << 16
+_BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _LONGEST_WAIT = 3600.0
+_SIZES: Final = {10: re.compile(r"[0-9]{1,18}"), 16: re.compile(r"[0-9A-Fa-f]{1,15}")}
 # Windows has neither of these; its select does not end at 1024 open files, as that of others does.
 _SELECTOR = getattr(selectors, "PollSelector", selectors.SelectSelector)
 _REUSE_PORT = getattr(socket, "SO_REUSEPORT", None)
@@ -45,6 +48,8 @@ class Loopback:
         """How many were accepted."""
         self.abandoned: list[Received] = []
         """Requests whose client hung up before the reply was whole."""
+        self.rejected: list[str] = []
+        """Why what somebody sent was no request."""
         self.failure: BaseException | None = None
         """What went wrong in `respond`."""
         self._wake, self._woken = socket.socketpair()  # readable, in every thread, once the server stops
@@ -147,7 +152,7 @@ class Loopback:
             with connection:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 incoming = _Incoming(connection, self._woken)
-                while (request := incoming.request()) is not None:
+                while (request := self._received(connection, incoming)) is not None:
                     self.requests.append(request)
                     self._sending.add(threading.current_thread())
                     if not self._answer(connection, request):
@@ -161,6 +166,17 @@ class Loopback:
             self._sending.discard(threading.current_thread())
             with self._lock:
                 self._open.pop(threading.current_thread(), None)
+
+    def _received(self, connection: socket.socket, incoming: _Incoming) -> Received | None:
+        """Give the next request; None if there is none."""
+        try:
+            return incoming.request()
+        except _BadRequestError as exc:  # of whoever found the port: it is nobody's failure
+            self.rejected.append(str(exc))
+            with suppress(OSError, _StoppedError):
+                connection.sendall(_BAD_REQUEST)
+                self._end(connection, End.HALF_CLOSE)  # until it is read: what is closed at once may be lost
+            return None
 
     def _answer(self, connection: socket.socket, request: Received) -> bool:
         """Reply; give whether the connection stays."""
@@ -221,6 +237,10 @@ class _StoppedError(Exception):
     pass
 
 
+class _BadRequestError(Exception):
+    pass
+
+
 def _readable(*sockets: socket.socket, seconds: float | None = None) -> list[socket.socket]:
     with _SELECTOR() as selector:
         found = {selector.register(each, selectors.EVENT_READ): each for each in sockets}
@@ -241,7 +261,10 @@ class _Incoming:
         if head is None:
             return None
         first, *lines = head.decode("latin-1").split("\r\n")
-        method, path, _version = first.split(" ")
+        words = first.split(" ")
+        if len(words) != len(("method", "path", "version")):
+            raise _BadRequestError(f"no request begins with {first[:100]!r}")
+        method, path, _version = words
         headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
         fields = {name.lower(): value for name, value in headers}
         if fields.get("expect", "").lower() == "100-continue":
@@ -258,9 +281,9 @@ class _Incoming:
 
     def _body(self, fields: Mapping[str, str]) -> Iterator[bytes]:
         if "chunked" not in fields.get("transfer-encoding", "").lower():
-            yield from self._exactly(int(fields.get("content-length", "0")))
+            yield from self._exactly(_size(fields.get("content-length", "0"), 10))
             return
-        while size := int((self._until(b"\r\n") or b"").partition(b";")[0], 16):
+        while size := _size((self._until(b"\r\n") or b"").partition(b";")[0].decode("latin-1"), 16):
             yield from self._exactly(size)
             self._until(b"\r\n")
         while self._until(b"\r\n"):  # trailers, up to an empty line
@@ -278,7 +301,7 @@ class _Incoming:
     def _until(self, end: bytes, *, at_start: bool = False) -> bytes | None:
         while (place := self._buffer.find(end)) < 0:
             if len(self._buffer) > _HEAD_LIMIT:
-                raise ValueError(f"no end of line or head in {_HEAD_LIMIT} bytes: {bytes(self._buffer[:100])!r}")
+                raise _BadRequestError(f"no end of line or head in {_HEAD_LIMIT} bytes: {bytes(self._buffer[:100])!r}")
             if not self._more():
                 if at_start and not self._buffer:
                     return None
@@ -296,3 +319,10 @@ class _Incoming:
             return False
         self._buffer += data
         return bool(data)
+
+
+def _size(text: str, base: int) -> int:
+    """Give the size of a body or a chunk."""
+    if _SIZES[base].fullmatch(text.strip()) is None:
+        raise _BadRequestError(f"no size is {text[:100]!r}")
+    return int(text, base)

@@ -29,11 +29,21 @@ class Server:
 
     def __init__(self, answer: Callable[[Received], Reply], port: int) -> None:
         self.answer = answer
-        """What it replies; can be set at any time."""
         self._lock = Lock()
         self._fault: Fault | None = None
         self._next: Iterator[Fault | None] | None = None
         self._loopback = Loopback(self._respond, port)
+
+    @property
+    def answer(self) -> Callable[[Received], Reply]:
+        """What it replies; can be set at any time."""
+        return self._answer
+
+    @answer.setter
+    def answer(self, answer: Callable[[Received], Reply]) -> None:
+        if not callable(answer):
+            raise TypeError(f"answer must be a function, such as reply('Yes.') makes, not {answer!r}")
+        self._answer = answer
 
     @property
     def url(self) -> str:
@@ -49,6 +59,11 @@ class Server:
     def abandoned(self) -> list[Received]:
         """Those of them whose client hung up before the reply was whole."""
         return self._loopback.abandoned
+
+    @property
+    def rejected(self) -> list[str]:
+        """Why something that arrived was no request of HTTP; to that a 400 was replied."""
+        return self._loopback.rejected
 
     @property
     def connections(self) -> int:
@@ -72,7 +87,7 @@ class Server:
     @fault.setter
     def fault(self, fault: Faults) -> None:
         if not (fault is None or isinstance(fault, Fault)):
-            fault = list(fault)
+            fault = _several(fault)
             if any(each is not None and each.refuses for each in fault):
                 raise ValueError(
                     "a refused connection has no request: set a fault that refuses by itself, and then None"
@@ -85,12 +100,22 @@ class Server:
     def _respond(self, request: Received) -> Iterator[Action]:
         with self._lock:
             fault = self._fault if self._next is None else next(self._next, None)
-        return faulty(fault, self.answer(request), request.method)
+        said: object = self.answer(request)
+        if not isinstance(said, Reply):
+            raise TypeError(f"what answers {request.method} {request.path} must give a Reply, not {said!r}")
+        return faulty(fault, said, request.method)
 
     def _stop(self) -> None:
         self._loopback.stop()
         if self._loopback.failure is not None:
             raise self._loopback.failure
+
+
+def _several(faults: Iterable[Fault | None]) -> list[Fault | None]:
+    found = None if isinstance(faults, str) or not isinstance(faults, Iterable) else list(faults)
+    if found is None or not all(each is None or isinstance(each, Fault) for each in found):
+        raise TypeError(f"fault must be a Fault, such as FAULTS['refused'], several of them, or None, not {faults!r}")
+    return found
 
 
 @contextmanager

@@ -25,10 +25,10 @@ class Received:
 
     @property
     def json(self) -> Any:
-        """The body as JSON; None if it is empty or no JSON."""
+        """The body as JSON; None if it is empty, no JSON, or nested too deeply."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 
