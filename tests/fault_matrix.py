@@ -203,15 +203,10 @@ MATRIX: Final = (
     ends("error that is an object", 0, Response),
 )
 
-OVER_HTTPX: Final[Mapping[tuple[str, Mode], tuple[type[errors.OllamaError] | None, str]]] = {
+OVER_HTTPX: Final[Mapping[tuple[str, Mode], tuple[type[errors.OllamaError], str]]] = {
     ("huge chunk", "whole"): (Incomplete, "h11 gives what is in a chunk, and does not tell how large it says to be"),
-    ("endless informational", "streamed"): (
-        None,
-        "httpcore reads on for ever: no bound of its own ends it, nor a limit",
-    ),
-    ("endless informational", "whole"): (None, "the same"),
 }
-"""What comes of a call over httpx's own transport where it is another error, and why; None where it does not end."""
+"""What comes of a call over httpx's own transport where it is another error, and why."""
 
 NEXT_OVER_HTTPX: Final[Mapping[str, tuple[type[errors.OllamaError], str]]] = {
     "length too short": (

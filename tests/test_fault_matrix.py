@@ -126,8 +126,6 @@ def check(seen: Seen, row: Row, mode: Mode, over: Over) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("row", MATRIX, ids=lambda row: row.name)
 def test_every_fault(row: Row, mode: Mode, colour: Colour, over: Over) -> None:
-    if over == "httpx" and (row.name, mode) in OVER_HTTPX and OVER_HTTPX[row.name, mode][0] is None:
-        pytest.skip(f"it does not end there: {OVER_HTTPX[row.name, mode][1]}")
     timeout, limits = HASTY if row.waits else PATIENT, LOW if row.large else Limits()
     with serve(answer) as elsewhere, serve(answer) as server:
         host = Host(server.url, auth=SECRET, timeout=timeout, limits=limits)

@@ -47,7 +47,7 @@ def _send(over: httpx.BaseTransport, request: httpx.Request) -> httpx.Response:
     """Send *request*; once more, on a new connection, if a kept one was dead and that does no harm."""
     fresh = False
     while True:
-        with Sending(fresh=fresh) as sending:
+        with Sending(request, fresh=fresh) as sending:
             try:
                 return in_time(over, request)
             except httpx.TransportError as exc:

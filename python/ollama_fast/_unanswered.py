@@ -4,7 +4,7 @@ What the connections of httpx's own transports do while a request is sent and it
 What these raise does not say whether an answer had begun, nor whether the connection was one that had been kept. So
 their sockets are looked at, in both colours: the error gets the attribute `unanswered`, as that of the core does. What
 may be done any number of times, on a kept connection that was dead, goes out again unnoticed, once, on a new one. And
-the time for a head is for all of it, where httpx begins anew with each piece.
+the time for a head is for all of it, where httpx begins anew with each piece, and so is its size, with interim ones.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any, Final, Self
 import httpcore
 import httpx
 
+from ._body_size import too_large
+
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _BROKE: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
@@ -28,12 +30,17 @@ class Sending:
     A block in which one request is sent and its head waited for; it sees what the connection does.
 
     Args:
+        request: The request.
+
         fresh: Whether it must go out on a new connection: one that was kept breaks before it has a byte.
     """
 
-    __slots__ = ("_token", "answered", "fresh", "refuses", "reused", "until")
+    __slots__ = ("_most", "_taken", "_token", "answered", "fresh", "refuses", "reused", "until")
 
-    def __init__(self, *, fresh: bool = False) -> None:
+    def __init__(self, request: httpx.Request, *, fresh: bool = False) -> None:
+        sizes: tuple[int | None, int | None, int | None] | None = request.extensions.get("sizes")
+        self._most = None if sizes is None else sizes[1]
+        self._taken = 0
         self.fresh = fresh
         self.answered = False
         """Whether a byte of the answer came."""
@@ -53,6 +60,16 @@ class Sending:
     ) -> None:
         _now.reset(self._token)
         del self._token  # with the whole context of a task, while a connection may remember this
+
+    def took(self, count: int) -> None:
+        """Note that *count* bytes of the answer came."""
+        self.answered = True
+        self._taken += count
+
+    def check_size(self) -> None:
+        """Say that more of the head is needed. Raises httpx.RemoteProtocolError if there is too much of it."""
+        if self._most is not None and self._taken > self._most:
+            raise too_large(f"the head of the response is longer than {self._most} bytes", "max_head_bytes", self._most)
 
     def again(self, request: httpx.Request, exc: httpx.TransportError) -> bool:
         """Say in *exc* whether no byte of an answer came; give whether *request* may be sent again without a word."""
@@ -93,12 +110,13 @@ class Carried:
             raise httpcore.WriteError(_KEPT)
 
     def waits(self, timeout: float | None) -> float | None:
-        """Give how long to wait for more, at most *timeout*. Raises httpcore.ReadTimeout if there is no time left."""
+        """Give how long to wait for more, at most *timeout*. Raises if no time is left, or the head is too large."""
         sending = _now.get()
         if sending is None or not self._one_at_a_time:
             return timeout
         if sending.refuses:
             raise httpcore.ReadError(_KEPT)
+        sending.check_size()
         if timeout is None:
             return None
         now = perf_counter()
@@ -113,7 +131,7 @@ class Carried:
         sending = _now.get()
         if data and sending is not None:
             self._last = sending
-            sending.answered = True
+            sending.took(len(data))
         return data
 
 

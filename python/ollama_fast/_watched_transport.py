@@ -26,7 +26,7 @@ async def send(over: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.
     """Send *request*; once more, on a new connection, if a kept one was dead and that does no harm."""
     fresh = False
     while True:
-        with Sending(fresh=fresh) as sending:
+        with Sending(request, fresh=fresh) as sending:
             try:
                 return await send_async(over, request)
             except httpx.TransportError as exc:
