@@ -330,11 +330,16 @@ class Stream(Reading, Generic[R]):
     def __aiter__(self) -> AsyncIterator[R]:
         # The generator itself: a loop over it pays for no frame of ours per part.
         self._check_alone()
+        self._check_end()
         return self._parts
 
     async def __anext__(self) -> R:
         self._check_alone()
-        return await anext(self._parts)
+        try:
+            return await anext(self._parts)
+        except StopAsyncIteration:
+            self._check_end()
+            raise
 
     async def aclose(self) -> None:
         """

@@ -303,7 +303,7 @@ class Exchange(Generic[R]):
         if self.response is not None:
             self.response.close()
 
-    def leave(self, kind: type[BaseException] | None, *_told: object) -> None:
+    def leave(self, kind: type[BaseException] | None) -> None:
         """
         Close a blocking response at the end of a block that an exception of *kind* left.
 

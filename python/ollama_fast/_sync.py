@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from functools import partial
 from inspect import iscoroutine, iscoroutinefunction
 from time import perf_counter
@@ -196,10 +196,28 @@ def _begin(host: AnyHost, request: Request[R]) -> tuple[Stream[R], Memory]:
 
 
 def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
-    within = ExitStack()
-    within.enter_context(exchange.telling(parts))
-    within.push(exchange.leave)
-    return parts.take(_arriving(exchange, parts), within)
+    return parts.take(_arriving(exchange, parts), _Within(exchange, parts))
+
+
+class _Within:
+    """The block in which a stream is read: at its end the response is left, and what ended it is told."""
+
+    # No ExitStack, whose frame would hold an error that holds its frame, until garbage is collected.
+
+    __slots__ = ("_exchange", "_telling")
+
+    def __init__(self, exchange: Exchange[Any], parts: Parts[Any]) -> None:
+        self._exchange = exchange
+        self._telling = exchange.telling(parts)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        self._exchange.leave(kind)
+        return self._telling.__exit__(kind, value, traceback)
 
 
 def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
@@ -260,12 +278,16 @@ class Stream(Reading, Generic[R]):
         self._check_open()
         if self._is_read():
             raise two_readers("thread")
+        self._check_end()
         return self._parts
 
     def __next__(self) -> R:
         self._check_open()
         try:
             return next(self._parts)
+        except StopIteration:
+            self._check_end()
+            raise
         except ValueError as exc:
             if isinstance(exc, OllamaError) or not self._is_read():
                 raise
@@ -307,8 +329,13 @@ class Stream(Reading, Generic[R]):
     def __enter__(self) -> Self:
         self._check_open()
         if self._exchange is not None and self._exchange.began_at is None:
-            with self._exchange.telling():
-                _open(self._exchange)
+            try:
+                with self._exchange.telling():
+                    _open(self._exchange)
+            except BaseException as exc:
+                self._memory.ends(exc)
+                self._parts.close()  # who reads on shall not send it again
+                raise
         return self
 
     def __exit__(
