@@ -176,7 +176,7 @@ async def _try_often(exchange: Exchange[Any], retry: Retry) -> httpx.Response:
     try:
         response: httpx.Response = await loop(_try_once, exchange)
     finally:
-        vars(loop).clear()  # it refers to itself, and would keep the exchange until garbage is collected
+        loop.iter_state.reset()  # its methods are in there: it would hold itself, and so the exchange
     return response
 
 
