@@ -25,7 +25,8 @@ DEBUG: Final[bool]
 def decode(data: bytes, /) -> Any:
     """Decode one JSON text into dicts, lists, strings, numbers, bools and None.
 
-    Raises ValueError, with the place and the beginning of *data*, if it is not JSON.
+    Raises ValueError, with the place and the beginning of *data*, if it is not JSON; its attribute `is_cut_off` says
+    whether *data* is the beginning of JSON, as nothing at all is.
     """
 
 def decode_beginning(data: bytes, /) -> Any:
