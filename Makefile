@@ -10,6 +10,9 @@ FLOORS := .floors
 DOWNSTREAM := .venv-downstream
 export VIRTUAL_ENV := $(abspath $(VENV))
 unexport PYTHONHOME
+# Of pytest. More than there are cores, since most tests wait. WORKERS=0 runs them in one process.
+WORKERS ?= 4
+SUITE := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 DEVMODE := tests/test_transport_cancellation.py tests/test_transport_pool.py tests/test_stream.py tests/test_closing.py
 PY_TREES := python tests benches examples fuzz/seeds.py
 CARGO_FUZZ_VERSION := 0.13.2
@@ -56,13 +59,13 @@ demo: build
 
 .PHONY: test  ## Run the offline tests, of Python by the fast path, which is the default, and of Rust
 test: build
-	OLLAMA_FAST_TRANSPORT= $(BIN)/python -m pytest $(ARGS)
+	OLLAMA_FAST_TRANSPORT= $(SUITE) $(ARGS)
 	cargo test --quiet --no-default-features
 	$(WITH_PYTHON) cargo test --quiet --manifest-path fuzz/Cargo.toml --target-dir target --features "$(LINKED)"
 
 .PHONY: test-over-httpx  ## Run the offline tests of Python over httpx's own transports
 test-over-httpx: build
-	OLLAMA_FAST_TRANSPORT=httpx $(BIN)/python -m pytest $(ARGS)
+	OLLAMA_FAST_TRANSPORT=httpx $(SUITE) $(ARGS)
 
 .PHONY: test-mocked  ## Run those offline tests again that need no socket, over httpx's MockTransport
 test-mocked: build

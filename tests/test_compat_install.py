@@ -18,6 +18,8 @@ import pytest
 
 import ollama_fast
 
+pytestmark = pytest.mark.unsent
+
 INSTALL: Final = "from ollama_fast.compat import install, uninstall; import sys\n"
 OURS: Final = "ollama_fast.compat"
 

@@ -23,6 +23,8 @@ import pytest
 import ollama_fast.compat
 from dropin.differences import SURFACE
 
+pytestmark = pytest.mark.unsent
+
 MODULES = ("", "._client", "._types", "._utils")
 OURS = "ollama_fast.compat"
 THEIRS = "ollama"

@@ -30,6 +30,8 @@ from ollama_fast.compat._types import ChatRequest
 from ollama_fast.compat._utils import convert_function_to_tool
 from ollama_fast.errors import ToolSchemaError
 
+pytestmark = pytest.mark.unsent
+
 Function = Callable[..., Any]
 
 

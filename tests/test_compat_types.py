@@ -27,6 +27,8 @@ from ollama_fast.compat import _types
 from ollama_fast.compat._answers import maker
 from ollama_fast.compat._client import _copy_messages
 
+pytestmark = pytest.mark.unsent
+
 Types: TypeAlias = Any
 """The module of the models: the genuine one, or ours."""
 

@@ -245,6 +245,7 @@ def test_a_large_image_arrives_through_every_client(
     assert (received.length, received.sha256) == (len(expected), hashlib.sha256(expected).hexdigest())
 
 
+@pytest.mark.unsent
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, BLOCK - 1, BLOCK, BLOCK + 1, 16 * BLOCK, 32 * BLOCK + 5, 10 << 20])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_size_is_encoded_byte_for_byte(kind: str, size: int, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from ollama_fast.errors import (
     TransportError,
 )
 
+pytestmark = pytest.mark.unsent
+
 DEAD: list[OllamaError] = [
     ConnectError("refused"),
     TransportError("broke"),

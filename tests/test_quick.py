@@ -16,6 +16,8 @@ from exchange import load_all
 from ollama_fast import _core
 from test_core import by_json, exactly
 
+pytestmark = pytest.mark.unsent
+
 _USUAL_KEYS: Final = (
     "model created_at message role content thinking tool_calls function name arguments index id done done_reason "
     "total_duration load_duration prompt_eval_count prompt_eval_duration eval_count eval_duration response context "

@@ -13,6 +13,8 @@ from by_hand import CHAT, GENERATE, PULL, body_id, context_of, part, received, w
 from ollama_fast import _endpoints, errors
 from ollama_fast._request import Request, answer, response_error
 
+pytestmark = pytest.mark.unsent
+
 SIGNIN = "https://ollama.com/connect?name=h&key=k"
 
 # --- errors that the server tells ------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ from ollama_fast import _endpoints
 from ollama_fast._schema import Shape
 from tool_table import Address, Aliased, Cart, Cat, Colour, Customer, Dog, Mixed, Order, Pair, Person, Pet, Point
 
+pytestmark = pytest.mark.unsent
+
 T = TypeVar("T")
 
 

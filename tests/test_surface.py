@@ -34,6 +34,8 @@ from ollama_fast import (
     types,
 )
 
+pytestmark = pytest.mark.unsent
+
 VALUES = {
     "Conversation",
     "EmbedArray",

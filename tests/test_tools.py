@@ -40,6 +40,8 @@ from ollama_fast import _docstrings, _endpoints, _parameters, _tool_schema
 from ollama_fast.errors import OllamaError, ToolSchemaError
 from ollama_fast.tools import describe, tool
 
+pytestmark = pytest.mark.unsent
+
 
 def parameters_of(function: Callable[..., Any]) -> Any:
     return tool(function)["function"].get("parameters")

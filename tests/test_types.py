@@ -15,6 +15,8 @@ from ollama_fast._request import Request
 from ollama_fast._upload import Upload
 from shapes import keys_of, required
 
+pytestmark = pytest.mark.unsent
+
 SURFACE: dict[str, Any] = json.loads(Path(__file__).with_name("api-surface.json").read_text("utf-8"))
 ENDPOINTS: dict[str, dict[str, Any]] = {endpoint["name"]: endpoint for endpoint in SURFACE["endpoints"]}
 SHAPES: dict[str, dict[str, Any]] = SURFACE["types"]

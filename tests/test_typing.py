@@ -17,6 +17,8 @@ import pytest
 
 from ollama_fast import aio
 
+pytestmark = pytest.mark.unsent
+
 ROOT = Path(__file__).parents[1]
 API = (ROOT / "tests" / "typing" / "api.py").read_text("utf-8")
 

@@ -48,8 +48,8 @@ def pytest_configure() -> None:
     plan.other = count
     config: Any = uvicorn.config.Config
     begin = config.__init__
-    # At a free port; without a log, which tests of httpx's own log would find beside it; and with h11, whose spelling of
-    # header names httpx's tests expect: uvicorn takes httptools where that is installed.
+    # At a free port; without a log, which tests of httpx's own log would find beside it; and with h11, whose
+    # spelling of header names httpx's tests expect: uvicorn takes httptools where that is installed.
     changed = {"port": int(os.environ["HTTPX_SUITE_PORT"]), "log_level": "warning", "http": "h11"}
 
     def begin_otherwise(self: Any, *args: Any, **options: Any) -> None:
