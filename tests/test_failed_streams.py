@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import gc
+import time
 import weakref
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ import pytest
 
 import ollama_fast
 from colours import Colour
-from ollama_fast import Host, Timeout, aio
+from ollama_fast import Host, Timeout, _exchange, _sync, aio
 from ollama_fast.errors import (
     DecodeError,
     IncompleteStreamError,
@@ -158,3 +159,29 @@ def without_collector() -> Generator[None]:
         yield
     finally:
         gc.enable()
+
+
+@pytest.mark.fast
+def test_behind_the_last_part_nothing_is_waited_for_long(both: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default a pull waits without a limit."""
+    monkeypatch.setattr(_sync, "SOON", 0.2)
+    monkeypatch.setattr(_exchange, "SOON", 0.2)
+    last = b'{"response":"","status":"success","done":true}\n'
+    pauses: Iterator[float] = iter([0.0, 20.0])
+
+    def respond(request: Received) -> Iterator[Action]:
+        yield CHUNKED + chunk(PART[request.path])
+        yield 0.25  # longer than the wait for the end: this is not yet the last part
+        yield chunk(last)
+        yield next(pauses)
+        yield b"0\r\n\r\n"
+
+    async def run(url: str) -> None:
+        for _ in range(2):
+            assert len(await items(both.module.pull_stream(url, "m"))) == 2
+
+    with replay(respond=respond) as server:
+        began = time.monotonic()
+        asyncio.run(run(server.url))
+        assert time.monotonic() - began < 10
+        assert server.connections == 1

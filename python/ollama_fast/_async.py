@@ -280,6 +280,8 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
                         memory.first_at = perf_counter()
                     for part in take(batch, arrived):
                         yield part
+                    if memory.complete:
+                        exchange.ends_soon()
             else:
                 decoder = LineDecoder(exchange.max_line)
                 async for chunk in _chunks(exchange, response, whole=False):

@@ -169,6 +169,9 @@ if sys.platform != "win32":
 
         def __iter__(self) -> Self: ...
         def __next__(self) -> Any: ...
+        def ends_with(self, memory: Any, seconds: float, /) -> None:
+            """Wait only *seconds* for the end of a body whose last part *memory* has, as its `complete` says."""
+
         def chunk(self) -> bytes:
             """Wait for some bytes of the body; none are its end."""
 

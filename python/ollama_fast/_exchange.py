@@ -24,6 +24,7 @@ from ._leash import shut
 from ._pool import Connection
 from ._request import Answered, Arrival, Context, Parts, Request, answer, response_error
 from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
+from ._stream import SOON
 from ._url import origin, shown
 
 if TYPE_CHECKING:
@@ -268,6 +269,11 @@ class Exchange(Generic[R]):
             idle = self.host.timeout.idle
             self.idle = self.request.idle if idle is ... else idle
             self._timeout["read"] = self.idle
+
+    def ends_soon(self) -> None:
+        """Note that the last part is here: whether the body ends, too, is not waited for long."""
+        if self.idle is None or self.idle > SOON:
+            self._timeout["read"] = SOON
 
     @property
     def max_line(self) -> int | None:

@@ -24,6 +24,8 @@ Refuse: TypeAlias = Callable[[Any], Exception]
 """Makes an exception of a line that is no part."""
 Within: TypeAlias = AbstractContextManager[Any]
 
+SOON: Final = 0.5
+"""Seconds to wait behind the last part for the end of its response, by which a connection can be kept."""
 _NOWHERE: Final = nullcontext()
 _UNKNOWN: Final = object()
 _NOTHING: Final[dict[str, list[Any]]] = {}

@@ -21,7 +21,7 @@ from ._lift import Examination, build_for, face
 from ._lift import hint as hint
 from ._request import Parts, Request
 from ._steps import Ask, At, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, asked, viewed
-from ._stream import Latest, Memory, Reading, two_readers
+from ._stream import SOON, Latest, Memory, Reading, two_readers
 from .errors import HostError, OllamaError
 
 if TYPE_CHECKING:
@@ -235,6 +235,7 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
         raise exchange.error(response, _read(exchange, response))
     reply, memory = exchange.decoded(response), parts.memory
     if reply is not None:
+        reply.ends_with(memory, SOON)
         first = next(reply, reply)  # alone, to see when it comes; itself if there is none
         memory.first_at = perf_counter()
         if first is not reply:
