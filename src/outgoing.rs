@@ -97,6 +97,11 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// When several waits that begin now shall be over, together.
+    pub fn ends(self) -> Option<Instant> {
+        self.left().map(|left| Instant::now() + left)
+    }
+
     /// How long a wait may last that begins now.
     pub fn left(self) -> Option<Duration> {
         let rest = self.until.map(|until| until.saturating_duration_since(Instant::now()));

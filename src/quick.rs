@@ -6,8 +6,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::iter;
+use std::sync::Mutex;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyList, PyNone, PyString};
@@ -34,31 +33,34 @@ const INTERNED: usize = 512;
 /// The keys whose values hardly change from line to line.
 const STEADY: [&[u8]; 4] = [b"model", b"role", b"status", b"done_reason"];
 
-thread_local! {
-    /// A thread's own, so nothing waits; an interpreter's own too, as PyO3 lets a module into one interpreter only.
-    static KEYS: RefCell<Keys> = RefCell::default();
-}
+/// How many texts may be decoded at a time. More than one are only where finalizers or threads come in between; the
+/// others are left to jiter.
+const AT_ONCE: usize = 4;
+
+/// Shared by all threads, since one that ends lets go of what is its own without the interpreter's lock. `PyO3` then
+/// notes it behind a mutex, and a fork in that moment leaves that mutex locked in the child for ever. They belong to one
+/// interpreter, as `PyO3` lets a module into one only.
+///
+/// Nobody waits for these locks: one that is held at a fork, in the middle of a finalizer, costs the child some speed.
+static KEYS: [Mutex<Keys>; AT_ONCE] = [const { Mutex::new(Keys::new()) }; AT_ONCE];
 
 /// Decode `text` if it is an object of the usual kind; `None` says nothing about it.
 pub fn object<'py>(py: Python<'py>, text: &[u8]) -> Option<Bound<'py, PyAny>> {
     if text.len() > LONGEST {
         return None;
     }
-    KEYS.with(|keys| {
-        // Making a dict may start a garbage collection, and a finalizer may decode: that one finds the keys taken.
-        let mut keys = keys.try_borrow_mut().ok()?;
-        let scanner = Scanner::new(text);
-        let mut builder = Builder {
-            py,
-            scanner,
-            keys: &mut keys,
-        };
-        if builder.scanner.token()? != b'{' {
-            return None;
-        }
-        let object = builder.object(DEEPEST)?;
-        builder.scanner.token().is_none().then_some(object)
-    })
+    // Making a dict may start a garbage collection, and a finalizer may decode: that one finds these taken.
+    let mut keys = KEYS.iter().find_map(|keys| keys.try_lock().ok())?;
+    let mut builder = Builder {
+        py,
+        scanner: Scanner::new(text),
+        keys: &mut keys,
+    };
+    if builder.scanner.token()? != b'{' {
+        return None;
+    }
+    let object = builder.object(DEEPEST)?;
+    builder.scanner.token().is_none().then_some(object)
 }
 
 struct Builder<'a, 'k, 'py> {
@@ -153,7 +155,7 @@ impl<'py> Builder<'_, '_, 'py> {
 
 /// The keys seen lately, each in the slot that its bytes choose. They hold str only: nothing that a caller could change.
 struct Keys {
-    slots: Vec<Option<Key>>,
+    slots: [Option<Key>; SLOTS],
     /// The slot of the key read last.
     latest: usize,
     /// How many keys were interned.
@@ -171,18 +173,15 @@ struct Key {
     is_steady: bool,
 }
 
-impl Default for Keys {
-    fn default() -> Self {
-        let slots = iter::repeat_with(|| None).take(SLOTS).collect();
+impl Keys {
+    const fn new() -> Self {
         Self {
-            slots,
+            slots: [const { None }; SLOTS],
             latest: 0,
             interned: 0,
         }
     }
-}
 
-impl Keys {
     /// The key whose opening quote was taken: the one guessed, if it stands there, and else the one found by its bytes.
     fn read(&mut self, py: Python<'_>, scanner: &mut Scanner<'_>) -> Option<&mut Key> {
         let guess = self.slots.get(self.latest)?.as_ref().map_or(0, |key| key.next);

@@ -30,7 +30,7 @@ def part(text: str, *, last: bool = False) -> bytes:
 
 def tell_names(received: Received) -> Iterator[bytes | float]:
     """Answer with parts that tell which model was asked for; of the model "open" only the first comes at once."""
-    if received.path == "/api/version":
+    if received.path in ("/api/version", "/api/tags", "/api/ps"):
         yield VERSION
         return
     name = received.json["model"]
@@ -248,6 +248,12 @@ ENDS: Final = {
     "connections are kept": """
 ollama_fast.version(url)
 asyncio.run(aio.version(url))
+assert ollama_fast.doctor(url).findings
+""",
+    "the functions in place of ollama's keep theirs": """
+os.environ["OLLAMA_HOST"] = url
+from ollama_fast import compat
+assert len([*compat.generate("m", stream=True)]) == 3
 """,
     "a stream is open": """
 stream = ollama_fast.generate_stream(url, "stalled")

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ollama_fast import Host, _endpoints
 from ollama_fast._exchange import Exchange
+from ollama_fast._url import origin
 from ollama_fast.errors import AuthenticationError
+
+SIGNS: Final = "/@?#:%.[]h\t \\\u2100\u0660"
+PIECES: Final = [*SIGNS, "http:", "https:", "//", "::1", "127.0.0.1", "300", "99999", "80", "xn--", "a" * 64]
+LOCATIONS: Final = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.lists(
+    st.sampled_from(PIECES), max_size=10
+).map("".join)
 
 
 def sent(host: Any, request: Any = None) -> httpx.Headers:
@@ -105,6 +115,24 @@ def test_secrets_stay_at_their_origin_when_redirected(location: str, *, kept: bo
     onward = exchange.outgoing(exchange.body)
     assert ("authorization" in onward.headers, "x-secret" in onward.headers) == (kept, kept)
     assert (onward.method, onward.content) == ("POST", exchange.body)
+
+
+@settings(max_examples=100)
+@given(location=LOCATIONS, base=st.sampled_from(["http://127.0.0.1:11434", "http://h:1/ollama", "https://[::1]"]))
+def test_any_location_leads_somewhere_or_nowhere(location: str, base: str) -> None:
+    exchange = Exchange(Host(base, auth="mine"), _endpoints.show("m"), stream=False)
+    exchange.outgoing(exchange.body)
+    if not exchange.goes_on(httpx.Response(307, headers=[(b"Location", location.encode())])):
+        return
+    onward = exchange.outgoing(exchange.body)
+    name = onward.url.raw_host.decode("ascii")
+    assert name
+    assert max(map(len, name.split("."))) < 64
+    assert 0 < (onward.url.port or 1) < 65536
+    assert not onward.url.userinfo
+    assert not re.search(r"[?#\\]", exchange.context.url)
+    assert exchange.context.url.startswith(f"{base.partition(':')[0]}://") or base.startswith("http:")
+    assert ("authorization" in onward.headers) is (origin(str(onward.url)) == origin(exchange.host.url))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import json
 import os
 import pickle
 import re
+import resource
 import socket
 import ssl
 import subprocess
@@ -27,6 +28,8 @@ from typing import Any
 import httpx
 import pytest
 import trustme
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import ollama_fast
 from colours import Colour
@@ -494,6 +497,108 @@ def test_socks_without_its_package_is_told(both: Colour, monkeypatch: pytest.Mon
     assert the(report, "proxy").todo == "pip install 'httpx[socks]'"
 
 
+# --- what is hostile --------------------------------------------------------------------------------------------------
+
+HOSTILE: Mapping[str, tuple[str, bytes, bytes]] = {
+    "a year of five digits": ("Date: Mon, 01 Jan 99999 00:00:00 GMT", b'"0.24.0"', b"1"),
+    "a zone that is far away": ("Date: Mon, 01 Jan 2024 00:00:00 +999999999999999", b'"0.24.0"', b"1"),
+    "the last hour of all": ("Date: Fri, 31 Dec 9999 23:59:59 -2359", b'"0.24.0"', b"1"),
+    "a size of 400 digits": ("X: x", b'"0.24.0"', b"1" * 400),
+    "a size without an end": ("X: x", b'"0.24.0"', b"1e999"),
+    "a size below nothing": ("X: x", b'"0.24.0"', b"-1e999"),
+    "a version of 5,000 digits": ("X: x", b'"' + b"1" * 5000 + b'.0.0"', b"1"),
+}
+
+
+@pytest.mark.parametrize(("header", "version", "size"), HOSTILE.values(), ids=HOSTILE)
+def test_what_a_hostile_server_says_is_no_error(both: Colour, header: str, version: bytes, size: bytes) -> None:
+    bodies = {
+        "/api/version": b'{"version":%s}' % version,
+        "/api/tags": b'{"models":[{"model":"m"}]}',
+        "/api/ps": b'{"models":[{"model":"m","size":%s,"size_vram":%s,"context_length":%s}]}' % (size, size, size),
+    }
+
+    def respond(request: Received) -> Generator[bytes]:
+        yield response(200, bodies[request.path], header)
+
+    with replay(respond=respond) as server:
+        report: Report = both.whole("doctor", server.url)
+    assert {"server", "models", "memory"} < set(levels(report))
+    check_form(report)
+
+
+def check_form(report: Report) -> None:
+    """Raise what keeps a report from a terminal, or from any encoder of JSON."""
+    text = str(report).encode()
+    assert max(map(len, text.splitlines())) < 20_000
+    assert len(text) < 100_000
+    assert b"\x1b" not in text
+    assert json.loads(json.dumps(report.as_dict(), ensure_ascii=False, allow_nan=False).encode())["host"]
+
+
+TEXTS = st.text(max_size=8) | st.sampled_from(
+    ["\x1b[2J", "\ud800", "0" * 5000, "1.2.3", "99999999999.1.1", "http://[", "//@"]
+)
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | TEXTS,
+    lambda found: st.lists(found, max_size=3) | st.dictionaries(TEXTS, found, max_size=3),
+    max_leaves=4,
+)
+MODELS = st.lists(
+    st.dictionaries(st.sampled_from(["model", "name", "size", "size_vram", "context_length", "expires_at"]), JSON)
+)
+ANSWERS = st.fixed_dictionaries({"version": TEXTS}) | st.fixed_dictionaries({"models": MODELS | JSON}) | JSON
+DATES = st.from_regex(
+    r"(Mon, )?[0-9]{1,3} (Jan|Dec) [0-9]{1,6} [0-9]{1,3}:[0-9]{2}:[0-9]{2} ([+-][0-9]{1,12}|GMT|)", fullmatch=True
+)
+HEADERS = st.fixed_dictionaries(
+    {}, optional={"Date": DATES | TEXTS, "Server": TEXTS, "Location": TEXTS, "Content-Type": TEXTS}
+)
+
+
+@pytest.mark.mocked
+@settings(max_examples=30)
+@given(st.lists(ANSWERS, min_size=3, max_size=3), HEADERS, st.sampled_from([200, 200, 200, 307, 403, 502]))
+@example([{"version": "1.2.3"}, {"models": []}, {"models": [{"size": 10**400}]}], {}, 200)
+def test_no_answer_is_an_error(bodies: list[Any], headers: dict[str, str], status: int) -> None:
+    answers = iter(bodies)
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        said = [(name.encode(), value.encode("utf-8", "surrogatepass")) for name, value in headers.items()]
+        return httpx.Response(status, content=json.dumps(next(answers)).encode(), headers=said)
+
+    with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://h") as client:
+        check_form(ollama_fast.doctor(client))
+
+
+@settings(max_examples=30)
+@given(st.dictionaries(st.sampled_from(["models"]), MODELS | JSON), TEXTS, DATES | TEXTS)
+def test_no_fact_about_a_server_is_an_error(answer: dict[str, Any], version: str, date: str) -> None:
+    findings = _server_findings.of_answer("http://h", Answered(200, (), b""), version)
+    findings += _server_findings.of_placement(answer, NOW)
+    findings += _server_findings.of_clock(date, NOW)
+    check_form(Report("http://h", (*findings, _server_findings.of_models(answer)), 0.1))
+
+
+def test_no_free_file_descriptor_is_a_finding(both: Colour, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    both.whole("doctor", f"127.0.0.1:{free_port}")  # what is imported at first needs one, too
+
+    def look_up(*args: Any) -> _probe.Lookup:
+        found = _look_up(*args)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        return found
+
+    monkeypatch.setattr(_probe, "look_up", look_up)
+    try:
+        report: Report = both.whole("doctor", f"127.0.0.1:{free_port}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert "as many files and connections open as it may" in the(report, "connection").what
+
+
+_look_up = _probe.look_up
+
 # --- the host, as it is given ----------------------------------------------------------------------------------------
 
 
@@ -511,12 +616,15 @@ def test_socks_without_its_package_is_told(both: Colour, monkeypatch: pytest.Mon
         "..",
         "x" * 64 + ".example",
         "\ud800",
+        "http://256.256.256.256",
+        "http://\x1b[2J",
+        "http://ada:\ud800@h",
     ],
     ids=ascii,
 )
 def test_no_text_is_an_error(both: Colour, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_probe, "look_up", _probe.look_up if host in ("", "http://") else _no_name)
-    assert isinstance(both.whole("doctor", host, seconds=1), Report)
+    check_form(both.whole("doctor", host, seconds=1))
     monkeypatch.setenv("OLLAMA_HOST", "http://garbage:-1?")
     report: Report = both.whole("doctor", None)
     assert "OLLAMA_HOST" in the(report, "host").what
@@ -536,9 +644,9 @@ def test_credentials_in_a_host_are_not_shown(
 ) -> None:
     host = form.format(password)
     monkeypatch.setenv("OLLAMA_HOST", host)
-    for given in (host, None):
-        report: Report = both.whole("doctor", given)
-        assert SECRET not in str(report) + repr(report) + json.dumps(report.as_dict()), given
+    for one in (host, None):
+        report: Report = both.whole("doctor", one)
+        assert SECRET not in str(report) + repr(report) + json.dumps(report.as_dict()), one
 
 
 @pytest.mark.parametrize("host", [5, b"localhost", ["localhost"], httpx.URL("http://h")], ids=repr)

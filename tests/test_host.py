@@ -189,6 +189,9 @@ TEXTS = st.one_of(
 @example("::1%:")
 @example("fe80::1%25eth0")
 @example("[::1%\ud800]")
+@example("256.1.1.1")
+@example("http://ada:\ud800@h")
+@example("h:" + "0" * 5000 + "80")
 def test_any_text_is_read_or_is_a_host_error_and_reading_is_stable(text: str) -> None:
     try:
         url, _ = read(text, "here")
@@ -197,6 +200,7 @@ def test_any_text_is_read_or_is_a_host_error_and_reading_is_stable(text: str) ->
         return
     assert read(url, "here") == (url, None)
     assert url.isascii()
+    assert httpx.URL(url).raw_host
     assert origin(url) == "/".join(url.split("/")[:3]).lower()  # of all that is in a URL, only a zone has its case
     assert is_loopback(url) in (True, False)
 
@@ -284,7 +288,7 @@ def test_the_timeout_that_nobody_gave_waits_for_the_model() -> None:
     assert Host().timeout == Timeout(connect=10.0, first_part=None, idle=...)
 
 
-@pytest.mark.parametrize("time", ["5", -1, float("nan"), float("inf"), [1]], ids=repr)
+@pytest.mark.parametrize("time", ["5", -1, float("nan"), float("inf"), [1], 1e10, 10**400, 10**5000], ids=type)
 def test_a_timeout_that_is_no_time_is_refused_at_once(time: Any) -> None:
     ways: list[Callable[[], object]] = [
         partial(Host, "h", timeout=time),

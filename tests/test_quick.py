@@ -277,3 +277,20 @@ def test_threads_come_decode_and_go() -> None:
         for thread in threads:
             thread.join()
     assert not wrong
+
+
+def test_what_is_remembered_is_no_threads_own() -> None:
+    """
+    A thread that ends has no reference to let go of.
+
+    It would do so without the interpreter's lock, and a fork in that moment left the child hanging.
+    """
+    line = b'{"model":"a name that no other test has","a key that no other test has":1}'
+    seen: list[dict[str, Any]] = []
+    threads = [threading.Thread(target=lambda: seen.append(_core.decode(line))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+        thread.join()
+    first, second = seen
+    assert first["model"] is second["model"]
+    assert [*first][1] is [*second][1]

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import gc
 import inspect
+import itertools
 import json
 import logging
 import pickle
@@ -18,6 +19,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from email.utils import formatdate
 from pathlib import Path
 from traceback import TracebackException
@@ -498,6 +500,35 @@ def test_what_only_asks_is_sent_again_if_its_kept_connection_was_dead(
         with pytest.raises(TransportError, match="broke before an answer"):
             calls_of([asks, asks], Host(server.url), asynchronous)
         assert len(server.requests) == 3  # on a new connection once
+
+
+@pytest.mark.usefixtures("over")
+@pytest.mark.parametrize("good", [True, False], ids=["the new one is good", "it dies, too"])
+def test_it_is_sent_again_once_however_many_connections_were_kept(asynchronous: bool, good: bool) -> None:
+    together = threading.Barrier(3)
+    left = itertools.count()
+
+    def respond(received: Received) -> Iterator[bytes]:
+        number = next(left)
+        if number < 3:
+            together.wait(10)
+        elif number == 3 or not good:
+            raise HangUpError
+        yield answer(received)
+
+    async def run(host: Host) -> None:
+        await asyncio.gather(*(aio.version(host) for _ in range(3)))
+        await aio.version(host)
+
+    def run_blocking(host: Host) -> None:
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(ollama_fast.version, [host] * 3))
+        ollama_fast.version(host)
+
+    with replay(respond=respond) as server:
+        with nullcontext() if good else pytest.raises(TransportError, match="broke before an answer"):
+            asyncio.run(run(Host(server.url))) if asynchronous else run_blocking(Host(server.url))
+        assert (len(server.requests), server.connections) == (5, 4)
 
 
 @pytest.mark.usefixtures("over")

@@ -122,6 +122,8 @@ def test_no_secret_is_shown_if_nobody_listens(both: Colour, caplog: pytest.LogCa
         "http://ada:geheim#@127.0.0.1:1",
         "http://ada:@geheim@127.0.0.1:port",
         "http://ada:geheim\x00@127.0.0.1",
+        "http://ada:geheim@127.0.0.1:99999",
+        "http://ada:geheim@a..b",
     ],
 )
 @pytest.mark.parametrize("given_by", ["host", "environment"])
@@ -155,6 +157,61 @@ def test_user_and_password_of_a_redirect_are_sent_to_nobody(both: Colour) -> Non
         assert one.error.url == f"{server.url}/x"
         assert SECRET not in shown(one.error)
         assert server.requests[1].header("Authorization") == "Bearer mine"
+
+
+NOWHERE: Final = [
+    "http://127.0.0.1:99999/",
+    "http://127.0.0.1:-1/",
+    f"http://{'a' * 70}/",
+    "http://a..b/",
+    "http://256.1.1.1/",
+    "http://ada:geheim@127.0.0.1:0/",
+    "http://ada:geheim@[::1/",
+    "//ada:geheim@/h/",
+    "///ada:geheim@h/",
+    "http:/ada:geheim@h/",
+    "http:///ada:geheim@h/",
+    "http:////ada:geheim@h/",
+    "http:\\\\ada:geheim@h/",
+    "\\\\ada:geheim@h/",
+    "http://ada:geheim\\@h/",
+    "http://ada:1/geheim@127.0.0.1/",
+    "http:geheim@h",
+    "ada:geheim@h",
+]
+ONWARD: Final = ["/x#geheim", "?geheim", "#geheim", "http://ada:geheim@127.0.0.1:1/#geheim", "//127.0.0.1:1?geheim@x"]
+
+
+def test_an_odd_location_is_an_error_that_shows_no_secret(both: Colour, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    location = ""
+
+    def respond(_request: Received) -> Iterator[bytes]:
+        yield error(b"307 Elsewhere", b"", b"Location: %s\r\n" % location.encode())
+
+    with replay(respond=respond) as server:
+        for location in (*NOWHERE, *ONWARD):
+            server.requests.clear()
+            one = both.attempt("show", Host(server.url), "m")
+            assert one.error is not None
+            assert SECRET not in shown(one.error), location
+            if location in NOWHERE:
+                assert "which is not followed" in str(one.error), location
+                assert (one.error.url, len(server.requests)) == (f"{server.url}/api/show", 1), location
+    ours = [record.getMessage() for record in caplog.records if "receive_response_headers" not in record.getMessage()]
+    assert [text for text in ours if SECRET in text] == []
+
+
+@pytest.mark.parametrize(
+    "auth", [f"\ud800{SECRET}", ("ada", f"\ud800{SECRET}"), (f"{SECRET}\udfff", ""), ""], ids=ascii
+)
+def test_credentials_that_cannot_be_sent_are_refused_at_once(auth: Any) -> None:
+    with pytest.raises(ValueError, match=r"^auth ") as caught:
+        Host(auth=auth)
+    assert SECRET not in shown(caught.value)
+    with pytest.raises(HostError, match="no Unicode text") as of_url:
+        Host(f"http://ada:{SECRET}\ud800@h")
+    assert SECRET not in shown(of_url.value)
 
 
 # --- nothing becomes a header or a path ------------------------------------------------------------------------------

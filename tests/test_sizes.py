@@ -269,6 +269,19 @@ def test_a_size_that_is_none_is_refused_at_once(name: str, most: Any) -> None:
         Limits(**{name: most})
 
 
+@pytest.mark.parametrize("bad", [-1, 1 << 70, "5", float("nan"), 10**5000, True], ids=type)
+@pytest.mark.parametrize("name", ["max_connections", "max_keepalive_connections", "keepalive_expiry"])
+def test_a_bound_of_a_pool_that_is_none_is_refused_at_once(name: str, bad: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"the limit '{name}' must be"):
+        Limits(**{name: bad})
+
+
+def test_a_pool_without_a_place_is_refused_and_one_that_keeps_nothing_is_not() -> None:
+    with pytest.raises(ValueError, match="1 or more connections"):
+        Limits(max_connections=0)
+    Limits(max_keepalive_connections=0, keepalive_expiry=0)
+
+
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
 def test_a_copy_of_an_error_says_the_same(copied: Any) -> None:
     error = TooLargeError(

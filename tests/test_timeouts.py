@@ -187,18 +187,18 @@ def test_the_total_holds_while_bytes_dribble_in(both: Colour, over: str, *, stre
         assert seen.partial["message"]["content"] == "Hel" * count
 
 
-@pytest.mark.fast
-@streamed
-def test_the_total_holds_while_a_head_dribbles_in(both: Colour, *, streamed: bool) -> None:
+@pytest.mark.parametrize("begins", [b"", b"HTTP/1.1 200 OK\r\n"], ids=["interim heads", "a head"])
+@pytest.mark.parametrize("limit", ["first_part", "total"])
+def test_a_head_that_dribbles_in_is_ended(both: Colour, over: str, limit: str, begins: bytes) -> None:
     def respond(_request: Received) -> Iterator[bytes | float]:
-        yield b"HTTP/1.1 200 OK\r\n"
+        yield begins
         for _ in range(400):
-            yield b"a: b\r\n"
+            yield b"a: b\r\n" if begins else b"HTTP/1.1 102 Processing\r\n\r\n"
             yield 0.05
 
     with replay(respond=respond) as server:
-        seen = ask(both, Host(server.url, timeout=Timeout(total=SHORT)), streamed=streamed)
-    assert facts(seen) == ("total", SHORT)
+        seen = ask(both, Host(server.url, timeout=replace(Timeout(), **{limit: SHORT})), streamed=True)
+    assert facts(seen) == (limit, SHORT)
 
 
 @pytest.mark.fast

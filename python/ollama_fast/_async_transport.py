@@ -69,9 +69,9 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         """Send *request* and give its response, whose body is still to be read. Raises httpx's exceptions."""
         pool = await self._find_pool() if self._plan.takes(request) else None
         if pool is None:
-            from . import _unanswered
+            from . import _watched_transport
 
-            return with_lines(await _unanswered.send(self._plan.other(request, _running_loop()), request))
+            return with_lines(await _watched_transport.send(self._plan.other(request, _running_loop()), request))
         reply = await _exchange(pool, request)
         return with_lines(CoreResponse(reply, _AsyncBody(reply)))
 
@@ -100,7 +100,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
 
 def _of_httpx(**options: Any) -> httpx.AsyncHTTPTransport:
-    from ._unanswered import transport  # with httpcore, which takes its time and which the core does without
+    from ._watched_transport import transport  # with httpcore, which takes its time and which the core does without
 
     return transport(**options)
 
@@ -135,12 +135,12 @@ async def _exchange(pool: _core.AsyncPool, request: httpx.Request) -> _core.Asyn
     method, headers = request.method.encode("ascii"), request.headers.raw
     target, sizes = request.extensions.get("target", url.raw_path), request.extensions.get("sizes")
     addresses: list[Any] = []
-    called = False
+    called = fresh = False
     while True:
-        if not addresses and not pool.has_idle(host, port):
+        if not addresses and (fresh or not pool.has_idle(host, port)):
             addresses = await _resolve(host, port, within(timeout.get("connect"), request))
         rest = left(request)
-        reply = pool.send(host, port, addresses, method, target, headers, content, timeout, called, rest, sizes)
+        reply = pool.send(host, port, addresses, method, target, headers, content, timeout, called, rest, sizes, fresh)
         called = False
         if reply is None:
             if not addresses:  # now, because between being called and sending there must be no other wait
@@ -157,6 +157,7 @@ async def _exchange(pool: _core.AsyncPool, request: httpx.Request) -> _core.Asyn
             reply.close()
             if not again:
                 raise
+            fresh = True  # one more on which the server may read it, and hang up, would be one too many
         else:
             return reply
 

@@ -230,13 +230,15 @@ if sys.platform != "win32":
             called: bool,
             left: float | None = None,
             sizes: tuple[int | None, int | None, int | None] | None = None,
+            fresh: bool = False,
             /,
         ) -> AsyncReply | None:
             """Begin to send a request: with its whole body, or for None with what `write` is given later.
 
             *called* says that the caller was in line, and was called; a place is promised to it then. Gives None if
             there is no place for it, or no idle connection and no address for a new one. All ends after *left* seconds,
-            also if nobody waits then. *sizes* are as for `Pool.send`. Raises one of httpx's exceptions.
+            also if nobody waits then. *sizes* are as for `Pool.send`. *fresh* asks for a new connection; kept ones to
+            that place are closed. Raises one of httpx's exceptions.
             """
 
         def queue(self) -> asyncio.Future[None]:

@@ -147,7 +147,7 @@ def _reach(host: Host, left: _Time, findings: list[Finding]) -> Steps[bool]:
     reached = yield from _connect(places, port, way, left, findings)
     if reached is None or way is not None or target.scheme != "https":
         return reached is not None
-    return (yield from _shake_hands(reached, target.host, host.verify, left, findings))
+    return (yield from _shake_hands(reached, name, host.verify, left, findings))
 
 
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})

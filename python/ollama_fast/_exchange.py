@@ -7,13 +7,11 @@ What httpx does and raises is known here, in `_failures`, in the transports and 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from dataclasses import replace
 from functools import lru_cache
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
-from urllib.parse import urljoin
 
 from . import _core, errors
 from ._body_size import BodySize
@@ -25,7 +23,7 @@ from ._pool import Connection
 from ._request import Answered, Arrival, Context, Parts, Request, answer, response_error
 from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
 from ._stream import SOON
-from ._url import origin, shown
+from ._url import onward, origin, shown
 
 if TYPE_CHECKING:
     import asyncio
@@ -216,13 +214,8 @@ class Exchange(Generic[R]):
             response.status_code in _KEEP_METHOD or (safe and response.status_code in _BECOME_GET)
         ):
             return False
-        import httpx
-
-        try:
-            # What is written in front of the host is sent to nobody.
-            target = re.sub(r"^(https?://)[^/?#]*@", r"\1", urljoin(self.url, location))
-            _parsed(target)
-        except (ValueError, httpx.InvalidURL):  # such as of a password with a slash: no error may show it as a path
+        target = onward(self.url, location)  # what is written in front of the host is sent to nobody
+        if target is None or not _can_be_asked(target):
             return False
         if not target.startswith("https://" if self.url.startswith("https://") else ("http://", "https://")):
             return False  # above all, what was encrypted stays encrypted
@@ -409,6 +402,17 @@ def _parsed(url: str) -> httpx.URL:
     import httpx
 
     return httpx.URL(url)
+
+
+def _can_be_asked(url: str) -> bool:
+    """Whether httpx makes requests for *url*."""
+    import httpx
+
+    try:
+        _parsed(url)
+    except (ValueError, httpx.InvalidURL):
+        return False
+    return True
 
 
 @lru_cache(maxsize=64)

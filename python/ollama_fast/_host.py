@@ -12,12 +12,15 @@ from types import EllipsisType
 from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
 from ._retry import Retry
-from ._url import Auth, is_loopback, origin, read
+from ._url import Auth, is_loopback, is_unicode, origin, read
 from .errors import HostError
 
 OLLAMA_COM: Final = "https://ollama.com:443"
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+
+_MOST_SECONDS: Final = 2_147_483
+"""What the system's waits take: their milliseconds have 31 bits. It is more than three weeks."""
 
 # Text, not compiled: most programs use few of them, and compiling takes longer than importing this module.
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -27,7 +30,7 @@ _HEADER_VALUE = r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?"
 @dataclass(frozen=True, slots=True)
 class Timeout:
     """
-    How long to wait, in seconds; None waits for ever.
+    How long to wait, in seconds, at most 2,147,483 (24 days); None waits for ever.
 
     Args:
         connect: For a connection.
@@ -62,8 +65,10 @@ class Timeout:
                 continue
             if isinstance(seconds, bool) or not isinstance(seconds, int | float):
                 raise TypeError(f"the timeout {name!r} must be seconds, as a number, or None, not {seconds!r}")
-            if not 0 < seconds < float("inf"):
+            if not seconds > 0:
                 raise ValueError(f"the timeout {name!r} must be more than 0 seconds, or None for ever, not {seconds!r}")
+            if seconds > _MOST_SECONDS:
+                raise ValueError(f"the timeout {name!r} must be at most {_MOST_SECONDS} seconds, or None for ever")
 
     def __repr__(self) -> str:
         values = ((each.name, getattr(self, each.name)) for each in fields(self))
@@ -83,6 +88,15 @@ class Timeout:
 
 def _shown(value: object) -> str:
     return "..." if value is ... else repr(value)  # as it is written, and not as Ellipsis
+
+
+_LEAST: Final = {
+    "max_connections": 1,
+    "max_keepalive_connections": 0,
+    "max_line_bytes": 1,
+    "max_head_bytes": 1,
+    "max_body_bytes": 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +130,24 @@ class Limits:
     max_body_bytes: int | None = 1024 * 1024 * 1024
 
     def __post_init__(self) -> None:
-        for name in ("max_line_bytes", "max_head_bytes", "max_body_bytes"):
+        for name, least in _LEAST.items():
             most = getattr(self, name)
             if most is None:
                 continue
+            of = "bytes" if name.endswith("_bytes") else "connections"
             if isinstance(most, bool) or not isinstance(most, int):
-                raise TypeError(f"the limit {name!r} must be a number of bytes, as an int, or None, not {most!r}")
-            if not 0 < most <= sys.maxsize:
-                raise ValueError(f"the limit {name!r} must be more than 0 bytes, or None for no limit, not {most!r}")
+                raise TypeError(f"the limit {name!r} must be a number of {of}, as an int, or None, not {most!r}")
+            if most < least:
+                raise ValueError(f"the limit {name!r} must be {least} or more {of}, or None for no limit, not {most!r}")
+            if most > sys.maxsize:
+                raise ValueError(f"the limit {name!r} must be at most {sys.maxsize} {of}, or None for no limit")
+        expiry = self.keepalive_expiry
+        if expiry is None:
+            return
+        if isinstance(expiry, bool) or not isinstance(expiry, int | float):
+            raise TypeError(f"the limit 'keepalive_expiry' must be seconds, as a number, or None, not {expiry!r}")
+        if not 0 <= expiry <= _MOST_SECONDS:
+            raise ValueError(f"the limit 'keepalive_expiry' must be 0 to {_MOST_SECONDS} seconds, or None for ever")
 
 
 class HostOptions(TypedDict, total=False):
@@ -284,9 +308,14 @@ def _pairs(headers: Headers) -> tuple[tuple[str, str], ...]:
 
 def _check_auth(auth: Auth | None) -> Auth | None:
     if isinstance(auth, str):
+        if not auth:
+            raise ValueError("auth is an empty token; None sends none")
         _check_value(auth, "auth")
-    elif auth is not None and not (isinstance(auth, tuple) and [type(text) for text in auth] == [str, str]):
-        raise TypeError("auth must be a bearer token, as a str, or a pair of user name and password")
+    elif auth is not None:
+        if not (isinstance(auth, tuple) and [type(text) for text in auth] == [str, str]):
+            raise TypeError("auth must be a bearer token, as a str, or a pair of user name and password")
+        if not all(map(is_unicode, auth)):
+            raise ValueError("auth holds half a surrogate pair, which is no Unicode text")
     return auth
 
 

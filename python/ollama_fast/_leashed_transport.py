@@ -44,14 +44,16 @@ def send(over: httpx.BaseTransport, request: httpx.Request, leash: Leash | None)
 
 
 def _send(over: httpx.BaseTransport, request: httpx.Request) -> httpx.Response:
-    """Send *request*, once more for each kept connection that was dead if that does no harm."""
+    """Send *request*; once more, on a new connection, if a kept one was dead and that does no harm."""
+    fresh = False
     while True:
-        with Sending() as sending:
+        with Sending(fresh=fresh) as sending:
             try:
                 return in_time(over, request)
             except httpx.TransportError as exc:
                 if not sending.again(request, exc):
                     raise
+                fresh = True
 
 
 class _Body(httpx.SyncByteStream):
@@ -104,9 +106,10 @@ class _Stream(httpcore.NetworkStream):
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
-        self._carried = Carried()
+        self._carried = Carried(stream)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        timeout = self._carried.waits(timeout)
         try:
             with self._wait():
                 return self._carried.received(self._stream.read(max_bytes, timeout))

@@ -87,7 +87,11 @@ def connect(places: Sequence[Place], seconds: float) -> list[Attempt]:
     """Try to connect to all of *places*, at the same time, and give what came of each."""
     began = perf_counter()
     done: dict[Place, Attempt] = {}
-    with selectors.DefaultSelector() as waiting:
+    try:
+        selector = selectors.DefaultSelector()
+    except OSError as exc:  # no more files may be open
+        return [Attempt(place, perf_counter() - began, exc) for place in places]
+    with selector as waiting:
         try:
             for place in places:
                 error = _begin(place, waiting)

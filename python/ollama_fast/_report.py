@@ -12,6 +12,8 @@ Level: TypeAlias = Literal["ok", "note", "problem"]
 
 _WIDTH: Final = 110
 _INDENT: Final = " " * 23
+_LONGEST: Final = 1500
+"""Characters of a paragraph, in which there may be what a server says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +73,37 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Give it as dicts, lists, texts and numbers."""
-        return {"host": self.host, "ok": self.ok, "seconds": self.seconds, "findings": [*map(asdict, self.findings)]}
+        findings = [*map(asdict, self.findings)]
+        found: dict[str, Any] = _written(
+            {"host": self.host, "ok": self.ok, "seconds": self.seconds, "findings": findings}
+        )
+        return found
 
     def __str__(self) -> str:
         levels = Counter(finding.level for finding in self.findings)
         counted = [
             f"{levels[level]} {level}{'s' * (levels[level] > 1)}" for level in ("problem", "note") if levels[level]
         ]
-        head = f"{self.host}: {', '.join(counted) or 'all is well'} ({self.seconds:.1f} s)"
+        head = f"{_written(self.host)}: {', '.join(counted) or 'all is well'} ({self.seconds:.1f} s)"
         return "\n".join((head, *map(str, self.findings)))
+
+
+def _written(value: Any) -> Any:
+    """Give *value*, in whose texts what no file or terminal takes, such as half of a surrogate pair, is escaped."""
+    match value:
+        case str():
+            return "".join(char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in value)
+        case Mapping():
+            return {_written(key): _written(one) for key, one in value.items()}
+        case list() | tuple():
+            return [_written(one) for one in value]
+        case _:
+            return value
 
 
 def _paragraph(first: str, text: str) -> str:
     return fill(
-        text,
+        _written(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."),
         _WIDTH,
         initial_indent=first,
         subsequent_indent=" " * len(first),

@@ -127,7 +127,7 @@ def seconds_of(header: str | None, now: float) -> float | None:
 
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):  # the latter two of a year or a zone that is out of range
         return None
 
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from ._url import is_loopback, shown
+from ._url import checked_place, is_loopback, shown
 from .errors import HostError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _check(proxy: Proxy) -> None:
     if isinstance(proxy, httpx.Proxy):
         return
     try:
-        httpx.Proxy(proxy)
+        checked_place(httpx.Proxy(proxy).url.netloc.decode("ascii"))
     except (ValueError, httpx.InvalidURL):
         if "@" not in str(proxy):
             raise

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _LATE: Final = 60.0
 """Seconds by which two clocks may differ."""
+_MOST: Final = 2**63
+"""What no size reaches: Ollama's are Go's int64."""
 _SINCE: Final = (
     ((0, 2, 6), "embed"),
     ((0, 5, 0), "JSON schemas as format"),
@@ -99,7 +101,7 @@ def version_in(answered: Answered) -> str | None:
 
 
 def _of_version(version: str, facts: Mapping[str, Any]) -> list[Finding]:
-    numbers = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
+    numbers = re.match(r"v?([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})(?![0-9])", version)
     if numbers is None or numbers[0].endswith("0.0.0"):
         return [Finding("server", "ok", f"Ollama answers, of version {version}: one that somebody built", facts=facts)]
     number = tuple(map(int, numbers.groups()))
@@ -177,7 +179,7 @@ def of_clock(date: str, now: float) -> list[Finding]:
     """Say whether the server's clock, by the Date header of its answer, and ours agree."""
     try:
         ahead = parsedate_to_datetime(date).timestamp() - now
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # the latter two of a year or a zone that is out of range
         return []
     facts = {"ahead": round(ahead)}
     if abs(ahead) <= _LATE:
@@ -196,11 +198,13 @@ def _dicts(found: Any) -> list[Mapping[str, Any]]:
 
 
 def _number(found: Any) -> float:
-    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else 0.0
+    """Give an amount; 0 for what is none, such as 1e999."""
+    is_one = isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found < _MOST
+    return float(found) if is_one else 0.0
 
 
 def _seconds_until(text: Any, now: float) -> float | None:
     try:
         return datetime.fromisoformat(str(text)).timestamp() - now
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):
         return None

@@ -1,22 +1,21 @@
 """
-Requests over httpx's own transports that no byte answered.
+What the connections of httpx's own transports do while a request is sent and its head waited for.
 
 What these raise does not say whether an answer had begun, nor whether the connection was one that had been kept. So
 their sockets are looked at, in both colours: the error gets the attribute `unanswered`, as that of the core does. What
-may be done any number of times, on a kept connection that was dead, goes out again unnoticed.
+may be done any number of times, on a kept connection that was dead, goes out again unnoticed, once, on a new one. And
+the time for a head is for all of it, where httpx begins anew with each piece.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextvars import ContextVar
+from time import perf_counter
 from types import TracebackType
 from typing import Any, Final, Self
 
 import httpcore
 import httpx
-
-from ._deadline import send_async
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _BROKE: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
@@ -25,15 +24,25 @@ _now: ContextVar[Sending | None] = ContextVar("ollama_fast_sending", default=Non
 
 
 class Sending:
-    """A block in which one request is sent and its head waited for; it sees what the connection does."""
+    """
+    A block in which one request is sent and its head waited for; it sees what the connection does.
 
-    __slots__ = ("_token", "answered", "reused")
+    Args:
+        fresh: Whether it must go out on a new connection: one that was kept breaks before it has a byte.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_token", "answered", "fresh", "refuses", "reused", "until")
+
+    def __init__(self, *, fresh: bool = False) -> None:
+        self.fresh = fresh
         self.answered = False
         """Whether a byte of the answer came."""
         self.reused = False
         """Whether the connection had carried another answer before."""
+        self.refuses = False
+        """Whether it was refused for that."""
+        self.until: float | None = None
+        """When the head shall be there, once it is waited for."""
 
     def __enter__(self) -> Self:
         self._token = _now.set(self)
@@ -43,6 +52,7 @@ class Sending:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         _now.reset(self._token)
+        del self._token  # with the whole context of a task, while a connection may remember this
 
     def again(self, request: httpx.Request, exc: httpx.TransportError) -> bool:
         """Say in *exc* whether no byte of an answer came; give whether *request* may be sent again without a word."""
@@ -50,109 +60,61 @@ class Sending:
             return False
         error: Any = exc
         error.unanswered = True
+        if self.fresh:
+            return self.refuses
         return self.reused and request.method in _SAFE and isinstance(request.stream, httpx.ByteStream)
 
 
 class Carried:
-    """What one connection carried, for who sends over it."""
+    """
+    What one connection carried, for who sends over it.
 
-    __slots__ = ("_any",)
+    Args:
+        stream: The connection. On one of HTTP/2 others may be under way, so nothing but its bytes is looked at.
+    """
 
-    def __init__(self) -> None:
-        self._any = False
+    __slots__ = ("_last", "_one_at_a_time")
+
+    def __init__(self, stream: httpcore.NetworkStream | httpcore.AsyncNetworkStream) -> None:
+        self._last: Sending | None = None
+        found = stream.get_extra_info("ssl_object")
+        self._one_at_a_time = found is None or found.selected_alpn_protocol() != "h2"
 
     def sends(self) -> None:
-        """Note that bytes of a request are written."""
+        """Note that bytes of a request are to be written. Raises httpcore.WriteError if not on this connection."""
         sending = _now.get()
-        if sending is not None:
-            sending.answered, sending.reused = False, self._any
+        if sending is None:
+            return
+        # What came for this one already was a proxy's.
+        sending.answered, sending.reused = False, self._last is not None and self._last is not sending
+        sending.until = None
+        sending.refuses = sending.fresh and sending.reused and self._one_at_a_time
+        if sending.refuses:
+            raise httpcore.WriteError(_KEPT)
+
+    def waits(self, timeout: float | None) -> float | None:
+        """Give how long to wait for more, at most *timeout*. Raises httpcore.ReadTimeout if there is no time left."""
+        sending = _now.get()
+        if sending is None or not self._one_at_a_time:
+            return timeout
+        if sending.refuses:
+            raise httpcore.ReadError(_KEPT)
+        if timeout is None:
+            return None
+        now = perf_counter()
+        if sending.until is None:
+            sending.until = now + timeout
+        if sending.until <= now:
+            raise httpcore.ReadTimeout("timed out while waiting for the response")
+        return min(timeout, sending.until - now)
 
     def received(self, data: bytes) -> bytes:
         """Note what was read, and give it."""
-        if data:
-            self._any = True
-            sending = _now.get()
-            if sending is not None:
-                sending.answered = True
+        sending = _now.get()
+        if data and sending is not None:
+            self._last = sending
+            sending.answered = True
         return data
 
 
-# --- asyncio; the blocking sockets are those of `_leashed_transport` -------------------------------------------------
-
-
-def transport(**options: Any) -> httpx.AsyncHTTPTransport:
-    """Make httpx's own transport for asyncio, over sockets that are looked at, if it keeps its pool where it did."""
-    made = httpx.AsyncHTTPTransport(**options)
-    pool: Any = getattr(made, "_pool", None)
-    backend = getattr(pool, "_network_backend", None)
-    if isinstance(backend, httpcore.AsyncNetworkBackend):
-        pool._network_backend = _Backend(backend)  # noqa: SLF001 - httpx has no argument to pass it on
-    return made
-
-
-async def send(over: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
-    """Send *request*, once more for each kept connection that was dead if that does no harm."""
-    while True:
-        with Sending() as sending:
-            try:
-                return await send_async(over, request)
-            except httpx.TransportError as exc:
-                if not sending.again(request, exc):
-                    raise
-
-
-class _Backend(httpcore.AsyncNetworkBackend):
-    """Makes the connections of a pool."""
-
-    def __init__(self, backend: httpcore.AsyncNetworkBackend) -> None:
-        self._backend = backend
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._backend.connect_unix_socket(path, timeout, socket_options))
-
-    async def sleep(self, seconds: float) -> None:
-        await self._backend.sleep(seconds)
-
-
-class _Stream(httpcore.AsyncNetworkStream):
-    """A connection that is looked at."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-        self._carried = Carried()
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's
-        return self._carried.received(await self._stream.read(max_bytes, timeout))
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's
-        self._carried.sends()
-        await self._stream.write(buffer, timeout)
-
-    async def start_tls(
-        self,
-        ssl_context: Any,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
-    ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+_KEPT: Final = "the request is for a new connection, and this one was kept"

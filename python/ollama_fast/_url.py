@@ -58,16 +58,65 @@ def read(text: str, source: str) -> tuple[str, Auth | None]:
     address, port_text = _split_port(place, refuse)
     if not has_scheme and address.lower() == "ollama.com" and not port_text:
         scheme, default_port = "https", 443
-    if re.fullmatch(r"0*[0-9]{0,5}", port_text) is None or not 0 < int(port_text or default_port) < 65536:
-        raise refuse(f"the port {port_text!r} is not a number from 1 to 65535")
-
-    url = f"{scheme}://{_address(address, refuse)}:{int(port_text or default_port)}"
-    url += _path(path, refuse)
+    port = _port(port_text, refuse) or default_port
+    url = f"{scheme}://{_address(address, refuse)}:{port}{_path(path, refuse)}"
     user, _, password = userinfo.partition(":")
+    if not is_unicode(userinfo):
+        raise refuse("its user name or password holds half a surrogate pair, which is no Unicode text")
     return url, (unquote(user), unquote(password)) if userinfo else None
 
 
-def _path(path: str, refuse: Callable[[str], HostError]) -> str:
+def onward(url: str, location: str) -> str | None:
+    """
+    Give where *location*, in an answer from *url*, leads, without user, password and fragment.
+
+    None if that is nowhere, by the rules for hosts, or if it may be a secret that nobody encoded: no error shall show
+    that as a name or a path.
+    """
+    has_place = re.match(r"(https?:)?//[^/?#]", location, re.IGNORECASE)
+    if re.match(r"[^?#]*\\", location) or (not has_place and re.match(rf"{_SCHEME}:|//", location)):
+        return None  # as in "http:\\ada:secret@h" or "http:/ada:secret@h"
+    from urllib.parse import urljoin
+
+    try:
+        scheme, _, rest = urljoin(url, location).partition("#")[0].partition("://")
+    except ValueError:
+        return None
+    place = _beginning(r"[^/?]*", rest)
+    tail = rest[len(place) :]
+    _, at, address = place.rpartition("@")
+    if has_place and ":" in place and not at and "@" in tail.partition("?")[0]:
+        return None  # as in "//ada:1/secret@h"
+    try:
+        return f"{scheme}://{checked_place(address)}{tail}"
+    except ValueError:
+        return None
+
+
+def checked_place(place: str) -> str:
+    """Give *place*, an address with or without a port, in one form of all that mean it. Raises ValueError."""
+
+    def refuse(why: str) -> ValueError:
+        return ValueError(f"{place!r} is no address: {why}")
+
+    address, port_text = _split_port(place, refuse)
+    if not address:
+        raise refuse("it names no host")
+    port = _port(port_text, refuse)
+    return _address(address, refuse) + (f":{port}" if port else "")
+
+
+def _port(text: str, refuse: Callable[[str], ValueError]) -> int | None:
+    """Read a port; None if there is none."""
+    if not text:
+        return None
+    digits = re.fullmatch(r"0*([0-9]{1,5})", text)
+    if digits is None or not 0 < int(digits[1]) < 65536:
+        raise refuse(f"the port {text!r} is not a number from 1 to 65535")
+    return int(digits[1])
+
+
+def _path(path: str, refuse: Callable[[str], ValueError]) -> str:
     from urllib.parse import quote
 
     segments = [segment for segment in path.split("/") if segment]
@@ -77,7 +126,7 @@ def _path(path: str, refuse: Callable[[str], HostError]) -> str:
         raise refuse("its path is not Unicode text") from exc
 
 
-def _split_port(place: str, refuse: Callable[[str], HostError]) -> tuple[str, str]:
+def _split_port(place: str, refuse: Callable[[str], ValueError]) -> tuple[str, str]:
     if place.startswith("["):
         address, bracket, rest = place[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
@@ -89,7 +138,7 @@ def _split_port(place: str, refuse: Callable[[str], HostError]) -> tuple[str, st
     return address, port
 
 
-def _address(address: str, refuse: Callable[[str], HostError]) -> str:
+def _address(address: str, refuse: Callable[[str], ValueError]) -> str:
     if address.startswith("["):
         import ipaddress
 
@@ -113,6 +162,8 @@ def _address(address: str, refuse: Callable[[str], HostError]) -> str:
             raise refuse(f"{address!r} is not a domain name") from exc
     if re.fullmatch(_NAME, name) is None:
         raise refuse(f"{address!r} is neither a name nor an address")
+    if re.fullmatch(r"[0-9]+(?:\.[0-9]+){3}", name) and not is_address(name):
+        raise refuse(f"{address!r} is not an IPv4 address")
     return name
 
 
@@ -151,6 +202,11 @@ def origin(url: str) -> str:
     if not re.search(r":[0-9]+$", place):
         place = f"{place.removesuffix(':')}:{443 if scheme == 'https' else 80}"
     return f"{scheme}://{place}"
+
+
+def is_unicode(text: str) -> bool:
+    """Whether *text* can be encoded: it has no half of a surrogate pair."""
+    return not any("\ud800" <= char < "\ue000" for char in text)  # no error of a codec, which holds all of a secret
 
 
 def is_address(name: str) -> bool:

@@ -114,6 +114,8 @@ pub struct Exchange {
     /// Whether the request allows to keep the connection, and may be sent again without harm.
     pub keep_alive: bool,
     pub is_safe: bool,
+    /// Whether it must go out on a new connection.
+    pub fresh: bool,
     pub response: Response,
     /// Bytes of the body that the reader did not take, and whether a newline is among them.
     pub content: Vec<u8>,
@@ -152,6 +154,7 @@ impl Exchange {
             request_ended: false,
             keep_alive: true,
             is_safe: false,
+            fresh: false,
             response: Response::new(no_body).with_max_head(sizes.head),
             content: Vec::new(),
             has_newline: false,
@@ -329,8 +332,8 @@ impl Exchange {
         if !self.has_newline {
             self.has_newline = memchr(b'\n', self.content.get(before..).unwrap_or_default()).is_some();
         }
-        if self.deadline.is_some() {
-            self.rearm();
+        if self.deadline.is_some() && self.response.head().is_some() {
+            self.rearm(); // the time for a head is for all of it, and for what may come before it
         }
     }
 

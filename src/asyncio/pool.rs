@@ -49,9 +49,10 @@ impl AsyncPool {
     ///
     /// *called* says that the caller was in line, and was called; a place is promised to it then. Gives None if there is
     /// no place for it, or no idle connection and no address for a new one. All ends after *left* seconds, also if nobody
-    /// waits then. *sizes* are as for `Pool.send`. Raises one of httpx's exceptions.
+    /// waits then. *sizes* are as for `Pool.send`. *fresh* asks for a new connection; kept ones to that place are closed.
+    /// Raises one of httpx's exceptions.
     #[pyo3(signature = (
-        host, port, addresses, method, target, headers, content, timeout, called, left=None, sizes=None, /
+        host, port, addresses, method, target, headers, content, timeout, called, left=None, sizes=None, fresh=false, /
     ))]
     #[allow(clippy::too_many_arguments, reason = "they are what an httpx.Request holds")]
     fn send(
@@ -68,6 +69,7 @@ impl AsyncPool {
         called: bool,
         left: Option<f64>,
         sizes: Option<sizes::Given>,
+        fresh: bool,
     ) -> PyResult<Option<AsyncReply>> {
         let (set, sizes) = (self.set.bind(py), Sizes::new(sizes));
         let prepared = prepare(addresses, method, target, headers, content, timeout, sizes);
@@ -76,6 +78,7 @@ impl AsyncPool {
         }
         let (mut exchange, framing) = prepared?;
         exchange.until = until(left);
+        exchange.fresh = fresh;
         let shared = Arc::new(Mutex::new(exchange));
         let place = (host.to_owned(), port);
         let begun = ReadinessSet::with(set, |table, wakes| table.begin(self.id, &place, &shared, called, wakes));

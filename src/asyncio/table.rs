@@ -165,7 +165,8 @@ impl Table {
             return false;
         };
         let may_open = !exchange.addresses.is_empty();
-        let taken = pool.take(place, called, may_open, |index| is_quiet(slots, *index));
+        let fresh = exchange.fresh;
+        let taken = pool.take(place, called, may_open, |index| !fresh && is_quiet(slots, *index));
         self.discard(taken.dead);
         match taken.grant {
             None => {

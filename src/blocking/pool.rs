@@ -96,18 +96,20 @@ impl Shared {
         }
     }
 
-    /// Get a place, in line if need be: a connection that was kept, or the right to open one.
+    /// Get a place, in line if need be: a connection that was kept, or the right to open one. Only that one if it must be
+    /// `fresh`: those that were kept are closed then.
     fn take(
         self: &Arc<Self>,
         py: Python<'_>,
         place: &Place,
+        fresh: bool,
         deadline: Option<Instant>,
         leash: Option<&Leash>,
     ) -> Result<(Option<Connection>, Permit), Trouble> {
         let mut called = false;
         loop {
             let mut places = self.lock();
-            let taken = places.take(place, called, true, Connection::is_quiet);
+            let taken = places.take(place, called, true, |kept| !fresh && kept.is_quiet());
             let generation = places.generation();
             drop(places);
             drop(taken.dead); // they close with no lock held
@@ -323,8 +325,9 @@ impl Pool {
             .map(|left| Instant::now() + left);
         let place = (host.to_owned(), port);
         let leash = leash.map(Bound::get);
+        let mut fresh = false;
         loop {
-            let (kept, permit) = self.shared.take(py, &place, deadline, leash)?;
+            let (kept, permit) = self.shared.take(py, &place, fresh, deadline, leash)?;
             let reused = kept.is_some();
             let connection = if let Some(connection) = kept {
                 connection
@@ -342,6 +345,7 @@ impl Pool {
             if let Some(reply) = attempt.run(py, Lease { connection, permit }, slot, reused)? {
                 return Ok(reply);
             }
+            fresh = true; // a dead one is likely not the only one, and the server may have read the request each time
         }
     }
 

@@ -80,14 +80,17 @@ impl Reply {
         }
     }
 
-    /// Wait for the head.
+    /// Wait for the head, and all of it no longer than for one piece of the body.
     pub fn wait_for_head(&self, py: Python<'_>) -> Result<(), Trouble> {
         let mut reading = self.reading()?;
+        let mut most = self.most(py)?;
+        let until = most.ends();
         while reading.response.head().is_none() {
             if let Some(error) = reading.response.error() {
                 return Err(Failure::Protocol(error).into());
             }
-            self.receive(py, &mut reading)?;
+            self.receive(py, &mut reading, most)?;
+            most.until = until;
         }
         if let Some(head) = reading.response.head() {
             self.head.get_or_init(|| Arc::clone(head));
@@ -112,16 +115,28 @@ impl Reply {
         self.handle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How long a wait for bytes may last.
+    fn most(&self, py: Python<'_>) -> PyResult<Limit> {
+        Ok(Limit {
+            each: limit(self.timeout.bind(py), intern!(py, "read"))?,
+            until: self.within.until,
+        })
+    }
+
+    /// Wait for bytes of the body once.
+    fn receive_more(&self, py: Python<'_>, reading: &mut Reading) -> Result<(), Trouble> {
+        self.receive(py, reading, self.most(py)?)
+    }
+
     /// Wait for bytes once, and let go of the connection if they were the last.
-    fn receive(&self, py: Python<'_>, reading: &mut Reading) -> Result<(), Trouble> {
+    fn receive(&self, py: Python<'_>, reading: &mut Reading, most: Limit) -> Result<(), Trouble> {
         if let Some(failure) = &reading.failure {
             return Err(failure.clone().into());
         }
         let Some(lease) = &mut reading.lease else {
             return Err(Failure::Closed.into());
         };
-        let each = limit(self.timeout.bind(py), intern!(py, "read"))?;
-        let until = self.within.until;
+        let Limit { each, until } = most;
         let looks = self
             .memory
             .get()
@@ -214,7 +229,7 @@ impl Reply {
             if let Some(error) = reading.response.error() {
                 return Err(Failure::Protocol(error).into());
             }
-            self.receive(py, &mut reading)?;
+            self.receive_more(py, &mut reading)?;
         }
     }
 
@@ -237,7 +252,7 @@ impl Reply {
             if let Some(error) = reading.response.error() {
                 return Err(Failure::Protocol(error).into());
             }
-            self.receive(py, &mut reading)?;
+            self.receive_more(py, &mut reading)?;
         }
     }
 
@@ -254,7 +269,7 @@ impl Reply {
             if let Some(error) = reading.response.error() {
                 return Err(Failure::Protocol(error).into());
             }
-            self.receive(py, &mut reading)?;
+            self.receive_more(py, &mut reading)?;
         }
     }
 

@@ -80,7 +80,9 @@ impl Body {
         content: &mut Vec<u8>,
         most: usize,
     ) -> Result<&'d [u8], ProtocolError> {
-        while *self != Self::None && !data.is_empty() {
+        while *self != Self::None
+            && let Some((&byte, rest)) = data.split_first()
+        {
             data = match *self {
                 Self::None => data,
                 Self::UntilClose => {
@@ -107,10 +109,14 @@ impl Body {
                 }
                 Self::ChunkSize { size, digits } => self.feed_size(data, size, digits)?,
                 Self::ChunkExtension { size, place, skipped } => {
-                    self.feed_extension(data, size, place, skipped, most)?
+                    *self = after_extension(byte, size, place, one_more(skipped, most)?)?;
+                    rest
                 }
                 Self::ChunkEnd { seen_return } => self.feed_end(data, seen_return)?,
-                Self::Trailer { place, skipped } => self.feed_trailer(data, place, skipped, most)?,
+                Self::Trailer { place, skipped } => {
+                    *self = after_trailer(byte, place, one_more(skipped, most)?)?;
+                    rest
+                }
             };
         }
         if *self == Self::Length(0) {
@@ -144,50 +150,6 @@ impl Body {
         Ok(data)
     }
 
-    fn feed_extension<'d>(
-        &mut self,
-        data: &'d [u8],
-        size: u64,
-        place: Extension,
-        skipped: usize,
-        most: usize,
-    ) -> Result<&'d [u8], ProtocolError> {
-        let Some((&byte, rest)) = data.split_first() else {
-            return Ok(data);
-        };
-        if skipped >= most {
-            return Err(ProtocolError::TooLarge(TooLarge::Head(most)));
-        }
-        let place = match (place, byte) {
-            (Extension::Return, b'\n') => {
-                *self = match size {
-                    0 => Self::Trailer {
-                        place: Trailer::Begin,
-                        skipped: 0,
-                    },
-                    size => Self::ChunkData(size),
-                };
-                return Ok(rest);
-            }
-            (Extension::Space | Extension::Text, b'\r') => Extension::Return,
-            (Extension::Space, b' ' | b'\t') => Extension::Space,
-            (Extension::Space, b';') => Extension::Text,
-            (Extension::Text, byte) if is_text(byte) => Extension::Text,
-            (Extension::Space, _) => return Err(ProtocolError::Chunk("the size of a chunk is not a number")),
-            _ => {
-                return Err(ProtocolError::Chunk(
-                    "the extensions of a chunk hold what none may hold",
-                ));
-            }
-        };
-        *self = Self::ChunkExtension {
-            size,
-            place,
-            skipped: skipped.saturating_add(1),
-        };
-        Ok(rest)
-    }
-
     fn feed_end<'d>(&mut self, data: &'d [u8], seen_return: bool) -> Result<&'d [u8], ProtocolError> {
         match (seen_return, data) {
             (false, [b'\r', rest @ ..]) => {
@@ -201,39 +163,53 @@ impl Body {
             _ => Err(ProtocolError::Chunk("there is no line break where a chunk should end")),
         }
     }
+}
 
-    fn feed_trailer<'d>(
-        &mut self,
-        data: &'d [u8],
-        place: Trailer,
-        skipped: usize,
-        most: usize,
-    ) -> Result<&'d [u8], ProtocolError> {
-        let Some((&byte, rest)) = data.split_first() else {
-            return Ok(data);
-        };
-        if skipped >= most {
-            return Err(ProtocolError::TooLarge(TooLarge::Head(most)));
-        }
-        let place = match (place, byte) {
-            (Trailer::Begin | Trailer::Line | Trailer::Return { is_last: true }, b'\n') => {
-                *self = Self::None;
-                return Ok(rest);
-            }
-            (Trailer::Begin | Trailer::Line, b'\r') => Trailer::Return { is_last: true },
-            (Trailer::Line, b' ' | b'\t') | (Trailer::Name, b':') => Trailer::Value,
-            (Trailer::Begin | Trailer::Line | Trailer::Name, byte) if is_token_byte(byte) => Trailer::Name,
-            (Trailer::Value, b'\r') => Trailer::Return { is_last: false },
-            (Trailer::Value | Trailer::Return { is_last: false }, b'\n') => Trailer::Line,
-            (Trailer::Value, byte) if is_text(byte) => Trailer::Value,
-            _ => return Err(ProtocolError::Chunk("its trailer holds what no header may hold")),
-        };
-        *self = Self::Trailer {
-            place,
-            skipped: skipped.saturating_add(1),
-        };
-        Ok(rest)
+/// Count a byte of what may have `most`.
+fn one_more(skipped: usize, most: usize) -> Result<usize, ProtocolError> {
+    if skipped >= most {
+        return Err(ProtocolError::TooLarge(TooLarge::Head(most)));
     }
+    Ok(skipped.saturating_add(1))
+}
+
+/// What comes behind this byte of an extension, or of the line break that ends it.
+const fn after_extension(byte: u8, size: u64, place: Extension, skipped: usize) -> Result<Body, ProtocolError> {
+    let place = match (place, byte) {
+        (Extension::Return, b'\n') if size == 0 => {
+            return Ok(Body::Trailer {
+                place: Trailer::Begin,
+                skipped: 0,
+            });
+        }
+        (Extension::Return, b'\n') => return Ok(Body::ChunkData(size)),
+        (Extension::Space | Extension::Text, b'\r') => Extension::Return,
+        (Extension::Space, b' ' | b'\t') => Extension::Space,
+        (Extension::Space, b';') => Extension::Text,
+        (Extension::Text, byte) if is_text(byte) => Extension::Text,
+        (Extension::Space, _) => return Err(ProtocolError::Chunk("the size of a chunk is not a number")),
+        _ => {
+            return Err(ProtocolError::Chunk(
+                "the extensions of a chunk hold what none may hold",
+            ));
+        }
+    };
+    Ok(Body::ChunkExtension { size, place, skipped })
+}
+
+/// What comes behind this byte of a trailer; nothing if it is the last.
+fn after_trailer(byte: u8, place: Trailer, skipped: usize) -> Result<Body, ProtocolError> {
+    let place = match (place, byte) {
+        (Trailer::Begin | Trailer::Line | Trailer::Return { is_last: true }, b'\n') => return Ok(Body::None),
+        (Trailer::Begin | Trailer::Line, b'\r') => Trailer::Return { is_last: true },
+        (Trailer::Line, b' ' | b'\t') | (Trailer::Name, b':') => Trailer::Value,
+        (Trailer::Begin | Trailer::Line | Trailer::Name, byte) if is_token_byte(byte) => Trailer::Name,
+        (Trailer::Value, b'\r') => Trailer::Return { is_last: false },
+        (Trailer::Value | Trailer::Return { is_last: false }, b'\n') => Trailer::Line,
+        (Trailer::Value, byte) if is_text(byte) => Trailer::Value,
+        _ => return Err(ProtocolError::Chunk("its trailer holds what no header may hold")),
+    };
+    Ok(Body::Trailer { place, skipped })
 }
 
 /// Whether the value of a header may hold this byte.

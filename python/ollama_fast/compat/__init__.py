@@ -5,6 +5,8 @@ The names, signatures, models and exceptions are those of `ollama` 0.6.3. The fu
 which is looked at when one is first called.
 """
 
+import atexit
+
 from ollama_fast._stand_in import install as install
 from ollama_fast._stand_in import uninstall as uninstall
 
@@ -87,6 +89,7 @@ class _DefaultClient(Client):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         replaced = dict(vars(self))
         super().__init__()
+        atexit.register(vars(self)["_client"].close)  # nobody else does, and httpx's own sockets would warn of it
         vars(self).update(replaced)
         return vars(self)[name]
 
