@@ -18,10 +18,16 @@ const PARSER: PythonParse = PythonParse {
 };
 
 /// Decode one JSON text into dicts, lists, strings, numbers, bools and None.
+///
+/// What is not JSON is a `ValueError`, whose attribute `is_cut_off` says whether it is the beginning of JSON.
 #[pyfunction]
 #[pyo3(signature = (data, /))]
 pub fn decode<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    to_python(py, data).map_err(|error| PyValueError::new_err(describe(data, &error)))
+    to_python(py, data).or_else(|error| {
+        let wrong = PyValueError::new_err(describe(data, &error));
+        wrong.value(py).setattr("is_cut_off", is_cut_off(&error))?;
+        Err(wrong)
+    })
 }
 
 /// Decode the beginning of a JSON text as far as it has come: strings may be cut off, and what is open counts as closed.

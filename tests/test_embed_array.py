@@ -85,7 +85,7 @@ def test_a_compressed_answer_is_decompressed(every_or_mocked: Colour) -> None:
 
 WRONG = {
     # the body: the error, and what it says
-    "": (errors.DecodeError, "the answer is empty"),
+    "": (errors.IncompleteStreamError, "the answer is incomplete: it is empty"),
     "not JSON": (errors.DecodeError, "the answer is not JSON"),
     "[[1.5]]": (errors.DecodeError, "the answer has not the shape of Ollama's"),
     '{"model":"m"}': (errors.DecodeError, "the answer has not the shape of Ollama's"),
@@ -100,7 +100,7 @@ WRONG = {
     '{"embeddings":[[1],[1e39]]}': (errors.DecodeError, "embeddings[1][0]: it is beyond float32"),
     '{"embeddings":[[01]]}': (errors.DecodeError, "embeddings[0][0]: it is no number as JSON writes them"),
     '{"embeddings":[[1.5': (errors.DecodeError, "embeddings[0][0]: the bytes end before it does"),
-    '{"embeddings":[[1]]': (errors.DecodeError, "the answer is not JSON"),
+    '{"embeddings":[[1]]': (errors.IncompleteStreamError, "the answer is incomplete: it ended too early"),
     '{"embeddings":[[1]]}x': (errors.DecodeError, "the answer is not JSON"),
     '{"embeddings":[[1]],"embeddings":[]}': (errors.DecodeError, 'the key "embeddings" is there twice'),
     '{"error":"no"}': (errors.ResponseError, "error: no"),

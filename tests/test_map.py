@@ -630,6 +630,31 @@ def test_after_the_end_and_after_an_error_nothing_more_comes(both: Colour) -> No
             assert next(answers, None) is next(answers, None) is None
 
 
+def test_answers_that_the_garbage_collector_drops_hold_nobody_up() -> None:
+    """It may run in any thread: in one that holds a lock of theirs, or that a request of theirs waits for."""
+    held, ended = threading.Event(), threading.Event()
+
+    def drop(url: str) -> None:
+        answers = ollama_fast.map_generate(url, "m", map(str, itertools.count()), concurrency=2)
+        next(answers)
+        circle: list[Any] = [answers]
+        circle.append(circle)
+        crew = answers._crew
+        del answers, circle
+        with vars(crew.closing)["_cond"]:  # as a worker that rests
+            gc.collect()
+        held.set()
+        until(lambda: crew.closing.is_set() and not any(one.is_alive() for one in crew._threads))
+        ended.set()
+
+    with replay(respond=echo) as server:
+        thread = threading.Thread(target=drop, args=(server.url,), daemon=True)
+        thread.start()
+        assert held.wait(10), "the collector waits for a lock that its own thread holds"
+        assert ended.wait(10)
+        thread.join()
+
+
 class OwnError(Exception):
     """Raised by a test's own code."""
 
@@ -690,7 +715,7 @@ def test_requests_under_way_are_broken_off(both: Colour, way: str) -> None:
                 leave(server.url, way)
         except OwnError:
             assert way == "error"
-        assert workers() == []
+        until(lambda: workers() == [])
         until(lambda: len(server.abandoned) >= 2)
 
 

@@ -142,8 +142,6 @@ def test_an_error_line_in_mid_stream_keeps_what_came(
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b"", "empty"),
-        (b" \n", "empty"),
         (b"<html>hello</html>", "<html>hello"),
         (b"Ollama is running", "Ollama is running"),
         (b"null", "null"),
@@ -154,7 +152,6 @@ def test_an_error_line_in_mid_stream_keeps_what_came(
         (b'{"some":"thing"}', "thing"),
         (b'{"x":"' + b"y" * 100_000 + b'"}', "yyy"),
         (b"\xff\xff", "�"),
-        (b'{"message":{"role":"assist', "EOF"),
     ],
     ids=body_id,
 )
@@ -166,6 +163,15 @@ def test_an_answer_of_another_kind_is_a_decode_error_that_shows_it(body: bytes, 
         assert len(str(error)) < 600
         for text in (request.method, f"http://h:1{request.path}", "'llama3'", said):
             assert text in str(error)
+
+
+@pytest.mark.parametrize("request_", [CHAT, GENERATE, PULL, _endpoints.embed("m", "x"), _endpoints.show("m")])
+def test_a_whole_answer_that_is_cut_anywhere_is_incomplete_as_a_stream_is(request_: Request[Any]) -> None:
+    body = b' {"model":"m","message":{"role":"assistant","content":"\\u00e9 \\n"},"x":[true,null,-1.5e3,{"y":[]}]}'
+    for end in range(len(body)):
+        error = whole(request_, 200, body[:end])
+        assert type(error) is errors.IncompleteStreamError, body[:end]
+        assert ("it ended too early" if body[:end].strip() else "it is empty") in str(error)
 
 
 @pytest.mark.parametrize(

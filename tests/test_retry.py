@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from email.utils import formatdate
 from pathlib import Path
+from traceback import TracebackException
 from typing import Any, Final
 
 import httpx
@@ -740,6 +741,15 @@ def test_a_stream_that_is_dropped_is_closed_without_a_collection_of_garbage(asyn
             assert response() is None
         finally:
             gc.enable()
+
+
+def test_the_locals_of_an_error_can_be_shown(both: Colour) -> None:
+    with replay(respond=at_first(BUSY, times=1000)) as server:
+        for host in (Host(server.url, retry=AT_ONCE), Host("http://127.0.0.1:1", retry=AT_ONCE)):
+            with pytest.raises(OllamaError) as caught:
+                both.whole("generate", host, "m")
+            shown = TracebackException.from_exception(caught.value, capture_locals=True)
+            assert "exchange" in "".join(shown.format())
 
 
 # --- many inputs -----------------------------------------------------------------------------------------------------

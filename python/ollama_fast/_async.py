@@ -176,7 +176,7 @@ async def _try_often(exchange: Exchange[Any], retry: Retry) -> httpx.Response:
     try:
         response: httpx.Response = await loop(_try_once, exchange)
     finally:
-        vars(loop).clear()  # it refers to itself, and would keep the exchange until garbage is collected
+        loop.iter_state.reset()  # its methods are in there: it would hold itself, and so the exchange
     return response
 
 
@@ -280,6 +280,8 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
                         memory.first_at = perf_counter()
                     for part in take(batch, arrived):
                         yield part
+                    if memory.complete:
+                        exchange.ends_soon()
             else:
                 decoder = LineDecoder(exchange.max_line)
                 async for chunk in _chunks(exchange, response, whole=False):
@@ -336,11 +338,16 @@ class Stream(Reading, Generic[R]):
     def __aiter__(self) -> AsyncIterator[R]:
         # The generator itself: a loop over it pays for no frame of ours per part.
         self._check_alone()
+        self._check_end()
         return self._parts
 
     async def __anext__(self) -> R:
         self._check_alone()
-        return await anext(self._parts)
+        try:
+            return await anext(self._parts)
+        except StopAsyncIteration:
+            self._check_end()
+            raise
 
     async def aclose(self) -> None:
         """

@@ -25,7 +25,8 @@ DEBUG: Final[bool]
 def decode(data: bytes, /) -> Any:
     """Decode one JSON text into dicts, lists, strings, numbers, bools and None.
 
-    Raises ValueError, with the place and the beginning of *data*, if it is not JSON.
+    Raises ValueError, with the place and the beginning of *data*, if it is not JSON; its attribute `is_cut_off` says
+    whether *data* is the beginning of JSON, as nothing at all is.
     """
 
 def decode_beginning(data: bytes, /) -> Any:
@@ -168,6 +169,9 @@ if sys.platform != "win32":
 
         def __iter__(self) -> Self: ...
         def __next__(self) -> Any: ...
+        def ends_with(self, memory: Any, seconds: float, /) -> None:
+            """Wait only *seconds* for the end of a body whose last part *memory* has, as its `complete` says."""
+
         def chunk(self) -> bytes:
             """Wait for some bytes of the body; none are its end."""
 

@@ -22,6 +22,7 @@ from ._leash import shut
 from ._pool import Connection
 from ._request import Answered, Arrival, Context, Parts, Request, answer, response_error
 from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
+from ._stream import SOON
 from ._url import onward, origin, shown
 
 if TYPE_CHECKING:
@@ -262,6 +263,11 @@ class Exchange(Generic[R]):
             self.idle = self.request.idle if idle is ... else idle
             self._timeout["read"] = self.idle
 
+    def ends_soon(self) -> None:
+        """Note that the last part is here: whether the body ends, too, is not waited for long."""
+        if self.idle is None or self.idle > SOON:
+            self._timeout["read"] = SOON
+
     @property
     def max_line(self) -> int | None:
         """The most bytes of a line, for what decodes them here."""
@@ -296,7 +302,7 @@ class Exchange(Generic[R]):
         if self.response is not None:
             self.response.close()
 
-    def leave(self, kind: type[BaseException] | None, *_told: object) -> None:
+    def leave(self, kind: type[BaseException] | None) -> None:
         """
         Close a blocking response at the end of a block that an exception of *kind* left.
 

@@ -46,27 +46,34 @@ class Telling:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        exchange, parts = self._exchange, self._parts
-        if parts is not None:
-            parts.memory.ended_at = perf_counter()
         if isinstance(value, errors.OllamaError):
-            value.attempts = exchange.context.attempts  # the parts do not know
+            value.attempts = self._exchange.context.attempts  # the parts do not know
+        found = self._judged(value)
+        if self._parts is not None:
+            self._parts.memory.ends(found)
+        try:
+            if found is not None and found is not value:
+                raise found from value
+            return found is None and value is not None
+        finally:
+            del found  # which would hold itself, by this frame
+
+    def _judged(self, value: BaseException | None) -> BaseException | None:
+        """Give what to raise for *value*, which may be itself; None if nothing is wrong."""
+        exchange, parts = self._exchange, self._parts
         if isinstance(value, errors.OllamaError) or not isinstance(value, Exception):
-            return None  # at the end of the interpreter, when what is suspended is closed, nothing can be imported
+            return value  # at the end of the interpreter, when what is suspended is closed, nothing can be imported
         if isinstance(value, ValueError | EOFError) and parts is not None and exchange.response is not None:
-            raise parts.broken(value) from value
+            return parts.broken(value)
         import httpx
 
         if isinstance(value, RuntimeError) and _client_is_closed(exchange):
-            said = "the httpx client is closed: it sends nothing any more"
-            raise failed(exchange, errors.TransportError, said) from value
+            return failed(exchange, errors.TransportError, "the httpx client is closed: it sends nothing any more")
         if not isinstance(value, httpx.HTTPError | httpx.StreamError | httpx.InvalidURL):
-            return None
+            return value
         if exchange.closed:
-            raise exchange.was_closed(parts) from value
-        if parts is None or not parts.complete:
-            raise failure(exchange, value, parts) from value
-        return True
+            return exchange.was_closed(parts)
+        return None if parts is not None and parts.complete else failure(exchange, value, parts)
 
 
 def failed(

@@ -305,13 +305,23 @@ def _found(request: Request[Any], context: Context, status: int, body: bytes) ->
     try:
         found = _core.decode(body)
     except ValueError as exc:
-        what = f"the answer is not JSON: {exc}" if body.strip() else "the answer is empty"
-        raise errors.DecodeError(context.say(what), **context.facts()) from exc
+        if is_cut_off(exc):
+            what = f"it ended too early: {exc}" if body.strip() else "it is empty"
+            raise errors.IncompleteStreamError(
+                context.say(f"the answer is incomplete: {what}"), **context.facts()
+            ) from exc
+        raise errors.DecodeError(context.say(f"the answer is not JSON: {exc}"), **context.facts()) from exc
     part_error = check(found, request.key, context, status)
     if part_error is not None:
         raise part_error
     if request.memory is not None:
         _check_whole(found, request.memory(), context)
+    return found
+
+
+def is_cut_off(exc: ValueError) -> bool:
+    """Whether what the core could not decode is the beginning of JSON, perhaps without a byte of it."""
+    found: bool = getattr(exc, "is_cut_off", False)
     return found
 
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias
 
-from .errors import IncompleteStreamError, StreamClosedError
+from .errors import IncompleteStreamError, OllamaError, StreamClosedError
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from ._exchange import Exchange
 
 Part: TypeAlias = dict[str, Any]
@@ -22,6 +24,8 @@ Refuse: TypeAlias = Callable[[Any], Exception]
 """Makes an exception of a line that is no part."""
 Within: TypeAlias = AbstractContextManager[Any]
 
+SOON: Final = 0.5
+"""Seconds to wait behind the last part for the end of its response, by which a connection can be kept."""
 _NOWHERE: Final = nullcontext()
 _UNKNOWN: Final = object()
 _NOTHING: Final[dict[str, list[Any]]] = {}
@@ -68,16 +72,54 @@ class Memory(Protocol):
     ended_at: float | None
     """When the stream ended, however it did."""
 
+    def ends(self, exc: BaseException | None, /) -> None:
+        """Remember that the stream ends now, and the error of this package that ends it, if one does."""
 
-class _Following:
-    """What every memory can do because it can follow lines."""
+    @property
+    def failure(self) -> OllamaError | None:
+        """Another one like the error that ended the stream; None if none of this package did."""
+        ...
 
-    __slots__ = ("ended_at", "first_at", "last")
+
+class _Ending:
+    """When and by what a stream ended."""
+
+    __slots__ = ("_failure", "ended_at")
 
     def __init__(self) -> None:
+        self.ended_at: float | None = None
+        self._failure: OllamaError | None = None
+
+    def ends(self, exc: BaseException | None, /) -> None:
+        """Remember that the stream ends now, and the error of this package that ends it, if one does."""
+        self.ended_at = perf_counter()
+        # Not itself: its traceback holds the frames of whoever reads, and they the stream.
+        self._failure = _like(exc) if isinstance(exc, OllamaError) else None
+
+    @property
+    def failure(self) -> OllamaError | None:
+        """Another one like the error that ended the stream; None if none of this package did."""
+        return None if self._failure is None else _like(self._failure)
+
+
+def _like(error: OllamaError) -> OllamaError:
+    """Give an error that says and knows what *error* does, and was not raised yet."""
+    kind = type(error)
+    other = kind.__new__(kind)  # a subclass may want other arguments than it keeps
+    other.args = error.args
+    vars(other).update(vars(error))
+    return other
+
+
+class _Following(_Ending):
+    """What every memory can do because it can follow lines."""
+
+    __slots__ = ("first_at", "last")
+
+    def __init__(self) -> None:
+        super().__init__()
         self.last: Part | None = None
         self.first_at: float | None = None
-        self.ended_at: float | None = None
 
     def follow(self, refuse: Refuse, batches: Batches, within: Within = _NOWHERE, /) -> Generator[Part]:
         """Give the lines of all *batches* on, and remember them."""
@@ -246,16 +288,16 @@ class Chatted(_Pieces):
         return answer
 
 
-class Latest:
+class Latest(_Ending):
     """What a stream over several requests remembers: the answer to the last of them, and what came of all."""
 
-    __slots__ = ("_memory", "began_at", "closed", "count", "ended_at", "first_at", "result", "stream")
+    __slots__ = ("_memory", "began_at", "closed", "count", "first_at", "result", "stream")
 
     def __init__(self) -> None:
+        super().__init__()
         self._memory: Memory = Newest()
         self.began_at: float | None = None
         self.first_at: float | None = None
-        self.ended_at: float | None = None
         self.count = 0
         self.stream: Any = None
         """The stream of the request that is done now, if it has one."""
@@ -267,8 +309,10 @@ class Latest:
     def __enter__(self) -> None:
         self.began_at = perf_counter()
 
-    def __exit__(self, *_exception: object) -> None:
-        self.ended_at = perf_counter()
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.ends(value)
 
     def turn_to(self, stream: Any, memory: Memory) -> None:
         """Look at another request's parts from now on."""
@@ -370,9 +414,25 @@ class Reading:
         if self._closed:
             raise StreamClosedError("the stream is closed: nothing more can be read from it")
 
+    def _check_end(self) -> None:
+        """
+        Raise again what ended the stream, if it ended before its last part: it shall not look as if it were whole.
+
+        A cancellation or Ctrl-C was for who read then; whoever reads now is told that the answer is incomplete.
+        """
+        memory = self._memory
+        if memory.ended_at is not None and not memory.complete:
+            raise memory.failure or self._left()
+
+    def _left(self) -> IncompleteStreamError:
+        text = "the stream is incomplete: reading it was broken off before its last part"
+        if self._exchange is None:
+            return IncompleteStreamError(text, partial=self.partial)
+        context = self._exchange.context
+        return IncompleteStreamError(context.say(text), **context.facts(), partial=self.partial)
+
     def _whole(self) -> Any:
-        if not self._memory.complete:  # it had failed before
-            raise IncompleteStreamError("the stream ended before its last part", partial=self.partial)
+        self._check_end()
         return self._memory.whole()
 
     def _has_ended(self) -> bool:

@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from functools import partial
 from inspect import iscoroutine, iscoroutinefunction
 from time import perf_counter
@@ -21,7 +21,7 @@ from ._lift import Examination, build_for, face
 from ._lift import hint as hint
 from ._request import Parts, Request
 from ._steps import Ask, At, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, asked, viewed
-from ._stream import Latest, Memory, Reading, two_readers
+from ._stream import SOON, Latest, Memory, Reading, two_readers
 from .errors import HostError, OllamaError
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _try_often(exchange: Exchange[Any], retry: Retry) -> httpx.Response:
     try:
         return loop(_try_once, exchange)
     finally:
-        vars(loop).clear()  # it refers to itself, and would keep the exchange until garbage is collected
+        loop.iter_state.reset()  # its methods are in there: it would hold itself, and so the exchange
 
 
 def _wait(exchange: Exchange[Any], seconds: float) -> None:
@@ -196,10 +196,28 @@ def _begin(host: AnyHost, request: Request[R]) -> tuple[Stream[R], Memory]:
 
 
 def _receive(exchange: Exchange[R], parts: Parts[R]) -> Generator[R]:
-    within = ExitStack()
-    within.enter_context(exchange.telling(parts))
-    within.push(exchange.leave)
-    return parts.take(_arriving(exchange, parts), within)
+    return parts.take(_arriving(exchange, parts), _Within(exchange, parts))
+
+
+class _Within:
+    """The block in which a stream is read: at its end the response is left, and what ended it is told."""
+
+    # No ExitStack, whose frame would hold an error that holds its frame, until garbage is collected.
+
+    __slots__ = ("_exchange", "_telling")
+
+    def __init__(self, exchange: Exchange[Any], parts: Parts[Any]) -> None:
+        self._exchange = exchange
+        self._telling = exchange.telling(parts)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        self._exchange.leave(kind)
+        return self._telling.__exit__(kind, value, traceback)
 
 
 def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
@@ -217,6 +235,7 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
         raise exchange.error(response, _read(exchange, response))
     reply, memory = exchange.decoded(response), parts.memory
     if reply is not None:
+        reply.ends_with(memory, SOON)
         first = next(reply, reply)  # alone, to see when it comes; itself if there is none
         memory.first_at = perf_counter()
         if first is not reply:
@@ -266,12 +285,16 @@ class Stream(Reading, Generic[R]):
         self._check_open()
         if self._is_read():
             raise two_readers("thread")
+        self._check_end()
         return self._parts
 
     def __next__(self) -> R:
         self._check_open()
         try:
             return next(self._parts)
+        except StopIteration:
+            self._check_end()
+            raise
         except ValueError as exc:
             if isinstance(exc, OllamaError) or not self._is_read():
                 raise
@@ -313,8 +336,13 @@ class Stream(Reading, Generic[R]):
     def __enter__(self) -> Self:
         self._check_open()
         if self._exchange is not None and self._exchange.began_at is None:
-            with self._exchange.telling():
-                _open(self._exchange)
+            try:
+                with self._exchange.telling():
+                    _open(self._exchange)
+            except BaseException as exc:
+                self._memory.ends(exc)
+                self._parts.close()  # who reads on shall not send it again
+                raise
         return self
 
     def __exit__(

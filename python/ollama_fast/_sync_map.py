@@ -6,14 +6,18 @@ The inputs are read in the caller's thread, since generators, cursors of databas
 
 from __future__ import annotations
 
+import _thread
+import atexit
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar
-from weakref import finalize
+from weakref import WeakSet, finalize
 
 from ._leash import Leash
 from ._lift import lift_many
@@ -54,6 +58,7 @@ class _Crew(Generic[R]):
         self._threads: list[threading.Thread] = []
         self._requests: dict[threading.Thread, Leash] = {}
         """What each thread that waits for an answer is held by."""
+        _crews.add(self)
 
     def start(self) -> None:
         """Start the threads, if they are not."""
@@ -113,6 +118,26 @@ class _Crew(Generic[R]):
                 if held.get(thread, True):  # else the answer comes when it comes, and nobody gets it
                     thread.join(max(0, deadline - time.monotonic()))
 
+    def let_go(self) -> None:
+        """
+        Have all of it ended, but wait for no lock and no thread.
+
+        It is what a finalizer does, and the garbage collector finalizes in whatever thread it finds: one that holds a
+        lock of this crew would wait for itself, and one that holds another lock keeps up who needs that to end.
+        """
+        if not sys.is_finalizing():
+            with suppress(RuntimeError):  # no more threads may be started, and the program closes all crews
+                _thread.start_new_thread(self.close, ())  # threading's way to start one takes locks, too
+
+
+_crews: WeakSet[_Crew[Any]] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for crew in list(_crews):
+        crew.close()
+
 
 class Answers(Generic[R]):
     """
@@ -130,7 +155,7 @@ class Answers(Generic[R]):
         self._inputs = iter(many.inputs)
         self._crew = _Crew(hosts, many)
         self._turn = threading.RLock()
-        finalize(self, self._crew.close)
+        finalize(self, self._crew.let_go).atexit = False
 
     def __iter__(self) -> Iterator[R]:
         return self

@@ -1,8 +1,9 @@
 //! A response whose head is in, and its body: as decoded parts, or as bytes.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -31,6 +32,8 @@ pub struct Reply {
     handle: Slot,
     timeout: Py<PyDict>,
     within: Within,
+    /// Whose attribute `complete` says that no more is needed, and the silence after which it is looked at.
+    memory: OnceLock<(Py<PyAny>, Duration)>,
 }
 
 /// What a response must keep within.
@@ -73,6 +76,7 @@ impl Reply {
             head: OnceLock::new(),
             timeout: timeout.clone().unbind(),
             within,
+            memory: OnceLock::new(),
         }
     }
 
@@ -132,15 +136,28 @@ impl Reply {
         let Some(lease) = &mut reading.lease else {
             return Err(Failure::Closed.into());
         };
+        let Limit { each, until } = most;
+        let looks = self
+            .memory
+            .get()
+            .filter(|(_, soon)| each.is_none_or(|each| *soon < each));
+        let first = looks.map_or(each, |(_, soon)| Some(*soon));
         let (response, lines) = (&mut reading.response, &mut reading.lines);
         let handle = &self.handle;
-        let received = lease.connection.read(py, most, |data| {
+        let mut take = |data: &[u8]| {
             if !data.is_empty() {
                 response.feed(data, lines.room());
             } else if handle.lock().is_ok_and(|handle| handle.is_some()) {
                 response.close(); // else the end is ours, and not that of the body
             }
-        });
+        };
+        let mut received = lease.connection.read(py, Limit { each: first, until }, &mut take);
+        if let (Err(Trouble::Failed(Failure::TimedOut(_))), Some((memory, soon))) = (&received, looks)
+            && !memory.bind(py).getattr(intern!(py, "complete"))?.is_truthy()?
+        {
+            let each = each.map(|each| each.saturating_sub(*soon));
+            received = lease.connection.read(py, Limit { each, until }, &mut take);
+        }
         let closed = self.handle().is_none() && !reading.response.is_complete();
         let mut raised = None;
         match received {
@@ -216,6 +233,14 @@ impl Reply {
         }
     }
 
+    /// Wait no longer than *seconds* for the end of a body whose last part *memory* has, as it says by `complete`.
+    #[pyo3(signature = (memory, seconds, /))]
+    fn ends_with(&self, memory: Py<PyAny>, seconds: f64) -> PyResult<()> {
+        let soon = Duration::try_from_secs_f64(seconds).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        drop(self.memory.set((memory, soon)));
+        Ok(())
+    }
+
     /// Wait for some bytes of the body; none are its end.
     fn chunk<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let mut reading = self.reading()?;
@@ -260,6 +285,9 @@ impl Reply {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some((memory, _)) = self.memory.get() {
+            visit.call(memory)?;
+        }
         visit.call(&self.timeout)
     }
 }

@@ -13,7 +13,7 @@ import httpx
 
 from ollama_fast import _core
 from ollama_fast._exchange import Exchange
-from ollama_fast._request import message_of, shorten
+from ollama_fast._request import is_cut_off, message_of, shorten
 from ollama_fast._response import hold
 from ollama_fast._stream import is_last
 
@@ -110,7 +110,7 @@ def whole(cls: type[T], response: Any) -> T:
     try:
         found = _core.decode(body)
     except ValueError as exc:
-        found = _leniently(body, exc, response.status_code)
+        found = _leniently(body, exc, response.status_code, cut=is_cut_off(exc))
     _check(found, response.status_code)
     if found.get("done") is False and not is_last(found):
         raise IncompleteStreamError("the answer is not finished: it says done: false", response.status_code)
@@ -258,14 +258,19 @@ class _Parts(Generic[T]):
 # --- what is no answer -----------------------------------------------------------------------------------------------
 
 
-def _leniently(text: bytes | str, refused: ValueError, status: int) -> Any:
-    """Decode what the core has refused and Python's json takes: lone surrogates, NaN, and other encodings."""
+def _leniently(text: bytes | str, refused: ValueError, status: int, *, cut: bool = False) -> Any:
+    """
+    Decode what the core has refused and Python's json takes: lone surrogates, NaN, and other encodings.
+
+    What it does not take is the beginning of an answer where that is *cut*, and else none.
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         shown = text if isinstance(text, str) else text.decode("utf-8", "replace")
         what = f"the answer is not JSON: {shorten(shown)}" if shown.strip() else "the answer is empty"
-        raise DecodeError(what, status, shown) from refused
+        kind = IncompleteLineError if cut else DecodeError
+        raise kind(what, status, shown) from refused
 
 
 def _check(found: Any, status: int) -> None:

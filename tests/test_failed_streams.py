@@ -1,0 +1,187 @@
+"""A stream that has failed, or whose reading was cancelled, does not look like a whole one when it is read again."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import gc
+import time
+import weakref
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import pytest
+
+import ollama_fast
+from colours import Colour
+from ollama_fast import Host, Timeout, _exchange, _sync, aio
+from ollama_fast.errors import (
+    DecodeError,
+    IncompleteStreamError,
+    OllamaError,
+    ResponseError,
+    TimeoutError,
+    TransportError,
+)
+from ollama_fast.testing._values import Action, End
+from replay import Received, replay
+from transports import CHUNKED, chunk
+
+PART: Final[dict[str, bytes]] = {
+    "/api/generate": b'{"model":"m","created_at":"","response":"x","done":false}\n',
+    "/api/chat": b'{"model":"m","created_at":"","message":{"role":"assistant","content":"[1"},"done":false}\n',
+    "/api/pull": b'{"status":"pulling manifest"}\n',
+}
+STREAMS: Final[dict[str, tuple[Any, ...]]] = {
+    "generate_stream": ("m", "Hi!"),
+    "chat_stream": ("m", [{"role": "user", "content": "Hi!"}]),
+    "pull_stream": ("m",),
+    "run_tools_stream": ("m", "Hi!", ()),
+    "parse_stream": ("m", "Hi!", list[int]),
+}
+FAULTS: Final[dict[str, tuple[bytes | float | End, type[OllamaError]]]] = {
+    "ends": (b"0\r\n\r\n", IncompleteStreamError),
+    "breaks": (End.CLOSE, IncompleteStreamError),
+    "says an error": (chunk(b'{"error":"no memory"}\n'), ResponseError),
+    "is no JSON": (chunk(b"Hello!\n"), DecodeError),
+    "stalls": (60.0, TimeoutError),
+}
+CASES: Final = [*((function, "breaks") for function in STREAMS), *(("generate_stream", fault) for fault in FAULTS)]
+
+
+def after_a_part(fault: bytes | float | End) -> Callable[[Received], Iterator[Action]]:
+    def respond(request: Received) -> Iterator[Action]:
+        yield CHUNKED + chunk(PART[request.path])
+        yield fault
+
+    return respond
+
+
+async def items(stream: Any) -> list[Any]:
+    """Read what is left of a stream of either colour."""
+    return [part async for part in stream] if isinstance(stream, aio.Stream) else list(stream)
+
+
+async def one(stream: Any) -> Any:
+    """Read the next part of a stream of either colour."""
+    return await anext(stream) if isinstance(stream, aio.Stream) else next(stream)
+
+
+async def whole(stream: Any) -> Any:
+    """Collect what is left of a stream of either colour."""
+    return await aio.collect(stream) if isinstance(stream, aio.Stream) else ollama_fast.collect(stream)
+
+
+async def ended(stream: Any, read: Callable[[Any], Awaitable[Any]]) -> OllamaError:
+    """Give the error that reading *stream* ends with."""
+    with pytest.raises(OllamaError) as caught:
+        await read(stream)
+    return caught.value
+
+
+@pytest.mark.parametrize(("function", "fault"), CASES[1:])
+@pytest.mark.usefixtures("over")
+def test_what_ended_a_stream_is_raised_again(both: Colour, function: str, fault: str) -> None:
+    says, kind = FAULTS[fault]
+
+    async def run(url: str) -> None:
+        host = Host(url, timeout=Timeout(idle=0.05 if fault == "stalls" else 30))
+        stream = getattr(both.module, function)(host, *STREAMS[function])
+        first = await ended(stream, items)
+        again = [await ended(stream, read) for read in (one, items, whole, items)]
+        assert [type(error) for error in (first, *again)] == [kind] * 5
+        assert {str(error) for error in again} == {str(first)}
+        assert all(error.partial == first.partial == stream.partial is not None for error in again)
+        assert [vars(error) for error in again] == [vars(first)] * 4
+
+    with replay(respond=after_a_part(says)) as server:
+        asyncio.run(run(server.url))
+    assert len(server.requests) == 1  # nothing was sent again
+
+
+@pytest.mark.parametrize("function", STREAMS)
+@pytest.mark.usefixtures("over")
+def test_a_stream_whose_reading_was_cancelled_is_incomplete(function: str) -> None:
+    async def run(url: str) -> None:
+        stream = getattr(aio, function)(url, *STREAMS[function])
+        await one(stream)
+        with pytest.raises(builtins.TimeoutError):
+            await asyncio.wait_for(anext(stream), 0.05)
+        for read in (one, items, whole):
+            error = await ended(stream, read)
+            assert type(error) is IncompleteStreamError
+            assert error.partial == stream.partial is not None
+
+    with replay(respond=after_a_part(60.0)) as server:
+        asyncio.run(run(server.url))
+
+
+@pytest.mark.usefixtures("over")
+def test_a_block_that_could_not_be_entered_sends_nothing_later(both: Colour) -> None:
+    async def enter(stream: Any) -> None:
+        if both.asynchronous:
+            await stream.__aenter__()
+        else:
+            stream.__enter__()
+
+    async def run(url: str) -> None:
+        stream = both.module.generate_stream(url, "m", "Hi!")
+        first = await ended(stream, enter)
+        for read in (one, items, whole):
+            again = await ended(stream, read)
+            assert (type(again), str(again)) == (TransportError, str(first))
+
+    beginning: list[Action] = [b"HTTP/1.1 2", End.CLOSE]
+    with replay(respond=lambda _: beginning) as server:
+        asyncio.run(run(server.url))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.usefixtures("over")
+def test_a_failed_stream_is_not_held_by_its_error(both: Colour) -> None:
+    async def run(url: str) -> weakref.ref[Any]:
+        stream = both.module.generate_stream(url, "m", "Hi!")
+        with suppress(IncompleteStreamError):
+            await items(stream)
+        return weakref.ref(stream)
+
+    with replay(respond=after_a_part(End.CLOSE)) as server, without_collector():
+        assert asyncio.run(run(server.url))() is None
+
+
+@contextmanager
+def without_collector() -> Generator[None]:
+    """Let nothing go but by its last reference."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@pytest.mark.fast
+def test_behind_the_last_part_nothing_is_waited_for_long(both: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default a pull waits without a limit."""
+    monkeypatch.setattr(_sync, "SOON", 0.2)
+    monkeypatch.setattr(_exchange, "SOON", 0.2)
+    last = b'{"response":"","status":"success","done":true}\n'
+    pauses: Iterator[float] = iter([0.0, 20.0])
+
+    def respond(request: Received) -> Iterator[Action]:
+        yield CHUNKED + chunk(PART[request.path])
+        yield 0.25  # longer than the wait for the end: this is not yet the last part
+        yield chunk(last)
+        yield next(pauses)
+        yield b"0\r\n\r\n"
+
+    async def run(url: str) -> None:
+        for _ in range(2):
+            assert len(await items(both.module.pull_stream(url, "m"))) == 2
+
+    with replay(respond=respond) as server:
+        began = time.monotonic()
+        asyncio.run(run(server.url))
+        assert time.monotonic() - began < 10
+        assert server.connections == 1
