@@ -1,6 +1,7 @@
 //! The blocking connections of one transport, and how a request gets one.
 
 use std::net::SocketAddr;
+use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,6 +36,8 @@ pub struct Pool {
 /// What the pool and its connections know of each other.
 struct Shared {
     places: Mutex<Places<Connection, Arc<Turn>>>,
+    /// In a child of fork a thread that is not there may have the lock for ever.
+    process: u32,
 }
 
 /// Somebody in line.
@@ -62,7 +65,7 @@ struct Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if !self.given_back {
+        if !self.given_back && self.shared.is_of_this_process() {
             let mut places = self.shared.lock();
             places.lose();
             Shared::call_next(&mut places);
@@ -74,6 +77,9 @@ impl Lease {
     /// Give a connection back whose last response is complete.
     pub fn give_back(self) {
         let Self { connection, mut permit } = self;
+        if !permit.shared.is_of_this_process() {
+            return; // it is the parent's
+        }
         permit.given_back = true;
         let mut places = permit.shared.lock();
         let refused = places.give_back(connection, permit.place.clone(), permit.generation);
@@ -84,6 +90,10 @@ impl Lease {
 }
 
 impl Shared {
+    fn is_of_this_process(&self) -> bool {
+        self.process == process::id()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Places<Connection, Arc<Turn>>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -282,6 +292,7 @@ impl Pool {
         Self {
             shared: Arc::new(Shared {
                 places: Mutex::new(Places::new(bounds)),
+                process: process::id(),
             }),
         }
     }
