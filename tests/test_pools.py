@@ -18,10 +18,11 @@ import pytest
 
 import ollama_fast
 from colours import Colour
-from ollama_fast import Host, Limits, aio
+from ollama_fast import Host, Limits, Timeout, aio
 from ollama_fast._pool import Connection
 from ollama_fast.errors import HostError
 from replay import Received, ReplayServer, replay
+from transports import GENEROUS
 
 VERSION = b'{"version":"1.2.3"}'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(VERSION), VERSION)
@@ -64,6 +65,55 @@ def test_a_stream_gives_its_connection_back() -> None:
         for _ in range(3):
             assert len(list(ollama_fast.generate_stream(server.url, "m"))) == 1
         assert server.connections == 1
+
+
+def leave(host: Host, way: str) -> object:
+    stream = ollama_fast.generate_stream(host, "m")
+    if way == "with":
+        with stream:
+            next(stream)
+    elif way == "with, before a part":
+        with stream:
+            pass
+    else:
+        next(stream)
+        stream.close()
+    return stream
+
+
+async def leave_async(host: Host, way: str) -> object:
+    stream = aio.generate_stream(host, "m")
+    if way == "with":
+        async with stream:
+            await anext(stream)
+    elif way == "with, before a part":
+        async with stream:
+            pass
+    else:
+        await anext(stream)
+        await stream.aclose()
+    return stream
+
+
+@pytest.mark.parametrize("way", ["close", "with", "with, before a part"])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["blocking", "asyncio"])
+def test_a_stream_that_was_left_takes_no_place_though_somebody_still_has_it(
+    over: str, way: str, *, asynchronous: bool
+) -> None:
+    def talk(_request: Received) -> Iterator[bytes | float]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n"
+        for _ in range(200):
+            yield b'{"model":"m","created_at":"","response":"x","done":false}\n'
+            yield 0.05
+
+    with replay(respond=talk) as server:
+        host = Host(server.url, limits=Limits(max_connections=1), timeout=Timeout(pool=GENEROUS))
+
+        async def all_of_them() -> list[object]:
+            return [await leave_async(host, way) for _ in range(3)]
+
+        left = asyncio.run(all_of_them()) if asynchronous else [leave(host, way) for _ in range(3)]
+        assert len(left) == server.connections == 3
 
 
 def test_what_makes_a_connection_makes_a_pool() -> None:

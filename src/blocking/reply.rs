@@ -278,9 +278,10 @@ impl Reply {
         let handle = self.handle().take();
         if let Some(handle) = handle {
             handle.shut_down();
-            if let Ok(mut reading) = self.reading() {
-                reading.lease = None;
-            }
+        }
+        // Also if a leash has shut it down before: the socket and its place are free now, not once the reply is dropped.
+        if let Ok(mut reading) = self.reading() {
+            reading.lease = None;
         }
     }
 

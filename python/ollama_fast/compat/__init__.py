@@ -5,8 +5,6 @@ The names, signatures, models and exceptions are those of `ollama` 0.6.3. The fu
 which is looked at when one is first called.
 """
 
-import atexit
-
 from ollama_fast._stand_in import install as install
 from ollama_fast._stand_in import uninstall as uninstall
 
@@ -87,6 +85,8 @@ class _DefaultClient(Client):
     def __getattr__(self, name: str) -> object:
         if name not in {"_client", "_direct", "_underway"}:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        import atexit  # here, since the module has the names of the genuine one
+
         replaced = dict(vars(self))
         super().__init__()
         atexit.register(vars(self)["_client"].close)  # nobody else does, and httpx's own sockets would warn of it
