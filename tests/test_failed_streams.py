@@ -7,10 +7,12 @@ import builtins
 import gc
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 
 import ollama_fast
@@ -21,6 +23,7 @@ from ollama_fast.errors import (
     IncompleteStreamError,
     OllamaError,
     ResponseError,
+    StreamClosedError,
     TimeoutError,
     TransportError,
 )
@@ -80,6 +83,10 @@ async def ended(stream: Any, read: Callable[[Any], Awaitable[Any]]) -> OllamaErr
     return caught.value
 
 
+def causes(error: BaseException) -> list[str]:
+    return [] if error.__cause__ is None else [repr(error.__cause__), *causes(error.__cause__)]
+
+
 @pytest.mark.parametrize(("function", "fault"), CASES[1:])
 @pytest.mark.usefixtures("over")
 def test_what_ended_a_stream_is_raised_again(both: Colour, function: str, fault: str) -> None:
@@ -94,6 +101,7 @@ def test_what_ended_a_stream_is_raised_again(both: Colour, function: str, fault:
         assert {str(error) for error in again} == {str(first)}
         assert all(error.partial == first.partial == stream.partial is not None for error in again)
         assert [vars(error) for error in again] == [vars(first)] * 4
+        assert [causes(error) for error in again] == [causes(first)] * 4
 
     with replay(respond=after_a_part(says)) as server:
         asyncio.run(run(server.url))
@@ -136,6 +144,114 @@ def test_a_block_that_could_not_be_entered_sends_nothing_later(both: Colour) -> 
     with replay(respond=lambda _: beginning) as server:
         asyncio.run(run(server.url))
     assert len(server.requests) == 1
+
+
+class Unclosable(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that cannot be closed."""
+
+    def __init__(self, *lines: bytes) -> None:
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._lines
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for line in self._lines:
+            yield line
+
+    def close(self) -> None:
+        raise httpx.CloseError("cannot be closed")
+
+    async def aclose(self) -> None:
+        raise httpx.CloseError("cannot be closed")
+
+
+def test_what_goes_wrong_while_a_response_is_closed_is_told(both: Colour) -> None:
+    """It matters only if the answer is not whole."""
+    part, last = PART["/api/generate"], b'{"response":"","done":true}\n'
+
+    def begun(*lines: bytes) -> Any:
+        client = both.mock(lambda _: httpx.Response(200, stream=Unclosable(*lines)), base_url="http://ollama")
+        return both.module.generate_stream(client, "m", "Hi!")
+
+    async def run() -> None:
+        assert len(await items(begun(part, last))) == 2
+        stream = begun(part)
+        for read in (items, one, items, whole):
+            error = await ended(stream, read)
+            assert type(error) is IncompleteStreamError
+            assert str(error).endswith("cannot be closed")
+        total = stream.stats.total
+        assert stream.stats.total == total
+
+    asyncio.run(run())
+
+
+def test_ctrl_c_while_a_response_is_closed_leaves_no_whole_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with replay(respond=after_a_part(b"0\r\n\r\n")) as server:
+        stream = ollama_fast.generate_stream(server.url, "m", "Hi!")
+        with monkeypatch.context() as patch:
+            patch.setattr(_exchange.Exchange, "leave", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                list(stream)
+        for read in (list, ollama_fast.collect):
+            with pytest.raises(IncompleteStreamError, match="broken off"):
+                read(stream)
+        stream.close()
+
+
+def test_a_stream_that_was_never_begun_is_not_whole(both: Colour) -> None:
+    async def run() -> None:
+        stream = both.module.generate_stream("http://127.0.0.1:9", "m", "Hi!")
+        if both.asynchronous:
+            await aiter(stream).aclose()
+        else:
+            iter(stream).close()
+        for read in (whole, items, one):
+            assert type(await ended(stream, read)) is IncompleteStreamError
+
+    asyncio.run(run())
+
+
+def test_an_error_that_is_not_ours_is_raised_again_too(both: Colour, tmp_path: Path) -> None:
+    """Such as that of a file that is gone by the time it is read."""
+    model = tmp_path / "model.gguf"
+    model.write_bytes(b"GGUF")
+
+    async def run() -> None:
+        stream = both.module.create_stream("http://127.0.0.1:9", "m", files={"model.gguf": model})
+        model.unlink()
+        for read in (items, items, one, whole):
+            with pytest.raises(FileNotFoundError) as caught:
+                await read(stream)
+            assert caught.value.filename == str(model)
+
+    asyncio.run(run())
+
+
+def test_what_is_closed_says_of_which_call(both: Colour) -> None:
+    async def run(url: str) -> None:
+        for function in ("generate_stream", "parse_stream"):
+            stream = getattr(both.module, function)(url, *STREAMS[function])
+            await one(stream)
+            if both.asynchronous:
+                await stream.aclose()
+            else:
+                stream.close()
+            for read in (one, items, whole):
+                error = await ended(stream, read)
+                assert type(error) is StreamClosedError
+                assert (error.url, error.model) == (
+                    f"{url}/api/{'generate' if function == 'generate_stream' else 'chat'}",
+                    "m",
+                )
+                assert error.partial == stream.partial is not None
+
+    with replay(respond=after_a_part(60.0)) as server:
+        asyncio.run(run(server.url))
 
 
 @pytest.mark.usefixtures("over")

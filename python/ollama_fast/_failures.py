@@ -49,11 +49,13 @@ class Telling:
         if isinstance(value, errors.OllamaError):
             value.attempts = self._exchange.context.attempts  # the parts do not know
         found = self._judged(value)
+        if found is not None and found is not value:
+            found.__cause__ = value  # now, so that it is remembered with it
         if self._parts is not None:
             self._parts.memory.ends(found)
         try:
             if found is not None and found is not value:
-                raise found from value
+                raise found
             return found is None and value is not None
         finally:
             del found  # which would hold itself, by this frame

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeAlias
@@ -26,6 +27,8 @@ Within: TypeAlias = AbstractContextManager[Any]
 
 SOON: Final = 0.5
 """Seconds to wait behind the last part for the end of its response, by which a connection can be kept."""
+_CAUSES: Final = 8
+"""How many causes of an error are remembered with it, at most."""
 _NOWHERE: Final = nullcontext()
 _UNKNOWN: Final = object()
 _NOTHING: Final[dict[str, list[Any]]] = {}
@@ -73,11 +76,11 @@ class Memory(Protocol):
     """When the stream ended, however it did."""
 
     def ends(self, exc: BaseException | None, /) -> None:
-        """Remember that the stream ends now, and the error of this package that ends it, if one does."""
+        """Remember that the stream ends now, and the error that ends it, if one does."""
 
     @property
-    def failure(self) -> OllamaError | None:
-        """Another one like the error that ended the stream; None if none of this package did."""
+    def failure(self) -> Exception | None:
+        """Another one like the error that ended the stream; None if none did, or it cannot be made again."""
         ...
 
 
@@ -88,26 +91,37 @@ class _Ending:
 
     def __init__(self) -> None:
         self.ended_at: float | None = None
-        self._failure: OllamaError | None = None
+        self._failure: Exception | None = None
 
     def ends(self, exc: BaseException | None, /) -> None:
-        """Remember that the stream ends now, and the error of this package that ends it, if one does."""
+        """Remember that the stream ends now, and the error that ends it, if one does."""
         self.ended_at = perf_counter()
         # Not itself: its traceback holds the frames of whoever reads, and they the stream.
-        self._failure = _like(exc) if isinstance(exc, OllamaError) else None
+        self._failure = _like(exc)
 
     @property
-    def failure(self) -> OllamaError | None:
-        """Another one like the error that ended the stream; None if none of this package did."""
-        return None if self._failure is None else _like(self._failure)
+    def failure(self) -> Exception | None:
+        """Another one like the error that ended the stream; None if none did, or it cannot be made again."""
+        return _like(self._failure)
 
 
-def _like(error: OllamaError) -> OllamaError:
-    """Give an error that says and knows what *error* does, and was not raised yet."""
-    kind = type(error)
-    other = kind.__new__(kind)  # a subclass may want other arguments than it keeps
-    other.args = error.args
-    vars(other).update(vars(error))
+def _like(error: BaseException | None, depth: int = 0) -> Exception | None:
+    """Give an error that says and knows what *error* does, with causes like its own, and was not raised yet."""
+    if not isinstance(error, Exception) or isinstance(error, BaseExceptionGroup) or depth > _CAUSES:
+        return None
+    if isinstance(error, OllamaError):
+        kind = type(error)
+        other: Exception = kind.__new__(kind)  # a subclass may want other arguments than it keeps
+        other.args = error.args
+        vars(other).update(vars(error))
+    else:
+        try:
+            other = copy(error)
+        except Exception:  # noqa: BLE001 - it is anybody's, and may want what it did not keep
+            return None
+        # httpcore's have the errors of sockets as arguments, and those their tracebacks.
+        other.args = tuple(_like(arg, depth + 1) if isinstance(arg, BaseException) else arg for arg in other.args)
+    other.__cause__ = _like(error.__cause__, depth + 1)
     return other
 
 
@@ -412,7 +426,7 @@ class Reading:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StreamClosedError("the stream is closed: nothing more can be read from it")
+            raise self._error(StreamClosedError, "the stream is closed: nothing more can be read from it")
 
     def _check_end(self) -> None:
         """
@@ -420,16 +434,18 @@ class Reading:
 
         A cancellation or Ctrl-C was for who read then; whoever reads now is told that the answer is incomplete.
         """
-        memory = self._memory
-        if memory.ended_at is not None and not memory.complete:
-            raise memory.failure or self._left()
+        if self._has_ended() and not self._memory.complete:
+            text = "the stream is incomplete: reading it was broken off before its last part"
+            raise self._memory.failure or self._error(IncompleteStreamError, text)
 
-    def _left(self) -> IncompleteStreamError:
-        text = "the stream is incomplete: reading it was broken off before its last part"
-        if self._exchange is None:
-            return IncompleteStreamError(text, partial=self.partial)
-        context = self._exchange.context
-        return IncompleteStreamError(context.say(text), **context.facts(), partial=self.partial)
+    def _error(self, kind: type[OllamaError], text: str) -> OllamaError:
+        """Give an error of *kind* that says *text*, of which call, and what had arrived."""
+        memory = self._memory
+        asks = self if not isinstance(memory, Latest) else memory.stream
+        exchange: Exchange[Any] | None = None if asks is None else asks._exchange  # noqa: SLF001 - of this class
+        if exchange is None:
+            return kind(text, partial=self.partial)
+        return kind(exchange.context.say(text), **exchange.context.facts(), partial=self.partial)
 
     def _whole(self) -> Any:
         self._check_end()

@@ -216,7 +216,12 @@ class _Within:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        self._exchange.leave(kind)
+        try:
+            self._exchange.leave(kind)
+        except BaseException as exc:
+            if not self._telling.__exit__(type(exc), exc, exc.__traceback__):
+                raise
+            return True
         return self._telling.__exit__(kind, value, traceback)
 
 
