@@ -278,7 +278,10 @@ def without_collector() -> Generator[None]:
 
 
 @pytest.mark.fast
-def test_behind_the_last_part_nothing_is_waited_for_long(both: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("behind", ["silence", "blank lines"])
+def test_behind_the_last_part_nothing_is_waited_for_long(
+    both: Colour, behind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By default a pull waits without a limit."""
     monkeypatch.setattr(_sync, "SOON", 0.2)
     monkeypatch.setattr(_exchange, "SOON", 0.2)
@@ -289,7 +292,12 @@ def test_behind_the_last_part_nothing_is_waited_for_long(both: Colour, monkeypat
         yield CHUNKED + chunk(PART[request.path])
         yield 0.25  # longer than the wait for the end: this is not yet the last part
         yield chunk(last)
-        yield next(pauses)
+        pause = next(pauses)
+        if behind == "silence":
+            yield pause
+        for _ in range(int(pause / 0.05) if behind == "blank lines" else 0):
+            yield 0.05
+            yield chunk(b"\n")
         yield b"0\r\n\r\n"
 
     async def run(url: str) -> None:
@@ -301,3 +309,24 @@ def test_behind_the_last_part_nothing_is_waited_for_long(both: Colour, monkeypat
         asyncio.run(run(server.url))
         assert time.monotonic() - began < 10
         assert server.connections == 1
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["blocking", "asyncio"])
+def test_a_callers_own_client_says_how_long_the_end_is_waited_for(
+    asynchronous: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_sync, "SOON", 0.05)
+    monkeypatch.setattr(_exchange, "SOON", 0.05)
+
+    def respond(request: Received) -> Iterator[Action]:
+        yield CHUNKED + chunk(PART[request.path]) + chunk(b'{"response":"","done":true}\n')
+        yield 0.3
+        yield b"0\r\n\r\n"
+
+    with replay(respond=respond) as server:
+        began = time.monotonic()
+        seen = Colour(asynchronous, "client-transport").collect("generate_stream", server.url, "m", "Hi!")
+        assert time.monotonic() - began >= 0.3
+        assert seen[0]["response"] == "x"
+        assert not server.abandoned

@@ -7,7 +7,8 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from echo import Echo, serve
 from ollama_fast import AsyncTransport, Transport
 from ollama_fast._plan import HERE
 from ollama_fast._response import CoreResponse
+from ollama_fast._unanswered import Sending
 from replay import Received, replay
 
 
@@ -32,6 +34,18 @@ from replay import Received, replay
 def echo() -> Iterator[Echo]:
     with serve() as running:
         yield running
+
+
+def test_what_is_sent_may_be_given_up_in_another_context() -> None:
+    """As the garbage collector does with a task that waits."""
+
+    def work() -> Generator[None]:
+        with Sending(httpx.Request("GET", "http://ollama")):
+            yield
+
+    waiting = work()
+    copy_context().run(next, waiting)
+    waiting.close()
 
 
 # --- both colours ----------------------------------------------------------------------------------------------------

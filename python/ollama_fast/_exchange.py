@@ -42,6 +42,8 @@ Content: TypeAlias = "bytes | Iterable[bytes] | AsyncIterable[bytes]"
 
 _REPLIES: Final = tuple(getattr(_core, name) for name in ("Reply", "AsyncReply") if hasattr(_core, name))
 _MAX_REDIRECTS: Final = 5
+_AT_ONCE: Final = 0.001
+"""Seconds to wait where no time is left."""
 _KEEP_METHOD: Final = frozenset({307, 308})
 _BUSY: Final = frozenset({429, 503})
 _BECOME_GET: Final = frozenset({301, 302, 303})
@@ -65,6 +67,7 @@ class Exchange(Generic[R]):
 
     __slots__ = (
         "__weakref__",
+        "_ends_by",
         "_redirects",
         "_sent_along",
         "_stream",
@@ -113,6 +116,8 @@ class Exchange(Generic[R]):
         self._stream = stream
         self._redirects = 0
         self._timeout: dict[str, float | None] = {}
+        self._ends_by: float | None = None
+        """When the body shall end, once the last part is here."""
         self.idle: float | None = None
         """Seconds to wait between two parts."""
         self.host: Host  # not with a client of the caller's own
@@ -264,9 +269,13 @@ class Exchange(Generic[R]):
             self._timeout["read"] = self.idle
 
     def ends_soon(self) -> None:
-        """Note that the last part is here: whether the body ends, too, is not waited for long."""
-        if self.idle is None or self.idle > SOON:
-            self._timeout["read"] = SOON
+        """Note that the last part is here: whether the body ends, too, is not waited for long, whatever comes."""
+        now = perf_counter()
+        if self._ends_by is None:
+            self._ends_by = now + SOON
+        left = max(self._ends_by - now, _AT_ONCE)
+        if self.idle is None or self.idle > left:
+            self._timeout["read"] = left
 
     @property
     def max_line(self) -> int | None:

@@ -240,7 +240,8 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
         raise exchange.error(response, _read(exchange, response))
     reply, memory = exchange.decoded(response), parts.memory
     if reply is not None:
-        reply.ends_with(memory, SOON)
+        if exchange.client is None:
+            reply.ends_with(memory, SOON)
         first = next(reply, reply)  # alone, to see when it comes; itself if there is none
         memory.first_at = perf_counter()
         if first is not reply:

@@ -9,6 +9,7 @@ the time for a head is for all of it, where httpx begins anew with each piece, a
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import ContextVar
 from time import perf_counter
 from types import TracebackType
@@ -58,7 +59,8 @@ class Sending:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        _now.reset(self._token)
+        with suppress(ValueError):  # ended by another context, such as the collector's: it has nothing of ours
+            _now.reset(self._token)
         del self._token  # with the whole context of a task, while a connection may remember this
 
     def took(self, count: int) -> None:

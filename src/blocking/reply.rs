@@ -123,6 +123,15 @@ impl Reply {
         })
     }
 
+    /// When the body shall end if the last part came before `began`, since when bytes have come, but no part.
+    fn ends(&self, py: Python<'_>, began: Instant) -> PyResult<Option<Instant>> {
+        let Some((memory, soon)) = self.memory.get() else {
+            return Ok(None);
+        };
+        let complete = memory.bind(py).getattr(intern!(py, "complete"))?.is_truthy()?;
+        Ok(complete.then(|| began + *soon))
+    }
+
     /// Wait for bytes of the body once.
     fn receive_more(&self, py: Python<'_>, reading: &mut Reading) -> Result<(), Trouble> {
         self.receive(py, reading, self.most(py)?)
@@ -219,6 +228,7 @@ impl Reply {
         if reading.as_bytes {
             return Err(Failure::Consumed.into());
         }
+        let mut began = None;
         loop {
             if let Some(part) = parts::next(py, &mut reading.lines)? {
                 return Ok(Some(part));
@@ -229,7 +239,12 @@ impl Reply {
             if let Some(error) = reading.response.error() {
                 return Err(Failure::Protocol(error).into());
             }
-            self.receive_more(py, &mut reading)?;
+            let mut most = self.most(py)?;
+            if let Some(began) = began {
+                most.until = self.ends(py, began)?.into_iter().chain(most.until).min();
+            }
+            began = began.or_else(|| Some(Instant::now()));
+            self.receive(py, &mut reading, most)?;
         }
     }
 
