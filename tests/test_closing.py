@@ -299,6 +299,31 @@ def test_a_reader_who_is_not_waiting_is_told(way: Any) -> None:
         assert len(server.requests) == ("between" in way.__name__)
 
 
+@pytest.mark.usefixtures("over")
+def test_a_loop_gives_what_has_arrived_before_it_is_told(both: Colour) -> None:
+    parts = PART * 20
+
+    def respond(_request: Received) -> Iterator[bytes | float]:
+        yield HEAD + b"%x\r\n%s\r\n" % (len(parts), parts)
+        yield FOR_EVER
+
+    async def run(url: str) -> None:
+        stream = both.module.generate_stream(url, "m", "Hi!")
+        with pytest.raises(StreamClosedError, match="closed while it was read") as caught:
+            await (
+                close_on_asyncio_between_two_parts(stream)
+                if both.asynchronous
+                else asyncio.to_thread(close_between_two_parts, stream)
+            )
+        assert caught.value.partial == stream.partial
+        assert stream.stats.parts == 20
+        with pytest.raises(StreamClosedError, match="nothing more can be read"):
+            await (anext(stream) if both.asynchronous else asyncio.to_thread(next, stream))
+
+    with replay(respond=respond) as server:
+        asyncio.run(run(server.url))
+
+
 @pytest.mark.parametrize("own", [False, True], ids=["host", "client"])
 def test_an_answer_that_begins_after_the_stream_was_closed_is_not_read(own: bool) -> None:
     """Where closing cannot end the wait for a head, as over httpx's own transport, it ends what follows."""
