@@ -61,6 +61,11 @@ class Sending:
         _now.reset(self._token)
         del self._token  # with the whole context of a task, while a connection may remember this
 
+    def begins_head(self) -> None:
+        """Note that a head is waited for from now on."""
+        self.until = None
+        self._taken = 0
+
     def took(self, count: int) -> None:
         """Note that *count* bytes of the answer came."""
         self.answered = True
@@ -104,7 +109,7 @@ class Carried:
             return
         # What came for this one already was a proxy's.
         sending.answered, sending.reused = False, self._last is not None and self._last is not sending
-        sending.until = None
+        sending.begins_head()
         sending.refuses = sending.fresh and sending.reused and self._one_at_a_time
         if sending.refuses:
             raise httpcore.WriteError(_KEPT)
