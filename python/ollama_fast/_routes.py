@@ -114,7 +114,10 @@ def _check(proxy: Proxy) -> None:
     if isinstance(proxy, httpx.Proxy):
         return
     try:
-        checked_place(httpx.Proxy(proxy).url.netloc.decode("ascii"))
+        url = httpx.Proxy(proxy).url
+        checked_place(url.netloc.decode("ascii"))
+        if "@" in url.path:
+            raise ValueError("its password is not percent-encoded")
     except (ValueError, httpx.InvalidURL):
         if "@" not in str(proxy):
             raise
