@@ -43,7 +43,8 @@ class Timeout:
             push and create, which can be silent for minutes.
 
         total: For all of a request: from its beginning, over redirects and attempts, to the end of its answer. The
-            time goes on while a stream's caller does something else. What takes several requests, such as `run_tools`, has it for each.
+            time goes on while a stream's caller does something else. What takes several requests, such as `run_tools`,
+            has it for each.
 
         write: For each piece of a request to be taken; `...` follows *connect*.
 
