@@ -53,6 +53,23 @@ def test_a_name_that_is_none(every: Colour) -> None:
     assert "is Ollama running" not in text
 
 
+@pytest.mark.parametrize(
+    "told", [socket.gaierror(socket.EAI_NONAME, "no such name"), ConnectionRefusedError("refused")]
+)
+def test_a_bare_name_may_be_a_model_in_the_place_of_the_host(
+    both: Colour, told: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise httpx.ConnectError(str(told)) from told
+
+    monkeypatch.setattr("ollama_fast._sync._try_once", refuse)
+    monkeypatch.setattr("ollama_fast._async._try_once", refuse)
+    hint = "the first argument of a function is the host, not the model"
+    assert hint in failure(both, "smollm2")
+    for host in ("http://smollm2", "smollm2:11434", Host("smollm2"), None):
+        assert hint not in failure(both, host)
+
+
 def test_an_address_for_servers_is_explained(both: Colour, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_HOST", f"0.0.0.0:{free_port}")
     assert "0.0.0.0 in OLLAMA_HOST is for servers" in failure(both, None)

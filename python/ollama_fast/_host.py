@@ -282,6 +282,8 @@ def _from_text(text: str) -> Host:
     try:
         return Host(text)
     except HostError as exc:
+        if "://" in text:
+            raise
         hint = "the first argument of a function is the host, not the model; None is the environment's"
         raise HostError(f"{exc} ({hint})") from exc.__cause__
 
