@@ -53,6 +53,21 @@ def test_a_name_that_is_none(every: Colour) -> None:
     assert "is Ollama running" not in text
 
 
+@pytest.mark.parametrize("path", ["/v1", "/api", "/ollama/v1/", "/api/chat"])
+def test_a_404_at_a_path_of_the_api_says_which_host_to_give(every: Colour, path: str) -> None:
+    def respond(_received: Received) -> Generator[bytes]:
+        yield b"HTTP/1.1 404 Not Found\r\nContent-Length: 18\r\n\r\n404 page not found"
+
+    with replay(respond=respond) as server:
+        right = server.url + "/ollama" * path.startswith("/ollama")
+        error = every.attempt("chat", server.url + path, "m").error
+        assert isinstance(error, errors.ResponseError)
+        assert error.message == "404 page not found"
+        assert str(error).endswith(f"to which functions add theirs: give {right}")
+        assert failure(every, server.url + path) == str(error)
+        assert "functions" not in failure(every, f"{server.url}/ollama")
+
+
 @pytest.mark.parametrize(
     "told", [socket.gaierror(socket.EAI_NONAME, "no such name"), ConnectionRefusedError("refused")]
 )

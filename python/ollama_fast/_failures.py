@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from . import errors
-from ._url import is_bare
+from ._url import api_path, is_bare
 
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType
@@ -174,6 +174,13 @@ def foreign(exchange: Exchange[Any], status: int, body: bytes) -> str:
     if not why.what or (way := _way(exchange)) is None:
         return ""
     return f"{why.what} ({way}, {way.url}); {why.todo}"
+
+
+def misplaced(exchange: Exchange[Any], body: bytes) -> str:
+    """Say what a 404 means that is not Ollama's, if the host has a path of the API's own; or ""."""
+    base = exchange.url.removesuffix(exchange.request.path)
+    path = "" if base == exchange.url or body.lstrip()[:1] == b"{" else api_path(base)
+    return f"; the host ends with {path}, to which functions add theirs: give {base.removesuffix(path)}" if path else ""
 
 
 # --- no time left ----------------------------------------------------------------------------------------------------

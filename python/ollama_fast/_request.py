@@ -238,8 +238,8 @@ class Context:
     model: str | None = None
     key_withheld: bool = False
     attempts: int = 1
-    given_up: str = ""
-    """Why it is not tried again, where the host would allow it."""
+    more: str = ""
+    """What is said behind what went wrong."""
     retry_after: float | None = None
     """Seconds after which the server wants to be asked again, if it said so."""
 
@@ -247,8 +247,7 @@ class Context:
         """Put the call in front of *what* went wrong with it."""
         model = "" if self.model is None else f" for model {self.model!r}"
         tried = "" if self.attempts == 1 else f" ({self.attempts} attempts)"
-        given_up = f" (not tried again: {self.given_up})" if self.given_up else ""
-        return f"{self.method} {self.url}{model}{tried}: {what}{given_up}"
+        return f"{self.method} {self.url}{model}{tried}: {what}{self.more}"
 
     def facts(self) -> Facts:
         """Give the keyword arguments of an error."""

@@ -204,6 +204,19 @@ def origin(url: str) -> str:
     return f"{scheme}://{place}"
 
 
+def path_of(url: str) -> str:
+    """Give what follows the address in *url*, of a host; or ""."""
+    _, slash, path = url.partition("://")[2].partition("/")
+    return slash + path
+
+
+def api_path(url: str) -> str:
+    """Give the end of *url*, of a host, that begins with a path of the API's own, which is too much; or ""."""
+    path = path_of(url)
+    found = re.search(r"/(?:api|v1)(?:/|$)", path, re.IGNORECASE)
+    return "" if found is None else path[found.start() :]
+
+
 def is_bare(text: str) -> bool:
     """Whether it is a host without scheme and port, and so may be another name that somebody gave in its place."""
     return ":" not in text
