@@ -224,6 +224,15 @@ def test_a_keyword_of_other_clients_says_what_to_write(
         call(name, "http://127.0.0.1:1", *arguments, **{keyword: 1})
 
 
+@pytest.mark.parametrize("name", ["generate", "generate_stream", "chat", "show"])
+def test_who_leaves_out_the_host_is_told_that_it_comes_first(both: Colour, name: str) -> None:
+    call = both.parts if name.endswith("_stream") else both.whole
+    with pytest.raises(
+        TypeError, match=rf"^{name}\(\) missing .*'model'.* \(the host is the first argument.*; None is"
+    ):
+        call(name, "smollm2")
+
+
 @pytest.mark.parametrize("name", ["modle", "temperature"])
 def test_a_keyword_that_nobody_knows_has_no_hint(both: Colour, name: str) -> None:
     with pytest.raises(TypeError, match=rf"'{name}'$"):

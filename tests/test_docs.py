@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 import ollama_fast
 from docs_server import docs_server
 from dropin import differences
-from ollama_fast import compat
+from ollama_fast import Limits, compat, errors
 from ollama_fast._stand_in import uninstall
 
 ROOT = Path(__file__).parent.parent
@@ -268,6 +268,18 @@ def test_a_promise_without_a_test_is_caught() -> None:
     table = "| Promise | Shown by |\n|---|---|\n| a | `tests/test_docs.py::test_gone` |\n| b | hope |\n"
     assert unshown_promises(table) == {"| b | hope |"}
     assert missing_tests(table, ROOT) == {"tests/test_docs.py::test_gone"}
+
+
+def test_the_page_of_what_is_public_has_the_tree_of_errors() -> None:
+    tree = re.findall(r"^ *[*+-] .*", errors.__doc__ or "", re.MULTILINE)
+    assert "\n".join(["```text", *tree, "```"]) in (ROOT / "docs" / "public.md").read_text(encoding="utf-8")
+
+
+def test_the_default_limits_are_those_of_the_page() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    units = {"": 1, "s": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+    said = re.findall(r"^\| `(\w+)` \| (\d+) ?(s|[KMG]iB|) \|$", text, re.MULTILINE)
+    assert {name: int(number) * units[unit] for name, number, unit in said} == asdict(Limits())
 
 
 def test_the_changelog_names_the_version() -> None:

@@ -337,6 +337,28 @@ def test_a_path_that_is_doubled_is_found(both: Colour, path: str) -> None:
         report: Report = both.whole("doctor", server.url + path)
         right = server.url + "/ollama" * path.startswith("/ollama")
     assert the(report, "host").todo.endswith(f": {right}")
+    assert [finding.topic for finding in report.problems] == ["host", "server"]
+    assert levels(report) == dict.fromkeys(levels(report), "ok") | {"host": "problem", "server": "problem"}
+    assert sum(finding.topic == "host" for finding in report.findings) == 1
+    assert the(report, "server").todo == "the path of the host is why"
+
+
+def test_a_path_that_is_doubled_is_found_where_nothing_listens(both: Colour, free_port: int) -> None:
+    report: Report = both.whole("doctor", f"http://127.0.0.1:{free_port}/v1")
+    assert [finding.topic for finding in report.problems] == ["host", "connection"]
+    assert the(report, "host").todo.endswith(f": http://127.0.0.1:{free_port}")
+
+
+def test_a_client_whose_path_is_doubled(both: Colour) -> None:
+    colour = dataclasses.replace(both, way="client-mock")
+    with replay(respond=says(HEALTHY)) as server:
+        report: Report = colour.whole("doctor", f"{server.url}/v1")
+    assert [finding.topic for finding in report.problems] == ["host", "server"]
+
+
+@pytest.mark.parametrize("url", ["http://api", "https://v1:443", "http://api/ollama", "http://h:80/apis"])
+def test_a_host_of_such_a_name_has_no_such_path(url: str) -> None:
+    assert _findings.of_path(url, {}) is None
 
 
 def test_a_path_with_such_a_name_at_which_ollama_answers_is_none() -> None:

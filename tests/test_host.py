@@ -110,6 +110,22 @@ def test_credentials_are_taken_out_of_the_url(text: str, auth: tuple[str, str] |
     assert read(text, "here") == ("http://h:11434", auth)
 
 
+@pytest.mark.parametrize("text", ["http:/gpu", "http//gpu", "HTTPS//gpu:80", "http//foo bar", "http//user:secret@gpu"])
+def test_a_scheme_without_its_colon_or_slashes_is_no_host(text: str) -> None:
+    with pytest.raises(HostError, match="a colon and two slashes") as caught:
+        Host(text)
+    assert "secret" not in str(caught.value)
+    assert Host("http/gpu").url == "http://http:11434/gpu"
+
+
+def test_the_hint_about_models_is_not_for_a_full_url() -> None:
+    with pytest.raises(HostError, match="not the model"):
+        Host.of("llama3:8b")
+    with pytest.raises(HostError) as caught:
+        Host.of("http://foo bar")
+    assert "model" not in str(caught.value)
+
+
 def test_auth_given_by_name_wins_over_the_url() -> None:
     assert Host("http://user:password@h", auth="token").auth == "token"
 

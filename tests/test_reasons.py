@@ -53,6 +53,38 @@ def test_a_name_that_is_none(every: Colour) -> None:
     assert "is Ollama running" not in text
 
 
+@pytest.mark.parametrize("path", ["/v1", "/api", "/ollama/v1/", "/api/chat"])
+def test_a_404_at_a_path_of_the_api_says_which_host_to_give(every: Colour, path: str) -> None:
+    def respond(_received: Received) -> Generator[bytes]:
+        yield b"HTTP/1.1 404 Not Found\r\nContent-Length: 18\r\n\r\n404 page not found"
+
+    with replay(respond=respond) as server:
+        right = server.url + "/ollama" * path.startswith("/ollama")
+        error = every.attempt("chat", server.url + path, "m").error
+        assert isinstance(error, errors.ResponseError)
+        assert error.message == "404 page not found"
+        assert str(error).endswith(f"to which functions add theirs: give {right}")
+        assert failure(every, server.url + path) == str(error)
+        assert "functions" not in failure(every, f"{server.url}/ollama")
+
+
+@pytest.mark.parametrize(
+    "told", [socket.gaierror(socket.EAI_NONAME, "no such name"), ConnectionRefusedError("refused")]
+)
+def test_a_bare_name_may_be_a_model_in_the_place_of_the_host(
+    both: Colour, told: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise httpx.ConnectError(str(told)) from told
+
+    monkeypatch.setattr("ollama_fast._sync._try_once", refuse)
+    monkeypatch.setattr("ollama_fast._async._try_once", refuse)
+    hint = "the first argument of a function is the host, not the model"
+    assert hint in failure(both, "smollm2")
+    for host in ("http://smollm2", "smollm2:11434", Host("smollm2"), None):
+        assert hint not in failure(both, host)
+
+
 def test_an_address_for_servers_is_explained(both: Colour, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_HOST", f"0.0.0.0:{free_port}")
     assert "0.0.0.0 in OLLAMA_HOST is for servers" in failure(both, None)

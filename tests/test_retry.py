@@ -34,7 +34,7 @@ from ollama_fast import Host, Retry, Timeout, _endpoints, aio
 from ollama_fast._exchange import Exchange
 from ollama_fast._pool import Connection
 from ollama_fast._request import Request
-from ollama_fast._retry import Setback, Trouble, allows, fits, seconds_of
+from ollama_fast._retry import Setback, Trouble, allows, seconds_of, too_long
 from ollama_fast._upload import Upload
 from ollama_fast.errors import (
     ConnectError,
@@ -198,11 +198,10 @@ def test_which_trouble_allows_another_attempt(changes: bool, after_break: bool) 
 
 def test_a_wait_has_two_bounds() -> None:
     retry = Retry(max_wait=30)
-    assert fits(retry, 30, None)
-    assert not fits(retry, 30.1, None)
-    assert fits(retry, 5, 5.1)
-    assert not fits(retry, 5, 5)
-    assert not fits(retry, 0, -1)
+    assert too_long(retry, 30, None) == too_long(retry, 5, 5.1) == ""
+    assert too_long(retry, 30.1, None) == "the server asks for 30.1 s, more than max_wait=30"
+    for left in (5, -1):
+        assert too_long(retry, 5, left) == "Timeout.total would be over before the next attempt, in 5 s"
 
 
 def test_retry_after_is_seconds_or_a_date() -> None:
@@ -593,6 +592,8 @@ def test_a_server_that_wants_too_much_patience_is_given_up_at_once(both: Colour)
         for seen in attempt(both, "generate", Host(server.url, retry=PATIENT), "m"):
             assert isinstance(seen.error, ResponseError)
             assert (seen.error.status, seen.error.message, seen.error.attempts) == (429, "tomorrow", 1)
+            assert str(seen.error).endswith("(not tried again: the server asks for 86400 s, more than max_wait=600)")
+            assert seen.error.retry_after == 86400
         assert len(server.requests) == 2
 
 
@@ -602,7 +603,21 @@ def test_a_wait_that_would_outlast_the_time_for_the_whole_call_does_not_begin(bo
         for seen in attempt(both, "generate", host, "m"):
             assert isinstance(seen.error, ResponseError)
             assert (seen.error.status, seen.error.attempts) == (503, 1)
+            assert str(seen.error).endswith(
+                "(not tried again: Timeout.total would be over before the next attempt, in 600 s)"
+            )
+            assert seen.error.retry_after is None
         assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("status", [429, 503, 500])
+def test_an_error_says_when_a_busy_server_wants_to_be_asked_again(both: Colour, status: int) -> None:
+    with replay(respond=at_first(whole(status, b'{"error":"x"}', b"Retry-After: 7"), times=1000)) as server:
+        for host in (Host(server.url), Host(server.url, retry=Retry(1))):
+            for seen in attempt(both, "chat", host, "m"):
+                assert seen.error.retry_after == (None if status == 500 else 7)
+                assert "tried again" not in str(seen.error)
+                assert pickle.loads(pickle.dumps(seen.error)).retry_after == seen.error.retry_after
 
 
 def test_waits_grow_and_have_a_bound(both: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -646,6 +661,13 @@ def test_the_last_error_is_raised_and_says_how_many_attempts_there_were(both: Co
             assert type(seen.error) is ConnectError
             assert seen.error.attempts == 3
             assert "(3 attempts): cannot connect" in str(seen.error)
+
+
+def test_no_frame_of_tenacity_is_in_a_traceback(both: Colour) -> None:
+    with replay(respond=at_first(times=1000)) as server:
+        for seen in attempt(both, "generate", Host(server.url, retry=AT_ONCE), "m"):
+            assert seen.error.attempts == 3
+            assert "tenacity" not in "".join(TracebackException.from_exception(seen.error).format())
 
 
 def test_an_error_after_the_answer_began_says_it_too(both: Colour) -> None:
@@ -795,10 +817,12 @@ def test_closing_the_answers_to_many_ends_a_wait(monkeypatch: pytest.MonkeyPatch
 
 
 def test_without_tenacity_the_error_names_the_extra(both: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tenacity", None)
     with replay(respond=lambda received: [answer(received)]) as server:
         host = Host(server.url, retry=3)
-        with pytest.raises(ImportError, match=r"pip install 'ollama-fast\[retry\]'"):
+        monkeypatch.setitem(sys.modules, "tenacity", None)
+        with pytest.raises(ImportError, match=r"pip install tenacity .*ollama-fast\[retry\]"):
+            host.with_options(retry=2)
+        with pytest.raises(ImportError, match=r"pip install tenacity .*ollama-fast\[retry\]"):
             both.whole("generate", host, "m")
         with pytest.raises(ImportError, match="tenacity"):
             both.module.generate_stream(host, "m")

@@ -148,10 +148,13 @@ def test_every_type_and_error_is_defined_where_it_is_public() -> None:
 
 
 def test_every_error_is_in_the_tree_that_the_docstring_draws() -> None:
-    drawn = re.findall(r"^ *[*+-] (\w+)", errors.__doc__ or "", re.MULTILINE)
+    drawn: dict[str, set[str]] = {}
+    above: dict[int, str] = {}
+    for depth, name, rest in re.findall(r"^( *)[*+-] (\w+) *(.*)", errors.__doc__ or "", re.MULTILINE):
+        above[len(depth)] = name
+        drawn[name] = {above.get(len(depth) - 2, "Exception"), *re.findall(r"\(also .*?(\w+)\)", rest)}
     assert sorted(drawn) == errors.__all__
-    for name in errors.__all__:
-        assert issubclass(getattr(errors, name), errors.OllamaError)
+    assert drawn == {name: {base.__name__ for base in getattr(errors, name).__bases__} for name in drawn}
 
 
 def test_the_version_is_that_of_the_package() -> None:

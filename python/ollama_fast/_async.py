@@ -169,15 +169,28 @@ async def _try_often(exchange: Exchange[Any], retry: Retry) -> httpx.Response:
     from tenacity import AsyncRetrying
 
     async def dismiss(state: RetryCallState) -> None:
-        if state.outcome is not None and not state.outcome.failed:  # a response that says: later
-            await state.outcome.result().aclose()
+        if state.outcome is not None and not isinstance(response := state.outcome.result(), Exception):
+            await response.aclose()  # that says: later
 
     loop = AsyncRetrying(**exchange.retrying(retry), before_sleep=dismiss, sleep=asyncio.sleep)
     try:
-        response: httpx.Response = await loop(_try_once, exchange)
+        found: httpx.Response | Exception = await loop(_came_of, exchange)
     finally:
         loop.iter_state.reset()  # its methods are in there: it would hold itself, and so the exchange
-    return response
+    try:
+        if isinstance(found, Exception):
+            raise found
+        return found
+    finally:
+        del found  # which would hold itself, by this frame
+
+
+async def _came_of(exchange: Exchange[Any]) -> httpx.Response | Exception:
+    """Give an error as a result, so that its traceback passes none of tenacity's frames."""
+    try:
+        return await _try_once(exchange)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it is what came of the attempt
+        return exc
 
 
 async def _try_once(exchange: Exchange[Any]) -> httpx.Response:

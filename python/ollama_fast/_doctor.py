@@ -91,12 +91,15 @@ def _look_at_host(host: Host | str | None, left: _Time, findings: list[Finding])
     except HostError as exc:
         findings.append(_findings.of_bad_host(exc))
         return shown(text)
+    written = len(findings)
     findings += _findings.of_host(text, source, place.url)
+    plain = findings[written]
+    findings[written] = _findings.of_path(place.url, plain.facts) or plain
     has_own = place.auth is not None or any(name.lower() == "authorization" for name, _ in place.headers)
     findings += _findings.of_key(place.url, os.environ, has_own=has_own)
-    if (yield from _reach(place, left, findings)):
-        answers = yield from _question(partial(_hurried, place, left), place.url, left, findings)
-        findings += _findings.of_path(place.url, answers=answers)
+    reached = yield from _reach(place, left, findings)
+    if reached and (yield from _question(partial(_hurried, place, left), place.url, left, findings)):
+        findings[written] = plain
     return place.url
 
 
@@ -114,8 +117,10 @@ def _look_through_client(client: Any, left: _Time, findings: list[Finding]) -> S
     found = _findings.of_client(url, timeout, has_auth=client.auth is not None, trust_env=client.trust_env)
     findings += found
     if all(finding.level != "problem" for finding in found):
-        answers = yield from _question(lambda: client, url, left, findings)
-        findings += _findings.of_path(url, answers=answers)
+        doubled = _findings.of_path(url, {})
+        findings += [] if doubled is None else [doubled]
+        if (yield from _question(lambda: client, url, left, findings)) and doubled is not None:
+            findings.remove(doubled)
     return url
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 from . import _core, errors
 from ._body_size import BodySize
 from ._dropped import Droppable
-from ._failures import Telling, failed, foreign, hint, waits
+from ._failures import Telling, failed, foreign, hint, misplaced, waits
 from ._host import Host, api_key
 from ._leash import shut
 from ._pool import Connection
@@ -235,8 +235,11 @@ class Exchange(Generic[R]):
         """Give the arguments of tenacity's loops for this exchange, but for how to wait and let go of a response."""
         request = self.request
         uploads = request.upload is not None
-        found = rules(retry, self._setback, self._time_left, changes=request.changes, uploads=uploads)
+        found = rules(retry, self._setback, self._time_left, self._gives_up, changes=request.changes, uploads=uploads)
         return found | {"before": self._begins_again}
+
+    def _gives_up(self, why: str) -> None:
+        self.context = replace(self.context, more=f" (not tried again: {why})" if why else "")
 
     def _begins_again(self, state: RetryCallState) -> None:
         self.context = replace(self.context, attempts=state.attempt_number)
@@ -340,12 +343,21 @@ class Exchange(Generic[R]):
         """Turn the whole response into its answer."""
         if self.request.raw:
             return cast("R", Answered(response.status_code, tuple(response.headers.multi_items()), body))
-        return answer(self.request, self.context, response.status_code, self._explained(response, body))
+        return answer(self.request, self._told(response, body), response.status_code, self._explained(response, body))
 
     def error(self, response: httpx.Response, body: bytes) -> errors.ResponseError:
         """Say what a response with an error status says went wrong."""
         explained = self._explained(response, body)
-        return response_error(self.context, response.status_code, explained, names_model=self.context.model is not None)
+        context = self._told(response, body)
+        return response_error(context, response.status_code, explained, names_model=context.model is not None)
+
+    def _told(self, response: httpx.Response, body: bytes) -> Context:
+        """Give the context of an error that *response* may be, with when to ask again, or why the URL is wrong."""
+        if response.status_code == 404:
+            return replace(self.context, more=misplaced(self, body))
+        if response.status_code not in _BUSY:
+            return self.context
+        return replace(self.context, retry_after=seconds_of(response.headers.get("retry-after"), time()))
 
     def _explained(self, response: httpx.Response, body: bytes) -> bytes:
         location = response.headers.get("location") if response.is_redirect else None

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from . import errors
+from ._url import api_path, is_bare
 
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ._routes import Way
 
 _OF_ENVIRONMENT: Final = "is Ollama running there? (the host is that of OLLAMA_HOST, or else this machine)"
+_FIRST: Final = "(the first argument of a function is the host, not the model)"
 _EARLY: Final = 0.005
 """How much too early a timer may ring: uvloop's count whole milliseconds, from when the loop looked at the clock."""
 _HTTPX_MAX_HEAD: Final = 100 * 1024
@@ -125,8 +127,8 @@ def hint(host: AnyHost, request: Request[Any]) -> str:
     """Say what to look at if there is no connection."""
     if request.origin is not None:
         return "is there a way to the internet?"
-    if isinstance(host, str):
-        return "is Ollama running there? (the first argument of a function is the host, not the model)"
+    if isinstance(host, str) and is_bare(host):
+        return f"is Ollama running there? {_FIRST}"
     if host is None:
         return _OF_ENVIRONMENT
     return "is Ollama running there?"
@@ -141,7 +143,9 @@ def _not_connected(exchange: Exchange[Any], exc: Exception, said: str) -> str:
     text = f"cannot connect{'' if way is None else f' through {way}'}: {words(exc) or said}{what}"
     if way is not None and not why.todo:
         return f"{text}; is {way.url} right, and is it for this host? NO_PROXY names hosts that need none"
-    return f"{text}; {why.todo or _advice(exchange.hint)}"
+    if not why.todo:
+        return f"{text}; {_advice(exchange.hint)}"
+    return f"{text}; {why.todo}" + (f" {_FIRST}" if exchange.hint.endswith(_FIRST) else "")
 
 
 def _advice(hint: str) -> str:
@@ -172,6 +176,13 @@ def foreign(exchange: Exchange[Any], status: int, body: bytes) -> str:
     if not why.what or (way := _way(exchange)) is None:
         return ""
     return f"{why.what} ({way}, {way.url}); {why.todo}"
+
+
+def misplaced(exchange: Exchange[Any], body: bytes) -> str:
+    """Say what a 404 means that is not Ollama's, if the host has a path of the API's own; or ""."""
+    base = exchange.url.removesuffix(exchange.request.path)
+    path = "" if base == exchange.url or body.lstrip()[:1] == b"{" else api_path(base)
+    return f"; the host ends with {path}, to which functions add theirs: give {base.removesuffix(path)}" if path else ""
 
 
 # --- no time left ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from ._amounts import took
 from ._host import api_key
 from ._reasons import NO_TLS, reason, words
 from ._report import Finding, Level
-from ._url import DEFAULT_PORT, is_loopback, origin, shown, told
+from ._url import DEFAULT_PORT, api_path, is_loopback, origin, path_of, shown, told
 
 if TYPE_CHECKING:
     from ._probe import Attempt, Lookup, Shaken
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _BOUND: Final = r"0\.0\.0\.0|\[?::\]?(?=[:/]|$)"
 """Addresses that a server listens at, not ones that a client reaches."""
-_API_PATH: Final = r"/(api|v1)(/|$)"
 _SOON: Final = 14 * 86400.0
 """Seconds before its end in which a certificate is worth a word."""
 
@@ -110,15 +109,15 @@ def of_host(text: str, source: str, url: str) -> list[Finding]:
     return findings
 
 
-def of_path(url: str, *, answers: bool) -> list[Finding]:
-    """Say whether the path of *url* is one of the API's own, to which another is added, if Ollama does not answer."""
-    path = url.removeprefix(origin(url))
-    found = re.search(_API_PATH, path, re.IGNORECASE)
-    if answers or found is None:
-        return []
-    what = f"the URL ends with {path}, and functions add theirs to it, as in {path}/api/chat"
-    todo = f"leave {path[found.start() :]} out: {url[: len(url) - len(path) + found.start()]}"
-    return [Finding("host", "problem", what, todo, {"path": path})]
+def of_path(url: str, facts: Mapping[str, Any]) -> Finding | None:
+    """Say that *url*, of which there are *facts*, ends with a path of the API's own, to which another is added."""
+    found = api_path(url)
+    if not found:
+        return None
+    path = path_of(url)
+    what = f"{url} ends with {path}, and functions add theirs to it, as in {path}/api/chat"
+    todo = f"leave {found} out: {url.removesuffix(found)}"
+    return Finding("host", "problem", what, todo, {**facts, "path": path})
 
 
 def of_key(url: str, environ: Mapping[str, str], *, has_own: bool) -> list[Finding]:

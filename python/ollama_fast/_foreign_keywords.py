@@ -43,6 +43,8 @@ def hint_of(error: str, called: str, *, takes_options: bool) -> str:
 
         takes_options: Whether it has `options`.
     """
+    if re.search(r"\(\) missing .*'model'", error):
+        return f"{_FIRST}; None is the environment's"
     found = re.match(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'", error)
     if found is None:
         return ""

@@ -183,7 +183,7 @@ class Host:
 
         timeout: A Timeout; a number of seconds for each of its waits; or None for no limit.
 
-        retry: A Retry, or how often to try in all; None tries once. It needs `pip install 'ollama-fast[retry]'`.
+        retry: A Retry, or how often to try in all; None tries once. It needs `pip install tenacity`.
 
         verify: Whether TLS certificates are checked, or the path of a file with those to trust.
 
@@ -282,6 +282,8 @@ def _from_text(text: str) -> Host:
     try:
         return Host(text)
     except HostError as exc:
+        if "://" in text:
+            raise
         hint = "the first argument of a function is the host, not the model; None is the environment's"
         raise HostError(f"{exc} ({hint})") from exc.__cause__
 

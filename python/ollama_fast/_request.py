@@ -238,12 +238,16 @@ class Context:
     model: str | None = None
     key_withheld: bool = False
     attempts: int = 1
+    more: str = ""
+    """What is said behind what went wrong."""
+    retry_after: float | None = None
+    """Seconds after which the server wants to be asked again, if it said so."""
 
     def say(self, what: str) -> str:
         """Put the call in front of *what* went wrong with it."""
         model = "" if self.model is None else f" for model {self.model!r}"
         tried = "" if self.attempts == 1 else f" ({self.attempts} attempts)"
-        return f"{self.method} {self.url}{model}{tried}: {what}"
+        return f"{self.method} {self.url}{model}{tried}: {what}{self.more}"
 
     def facts(self) -> Facts:
         """Give the keyword arguments of an error."""
@@ -473,6 +477,7 @@ def _error(
         text += " (OLLAMA_API_KEY was not sent: this host is neither ollama.com nor the one in OLLAMA_HOST;"
         text += " give it by name, Host(url, auth=key))"
     error = kind(text, status=status, message=message, **context.facts())
+    error.retry_after = context.retry_after
     if isinstance(error, errors.AuthenticationError):
         error.signin_url = signin_url
     return error

@@ -6,11 +6,12 @@ The decisions are pure, and the same for both colours. tenacity goes round, and 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from sys import float_info
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -62,7 +63,13 @@ class Retry:
 
     @classmethod
     def of(cls, retry: Retry | int | None) -> Retry | None:
-        """Take a number of attempts in all; None for no more than one."""
+        """
+        Take a number of attempts in all; None for no more than one.
+
+        Raises ImportError, with what to install, where tenacity is not.
+        """
+        if retry is not None:
+            _look_for_engine()
         return retry if retry is None or isinstance(retry, Retry) else cls(retry)
 
 
@@ -114,9 +121,13 @@ def allows(retry: Retry, setback: Setback | None, *, changes: bool, uploads: boo
     return not changes and (setback.trouble is Trouble.BUSY or retry.after_break)
 
 
-def fits(retry: Retry, seconds: float, left: float | None) -> bool:
-    """Whether a wait is neither longer than the longest one, nor than the time that is *left* for the whole call."""
-    return seconds <= retry.max_wait and (left is None or seconds < left)
+def too_long(retry: Retry, seconds: float, left: float | None) -> str:
+    """Say why a wait does not begin: it is longer than the longest one, or than what is *left* for all; or ""."""
+    if seconds > retry.max_wait:  # a wait of our own is not
+        return f"the server asks for {seconds:g} s, more than max_wait={retry.max_wait:g}"
+    if left is not None and seconds >= left:
+        return f"Timeout.total would be over before the next attempt, in {seconds:.3g} s"
+    return ""
 
 
 def seconds_of(header: str | None, now: float) -> float | None:
@@ -132,17 +143,31 @@ def seconds_of(header: str | None, now: float) -> float | None:
         return None
 
 
+_NO_ENGINE: Final = "Host(retry=...) needs tenacity: pip install tenacity (the extra ollama-fast[retry] brings it)"
+
+
+def _look_for_engine() -> None:
+    from importlib.util import find_spec
+
+    if sys.modules.get("tenacity") is None and find_spec("tenacity") is None:
+        raise ImportError(_NO_ENGINE)
+
+
 def engine() -> ModuleType:
-    """Import tenacity. Raises ImportError, with what to install."""
+    """Import tenacity. Raises ImportError, with what to install; a host that came as a pickle was not looked at."""
     try:
         import tenacity
     except ImportError as exc:
-        raise ImportError("Host(retry=...) needs tenacity: pip install 'ollama-fast[retry]'") from exc
+        raise ImportError(_NO_ENGINE) from exc
     return tenacity
 
 
 def rules(
-    retry: Retry, judge: Callable[[Any], Setback | None], left: Callable[[], float | None], **call: bool
+    retry: Retry,
+    judge: Callable[[Any], Setback | None],
+    left: Callable[[], float | None],
+    gives_up: Callable[[str], None],
+    **call: bool,
 ) -> dict[str, Any]:
     """
     Give the arguments of tenacity's loops, but for how to sleep.
@@ -155,6 +180,8 @@ def rules(
         judge: Says what a result or an exception of an attempt means.
 
         left: Gives the time that is left for the whole call.
+
+        gives_up: Is told why there is no further attempt, if the host's Retry allows one.
 
         call: What `allows` wants to know of the call.
     """
@@ -171,7 +198,11 @@ def rules(
         return min(retry.max_wait, float(own(state)))
 
     def stops(state: RetryCallState) -> bool:
-        return state.attempt_number >= retry.attempts or not fits(retry, state.upcoming_sleep, left())
+        if state.attempt_number >= retry.attempts:
+            return True
+        why = too_long(retry, state.upcoming_sleep, left())
+        gives_up(why)
+        return bool(why)
 
     return {"retry": goes_on, "wait": wait, "stop": stops, "retry_error_callback": _last}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import _amounts, _core
 from ._reasons import ONLY_TLS, of_status
 from ._report import Finding, Level
-from ._url import DEFAULT_PORT, origin, shown, told
+from ._url import DEFAULT_PORT, api_path, origin, shown, told
 from .errors import AuthenticationError, ConnectError, HostError, TimeoutError
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def of_answer(url: str, answered: Answered, version: str | None) -> list[Finding
     status = answered.status
     todo = f"is that the address of Ollama? It listens at port {DEFAULT_PORT} unless told otherwise"
     what = f"an HTTP server answers, but not as Ollama does{who}: status {status}"
-    if status in (301, 302, 303, 307, 308):
+    if status == 404 and api_path(url):
+        todo = "the path of the host is why"
+    elif status in (301, 302, 303, 307, 308):
         place = shown(answered.header("location"), "")
         what, todo = (
             f"it redirects to {place or 'nowhere'} (status {status})",

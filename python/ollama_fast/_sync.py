@@ -128,15 +128,29 @@ def _try_often(exchange: Exchange[Any], retry: Retry) -> httpx.Response:
     from tenacity import Retrying
 
     def dismiss(state: RetryCallState) -> None:
-        if state.outcome is not None and not state.outcome.failed:  # a response that says: later
-            state.outcome.result().close()
+        if state.outcome is not None and not isinstance(response := state.outcome.result(), Exception):
+            response.close()  # that says: later
 
     waits = partial(_wait, exchange)
     loop = Retrying(**exchange.retrying(retry), before_sleep=dismiss, sleep=waits)
     try:
-        return loop(_try_once, exchange)
+        found: httpx.Response | Exception = loop(_came_of, exchange)
     finally:
         loop.iter_state.reset()  # its methods are in there: it would hold itself, and so the exchange
+    try:
+        if isinstance(found, Exception):
+            raise found
+        return found
+    finally:
+        del found  # which would hold itself, by this frame
+
+
+def _came_of(exchange: Exchange[Any]) -> httpx.Response | Exception:
+    """Give an error as a result, so that its traceback passes none of tenacity's frames."""
+    try:
+        return _try_once(exchange)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it is what came of the attempt
+        return exc
 
 
 def _wait(exchange: Exchange[Any], seconds: float) -> None:

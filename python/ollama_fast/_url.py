@@ -46,8 +46,8 @@ def read(text: str, source: str) -> tuple[str, Auth | None]:
         default_port = 443 if scheme == "https" else 80
     else:
         scheme, rest, default_port = "http", trimmed, DEFAULT_PORT
-        if re.match(r"https?:/", trimmed, re.IGNORECASE):
-            raise refuse("a scheme is followed by two slashes")
+        if re.match(r"https?(?::/|//)", trimmed, re.IGNORECASE):
+            raise refuse("a scheme is followed by a colon and two slashes")
     if "?" in rest or "#" in rest:
         raise refuse("a host has no query and no fragment")
 
@@ -211,6 +211,24 @@ def origin(url: str) -> str:
     if not re.search(r":[0-9]+$", place):
         place = f"{place.removesuffix(':')}:{443 if scheme == 'https' else 80}"
     return f"{scheme}://{place}"
+
+
+def path_of(url: str) -> str:
+    """Give what follows the address in *url*, of a host; or ""."""
+    _, slash, path = url.partition("://")[2].partition("/")
+    return slash + path
+
+
+def api_path(url: str) -> str:
+    """Give the end of *url*, of a host, that begins with a path of the API's own, which is too much; or ""."""
+    path = path_of(url)
+    found = re.search(r"/(?:api|v1)(?:/|$)", path, re.IGNORECASE)
+    return "" if found is None else path[found.start() :]
+
+
+def is_bare(text: str) -> bool:
+    """Whether it is a host without scheme and port, and so may be another name that somebody gave in its place."""
+    return ":" not in text
 
 
 def is_unicode(text: str) -> bool:

@@ -146,6 +146,8 @@ class ResponseError(OllamaError):
         """The HTTP status: 200 for an error line in a stream, which has none of its own."""
         self.message = message
         """What the server said, in its own words."""
+        self.retry_after: float | None = None
+        """The seconds after which a busy server (429 or 503) wants to be asked again, if it said so by Retry-After."""
 
 
 class ModelNotFoundError(ResponseError):
