@@ -24,21 +24,24 @@ impl VectorDecoder {
 
     /// Take *chunk*. Raises a `ValueError` that says which vector and number is wrong, by their indices.
     #[pyo3(signature = (chunk, /))]
-    fn feed(&mut self, chunk: &[u8]) -> PyResult<()> {
-        self.vectors.feed(chunk).map_err(|wrong| into_python(&wrong))
+    fn feed(&mut self, py: Python<'_>, chunk: &[u8]) -> PyResult<()> {
+        self.vectors.feed(chunk).map_err(|wrong| into_python(py, &wrong))
     }
 
     /// Say that no more bytes come.
     ///
     /// Gives the rest, which is JSON if all of it was and has `[]` for the vectors; the numbers in the machine's order of
-    /// bytes; how many vectors there are, and of what length. Keeps no numbers: a second call is a `ValueError`.
+    /// bytes; how many vectors there are, and of what length. Keeps no numbers: a second call is a `ValueError`. So is
+    /// an end among the vectors, and its attribute `is_cut_off` is true.
     fn close<'py>(&mut self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, usize, usize)> {
-        let found = self.vectors.close().map_err(|wrong| into_python(&wrong))?;
+        let found = self.vectors.close().map_err(|wrong| into_python(py, &wrong))?;
         let (rest, numbers) = (PyBytes::new(py, found.rest), PyBytes::new(py, &found.numbers));
         Ok((rest, numbers, found.vectors, found.length))
     }
 }
 
-fn into_python(wrong: &Wrong) -> PyErr {
-    PyValueError::new_err(wrong.to_string())
+fn into_python(py: Python<'_>, wrong: &Wrong) -> PyErr {
+    let error = PyValueError::new_err(wrong.to_string());
+    let told = error.value(py).setattr("is_cut_off", wrong.is_cut_off());
+    told.err().unwrap_or(error)
 }

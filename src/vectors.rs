@@ -61,11 +61,29 @@ pub struct Decoded<'a> {
 
 /// What is wrong with an object, in words for people: which vector, which number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong(String);
+pub struct Wrong {
+    what: String,
+    is_cut_off: bool,
+}
+
+impl Wrong {
+    const fn new(what: String) -> Self {
+        Self {
+            what,
+            is_cut_off: false,
+        }
+    }
+
+    /// Whether nothing is wrong but that more bytes should have come.
+    #[must_use]
+    pub const fn is_cut_off(&self) -> bool {
+        self.is_cut_off
+    }
+}
 
 impl fmt::Display for Wrong {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
+        out.write_str(&self.what)
     }
 }
 
@@ -116,9 +134,11 @@ impl Vectors {
             done?;
         }
         if self.next != Next::Around {
-            return Err(self.wrong(CUT_OFF));
+            return Err(self.cut_off());
         }
-        self.wrong = Some(Wrong("the decoder is closed, and its numbers were given".to_owned()));
+        self.wrong = Some(Wrong::new(
+            "the decoder is closed, and its numbers were given".to_owned(),
+        ));
         Ok(Decoded {
             rest: self.envelope.kept(),
             numbers: mem::take(&mut self.numbers),
@@ -131,10 +151,10 @@ impl Vectors {
         loop {
             if self.next == Next::Around {
                 let Ok(inside) = self.envelope.feed(chunk) else {
-                    return Err(Wrong(format!("the key {:?} is there twice", self.key)));
+                    return Err(Wrong::new(format!("the key {:?} is there twice", self.key)));
                 };
                 if self.envelope.kept().len() > MAX_REST {
-                    return Err(Wrong(format!(
+                    return Err(Wrong::new(format!(
                         "the body has more than {MAX_REST} bytes beside {:?}",
                         self.key
                     )));
@@ -240,7 +260,7 @@ impl Vectors {
     fn settle(&mut self, length: usize) -> Result<(), Wrong> {
         let (value, found) = match float32::number(&self.cut) {
             Token::Number(value, found) => (value, found),
-            Token::Cut => return Err(self.wrong(CUT_OFF)),
+            Token::Cut => return Err(self.cut_off()),
             other => return Err(self.refuse(other)),
         };
         self.put(value)?;
@@ -254,7 +274,7 @@ impl Vectors {
     #[cold]
     fn ragged(&self, how: &str) -> Wrong {
         let (key, vector, length) = (&self.key, self.whole, self.length.unwrap_or(0));
-        Wrong(format!(
+        Wrong::new(format!(
             "{key}[{vector}]: it has {how} numbers than {key}[0], which has {length}"
         ))
     }
@@ -271,7 +291,7 @@ impl Vectors {
     #[cold]
     fn unexpected(&self, byte: u8) -> Wrong {
         if (self.next, byte, self.position) == (Next::Number, b']', 0) {
-            return Wrong(format!("{}[{}]: it is empty", self.key, self.whole));
+            return Wrong::new(format!("{}[{}]: it is empty", self.key, self.whole));
         }
         let found = match byte {
             b'n' => "null".to_owned(),
@@ -289,11 +309,19 @@ impl Vectors {
         })
     }
 
+    #[cold]
+    fn cut_off(&self) -> Wrong {
+        Wrong {
+            is_cut_off: true,
+            ..self.wrong(CUT_OFF)
+        }
+    }
+
     /// Say what is wrong with the number or vector that was read last, or comes next.
     #[cold]
     fn wrong(&self, what: &str) -> Wrong {
         let (key, vector) = (&self.key, self.whole);
-        Wrong(match self.next {
+        Wrong::new(match self.next {
             Next::Number => format!("{key}[{vector}][{}]: {what}", self.position),
             Next::BehindNumber => format!("{key}[{vector}][{}]: {what}", self.position.saturating_sub(1)),
             Next::BehindVector => format!("{key}[{}]: {what}", vector.saturating_sub(1)),
@@ -431,6 +459,11 @@ mod tests {
                 assert_eq!(vectors.feed(b" ").unwrap_err().to_string(), wrong);
                 assert_eq!(vectors.close().unwrap_err().to_string(), wrong);
             }
+            assert_eq!(
+                vectors.close().unwrap_err().is_cut_off(),
+                wrong.ends_with(CUT_OFF),
+                "{text}"
+            );
         }
     }
 

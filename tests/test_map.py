@@ -653,6 +653,7 @@ def test_answers_that_the_garbage_collector_drops_hold_nobody_up() -> None:
         assert held.wait(10), "the collector waits for a lock that its own thread holds"
         assert ended.wait(10)
         thread.join()
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading._DummyThread)]
 
 
 class OwnError(Exception):

@@ -163,6 +163,7 @@ def test_a_host_holds_it_as_a_value() -> None:
         ({"wait": "1"}, TypeError),
         ({"max_wait": float("inf")}, ValueError),
         ({"jitter": float("nan")}, ValueError),
+        ({"jitter": 10**5_000}, ValueError),
         ({"jitter": None}, TypeError),
     ],
 )

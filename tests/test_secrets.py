@@ -124,6 +124,8 @@ def test_no_secret_is_shown_if_nobody_listens(both: Colour, caplog: pytest.LogCa
         "http://ada:geheim\x00@127.0.0.1",
         "http://ada:geheim@127.0.0.1:99999",
         "http://ada:geheim@a..b",
+        "http://ada:p@geheim/word@127.0.0.1:1",
+        "http://ada:p@ss/geheim@127.0.0.1:1",
     ],
 )
 @pytest.mark.parametrize("given_by", ["host", "environment"])
@@ -176,6 +178,11 @@ NOWHERE: Final = [
     "\\\\ada:geheim@h/",
     "http://ada:geheim\\@h/",
     "http://ada:1/geheim@127.0.0.1/",
+    "http://ada:@geheim/@127.0.0.1:1/x",
+    "http://ada:@geheim?@127.0.0.1:1/x",
+    "http://ada:@geheim#@127.0.0.1:1/x",
+    "http://ada:/geheim?@127.0.0.1:1/x",
+    "http://ada:1@geheim/@127.0.0.1:1/x",
     "http:geheim@h",
     "ada:geheim@h",
 ]

@@ -187,9 +187,37 @@ def test_the_total_holds_while_bytes_dribble_in(both: Colour, over: str, *, stre
         assert seen.partial["message"]["content"] == "Hel" * count
 
 
+DRIPS: Final = {
+    "size": (b"", b"0"),
+    "extension": (b"1;", b"x"),
+    "trailer": (b"0\r\na:", b"x"),
+}
+
+
+@streamed
+@pytest.mark.parametrize("what", DRIPS)
+def test_the_total_holds_while_what_is_no_part_dribbles_in(
+    both: Colour, over: str, what: str, *, streamed: bool
+) -> None:
+    begins, more = DRIPS[what]
+
+    def respond(_request: Received) -> Iterator[bytes | float]:
+        yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + begins
+        for _ in range(200):
+            yield more
+            yield 0.05
+
+    with replay(respond=respond) as server:
+        seen = ask(both, Host(server.url, timeout=Timeout(total=SHORT)), streamed=streamed)
+    assert facts(seen) == ("total", SHORT)
+
+
 @pytest.mark.parametrize("begins", [b"", b"HTTP/1.1 200 OK\r\n"], ids=["interim heads", "a head"])
 @pytest.mark.parametrize("limit", ["first_part", "total"])
-def test_a_head_that_dribbles_in_is_ended(both: Colour, over: str, limit: str, begins: bytes) -> None:
+@streamed
+def test_a_head_that_dribbles_in_is_ended(
+    both: Colour, over: str, limit: str, begins: bytes, *, streamed: bool
+) -> None:
     def respond(_request: Received) -> Iterator[bytes | float]:
         yield begins
         for _ in range(400):
@@ -197,7 +225,7 @@ def test_a_head_that_dribbles_in_is_ended(both: Colour, over: str, limit: str, b
             yield 0.05
 
     with replay(respond=respond) as server:
-        seen = ask(both, Host(server.url, timeout=replace(Timeout(), **{limit: SHORT})), streamed=True)
+        seen = ask(both, Host(server.url, timeout=replace(Timeout(), **{limit: SHORT})), streamed=streamed)
     assert facts(seen) == (limit, SHORT)
 
 

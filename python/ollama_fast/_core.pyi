@@ -87,8 +87,8 @@ class VectorDecoder:
         """Say that no more bytes come.
 
         Gives the rest, which is JSON if all of it was and has `[]` for the vectors; the numbers in the machine's order
-        of bytes; how many vectors there are, and of what length. Raises a ValueError if the bytes end among them, and
-        at a second call, since it keeps no numbers.
+        of bytes; how many vectors there are, and of what length. Raises a ValueError if the bytes end among them,
+        whose attribute `is_cut_off` is true; and at a second call, since it keeps no numbers.
         """
 
 if sys.platform != "win32":

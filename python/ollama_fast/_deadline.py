@@ -2,12 +2,15 @@
 The time for all of a request: the extension "deadline", a moment of `perf_counter`, or None.
 
 The core keeps to what is left of it whatever comes. httpx's own transport knows the limits of single waits alone, so
-here these are cut to what is left, and each chunk of a body is looked at.
+here these are cut to what is left, and each chunk of a body is looked at. A chunk may take many waits: on a connection
+that is looked at, each ends in time.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from time import perf_counter
 from typing import Final
 
@@ -17,6 +20,8 @@ from ._plan import timeout_of
 
 _SOON: Final = 0.001
 """Seconds to wait where no time is left; none at all is no limit to a socket."""
+_until: ContextVar[float | None] = ContextVar("ollama_fast_until", default=None)
+"""The moment until which the body may be waited for that is read here and now."""
 
 
 def left(request: httpx.Request) -> float | None:
@@ -32,6 +37,12 @@ def within(limit: float | None, request: httpx.Request) -> float | None:
         return limit
     rest = max(rest, _SOON)
     return rest if limit is None else min(limit, rest)
+
+
+def left_here() -> float | None:
+    """Give the seconds that are left for the body that is read here and now; None if it may take any time."""
+    until = _until.get()
+    return None if until is None else until - perf_counter()
 
 
 def send(over: httpx.BaseTransport, request: httpx.Request) -> httpx.Response:
@@ -66,6 +77,15 @@ def _check(request: httpx.Request) -> None:
         raise httpx.ReadTimeout("timed out while waiting for the response")
 
 
+@contextmanager
+def _reading(request: httpx.Request) -> Generator[None]:
+    _until.set(request.extensions.get("deadline"))
+    try:
+        yield
+    finally:
+        _until.set(None)  # not reset(), which another context refuses: one in which an asynchronous wait is closed
+
+
 class _Body(httpx.SyncByteStream):
     """A body that may come until the time of its request is over."""
 
@@ -75,7 +95,12 @@ class _Body(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         _cut(self._request)
-        for chunk in self._stream:
+        chunks = iter(self._stream)
+        while True:
+            with _reading(self._request):
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
             _check(self._request)
             yield chunk
 
@@ -92,7 +117,12 @@ class _AsyncBody(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         _cut(self._request)
-        async for chunk in self._stream:
+        chunks = aiter(self._stream)
+        while True:
+            with _reading(self._request):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
             _check(self._request)
             yield chunk
 

@@ -35,16 +35,16 @@ class Timeout:
     Args:
         connect: For a connection.
 
-        first_part: For the first part of an answer, and so for a whole answer that is not streamed. Ollama sends
-            nothing, not even headers, before the model is loaded and the prompt is read, which can take minutes.
+        first_part: For the head of an answer; each redirect has it anew. Ollama sends nothing, not even headers, before
+            it has the first part, or all of an answer that is not streamed: before the model is loaded and the prompt
+            is read, which can take minutes.
 
         idle: Between two parts. The default, `...`, is the endpoint's own: 120 for generate and chat, None for pull,
             push and create, which can be silent for minutes.
 
         total: For all of a request: from its beginning, over redirects and attempts, to the end of its answer. The
-            time goes on while a stream's caller does something else. Through httpx's own transport, as for https, it
-            is looked at when bytes of the body arrive, so that a silence then can make it late, but by no more than
-            once its length. What takes several requests, such as `run_tools`, has it for each.
+            time goes on while a stream's caller does something else. What takes several requests, such as `run_tools`,
+            has it for each.
 
         write: For each piece of a request to be taken; `...` follows *connect*.
 

@@ -298,6 +298,8 @@ def _blaming(context: Context) -> Generator[None]:
     try:
         yield
     except ValueError as exc:
+        if is_cut_off(exc):
+            raise _cut_off(context, f"it ended too early: {exc}") from exc
         raise errors.DecodeError(context.say(str(exc)), **context.facts()) from exc
 
 
@@ -306,10 +308,7 @@ def _found(request: Request[Any], context: Context, status: int, body: bytes) ->
         found = _core.decode(body)
     except ValueError as exc:
         if is_cut_off(exc):
-            what = f"it ended too early: {exc}" if body.strip() else "it is empty"
-            raise errors.IncompleteStreamError(
-                context.say(f"the answer is incomplete: {what}"), **context.facts()
-            ) from exc
+            raise _cut_off(context, f"it ended too early: {exc}" if body.strip() else "it is empty") from exc
         raise errors.DecodeError(context.say(f"the answer is not JSON: {exc}"), **context.facts()) from exc
     part_error = check(found, request.key, context, status)
     if part_error is not None:
@@ -317,6 +316,10 @@ def _found(request: Request[Any], context: Context, status: int, body: bytes) ->
     if request.memory is not None:
         _check_whole(found, request.memory(), context)
     return found
+
+
+def _cut_off(context: Context, why: str) -> errors.IncompleteStreamError:
+    return errors.IncompleteStreamError(context.say(f"the answer is incomplete: {why}"), **context.facts())
 
 
 def is_cut_off(exc: ValueError) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from sys import float_info
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class Retry:
             seconds = getattr(self, name)
             if isinstance(seconds, bool) or not isinstance(seconds, int | float):
                 raise TypeError(f"{name} must be seconds, as a number, not {seconds!r}")
-            if not 0 <= seconds < float("inf"):
-                raise ValueError(f"{name} must be 0 seconds or more, not {seconds!r}")
+            if not 0 <= seconds <= float_info.max:  # a whole number may be larger
+                raise ValueError(f"{name} must be 0 seconds or more, and not endless")
 
     @classmethod
     def of(cls, retry: Retry | int | None) -> Retry | None:

@@ -114,12 +114,14 @@ def _check(proxy: Proxy) -> None:
     if isinstance(proxy, httpx.Proxy):
         return
     try:
-        checked_place(httpx.Proxy(proxy).url.netloc.decode("ascii"))
+        url = httpx.Proxy(proxy).url
+        checked_place(url.netloc.decode("ascii"))
     except (ValueError, httpx.InvalidURL):
         if "@" not in str(proxy):
             raise
     else:
-        return
+        if "@" not in url.path:  # else it may be the end of a password
+            return
     # Not from httpx's error, whose words may be a part of the password.
     raise HostError(
         f"the proxy {shown(str(proxy))!r} cannot be used: is it a URL as http://user:password@proxy:3128, and "

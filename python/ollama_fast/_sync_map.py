@@ -108,15 +108,19 @@ class _Crew(Generic[R]):
         """End the threads, and the requests that they wait for."""
         if self.process != os.getpid():
             return  # a child of fork has no threads, and locks that perhaps nobody will release
-        self.closing.set()
-        with self.changed:
-            self.changed.notify_all()
-        held = {thread: leash.pull() for thread, leash in list(self._requests.items())}
+        held = self._end()
         deadline = time.monotonic() + _PATIENCE
         if threading.current_thread() not in self._threads:
             for thread in self._threads:
                 if held.get(thread, True):  # else the answer comes when it comes, and nobody gets it
                     thread.join(max(0, deadline - time.monotonic()))
+
+    def _end(self) -> dict[threading.Thread, bool]:
+        """Have the threads end, and give of those with a request whether they waited for it."""
+        self.closing.set()
+        with self.changed:
+            self.changed.notify_all()
+        return {thread: leash.pull() for thread, leash in list(self._requests.items())}
 
     def let_go(self) -> None:
         """
@@ -125,9 +129,11 @@ class _Crew(Generic[R]):
         It is what a finalizer does, and the garbage collector finalizes in whatever thread it finds: one that holds a
         lock of this crew would wait for itself, and one that holds another lock keeps up who needs that to end.
         """
-        if not sys.is_finalizing():
+        if self.process == os.getpid() and not sys.is_finalizing():
             with suppress(RuntimeError):  # no more threads may be started, and the program closes all crews
-                _thread.start_new_thread(self.close, ())  # threading's way to start one takes locks, too
+                # threading's way to start one takes locks, too. It waits for none of the others: as soon as such a
+                # thread asks which it is, threading lists it as one that never ends.
+                _thread.start_new_thread(self._end, ())
 
 
 _crews: WeakSet[_Crew[Any]] = WeakSet()

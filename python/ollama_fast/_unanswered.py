@@ -18,6 +18,7 @@ import httpcore
 import httpx
 
 from ._body_size import too_large
+from ._deadline import left_here
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _BROKE: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
@@ -60,6 +61,11 @@ class Sending:
     ) -> None:
         _now.reset(self._token)
         del self._token  # with the whole context of a task, while a connection may remember this
+
+    def begins_head(self) -> None:
+        """Note that a head is waited for from now on."""
+        self.until = None
+        self._taken = 0
 
     def took(self, count: int) -> None:
         """Note that *count* bytes of the answer came."""
@@ -104,7 +110,7 @@ class Carried:
             return
         # What came for this one already was a proxy's.
         sending.answered, sending.reused = False, self._last is not None and self._last is not sending
-        sending.until = None
+        sending.begins_head()
         sending.refuses = sending.fresh and sending.reused and self._one_at_a_time
         if sending.refuses:
             raise httpcore.WriteError(_KEPT)
@@ -112,8 +118,10 @@ class Carried:
     def waits(self, timeout: float | None) -> float | None:
         """Give how long to wait for more, at most *timeout*. Raises if no time is left, or the head is too large."""
         sending = _now.get()
-        if sending is None or not self._one_at_a_time:
+        if not self._one_at_a_time:
             return timeout
+        if sending is None:
+            return _within(timeout, left_here())
         if sending.refuses:
             raise httpcore.ReadError(_KEPT)
         sending.check_size()
@@ -122,9 +130,7 @@ class Carried:
         now = perf_counter()
         if sending.until is None:
             sending.until = now + timeout
-        if sending.until <= now:
-            raise httpcore.ReadTimeout("timed out while waiting for the response")
-        return min(timeout, sending.until - now)
+        return _within(timeout, sending.until - now)
 
     def received(self, data: bytes) -> bytes:
         """Note what was read, and give it."""
@@ -136,3 +142,11 @@ class Carried:
 
 
 _KEPT: Final = "the request is for a new connection, and this one was kept"
+
+
+def _within(limit: float | None, left: float | None) -> float | None:
+    if left is None:
+        return limit
+    if left <= 0:
+        raise httpcore.ReadTimeout("timed out while waiting for the response")
+    return left if limit is None else min(limit, left)

@@ -52,7 +52,7 @@ def read(text: str, source: str) -> tuple[str, Auth | None]:
         raise refuse("a host has no query and no fragment")
 
     place, _, path = rest.partition("/")
-    if "@" in path and "@" not in place:
+    if "@" in path:
         raise refuse("a '/' in a user name or password is written %2F, and an '@' in a path %40")
     userinfo, _, place = place.rpartition("@")
     address, port_text = _split_port(place, refuse)
@@ -73,9 +73,11 @@ def onward(url: str, location: str) -> str | None:
     None if that is nowhere, by the rules for hosts, or if it may be a secret that nobody encoded: no error shall show
     that as a name or a path.
     """
-    has_place = re.match(r"(https?:)?//[^/?#]", location, re.IGNORECASE)
+    has_place = re.match(r"(?:https?:)?//([^/?#]+)", location, re.IGNORECASE)
     if re.match(r"[^?#]*\\", location) or (not has_place and re.match(rf"{_SCHEME}:|//", location)):
         return None  # as in "http:\\ada:secret@h" or "http:/ada:secret@h"
+    if has_place and _may_end_later(has_place[1], location[has_place.end() :]):
+        return None
     from urllib.parse import urljoin
 
     try:
@@ -84,13 +86,20 @@ def onward(url: str, location: str) -> str | None:
         return None
     place = _beginning(r"[^/?]*", rest)
     tail = rest[len(place) :]
-    _, at, address = place.rpartition("@")
-    if has_place and ":" in place and not at and "@" in tail.partition("?")[0]:
-        return None  # as in "//ada:1/secret@h"
+    address = place.rpartition("@")[2]
     try:
         return f"{scheme}://{checked_place(address)}{tail}"
     except ValueError:
         return None
+
+
+def _may_end_later(place: str, behind: str) -> bool:
+    """Whether a password that nobody encoded may go on *behind* what looks like the *place* of a URL."""
+    usual = re.fullmatch(r"(?:\[[^]@]*]|[^]@:[]*)(:[0-9]+)?", place)
+    if usual is None:
+        return "@" in behind  # as in "//ada:/secret@h"
+    # As in "//ada:1/secret@h". A query may well have an "@".
+    return usual[1] is not None and "@" in re.split("[?#]", behind, maxsplit=1)[0]
 
 
 def checked_place(place: str) -> str:
