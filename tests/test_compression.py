@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import zlib
@@ -14,7 +15,8 @@ import pytest
 import zstandard
 
 from colours import Colour
-from ollama_fast.errors import DecodeError, IncompleteStreamError
+from ollama_fast import Host, Limits, Timeout, aio
+from ollama_fast.errors import DecodeError, IncompleteStreamError, TimeoutError, TooLargeError
 from programs import program
 from replay import HangUpError, Received, replay
 
@@ -176,6 +178,99 @@ def test_a_little_that_unpacks_to_very_much_takes_little_memory(both: Colour) ->
         ended = running.end(100)
     assert ended.err == ""
     assert int(ended.out) < 128
+
+
+BLANK: Final = b"\n" * (1 << 20)
+
+
+@cache
+def blank(coding: str, first: bytes, mebibytes: int) -> bytes:
+    """Compress *first*, and then so much of nothing."""
+    if coding in ("gzip", "deflate"):
+        packed = zlib.compressobj(9, wbits=15 if coding == "deflate" else 31)
+        blocks = [packed.compress(data) + packed.flush(zlib.Z_FULL_FLUSH) for data in (first, BLANK, BLANK)]
+        return b"".join(blocks) + blocks[-1] * (mebibytes - 2)  # all look the same
+    if coding == "br":
+        packer = brotli.Compressor(quality=3, lgwin=24)
+        blocks = [packer.process(first), packer.flush(), *(packer.process(BLANK) for _ in range(mebibytes))]
+        return b"".join([*blocks, packer.flush()])
+    frames = zstandard.ZstdCompressor().compressobj()
+    start: bytes = frames.compress(first) + frames.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    return start + b"".join([*(frames.compress(BLANK) for _ in range(mebibytes)), frames.flush()])
+
+
+def says_little(coding: str, mebibytes: int) -> Callable[[Received], list[bytes]]:
+    """Give a server that says one part, or an answer, and then nothing but blank lines, in few bytes."""
+    bodies = {streams: blank(coding, LINES[0] if streams else WHOLE, mebibytes) for streams in (False, True)}
+    return lambda request: [head(coding) + framed(bodies[request.json["stream"]]) + b"0\r\n\r\n"]
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_blank_bytes_without_end_are_too_large(both: Colour, over: str, coding: str) -> None:
+    limits = Limits(max_line_bytes=1 << 20, max_body_bytes=2 << 20)
+    with replay(respond=says_little(coding, 8)) as server:
+        host = Host(server.url, limits=limits)
+        seen, whole = both.parts("chat_stream", host, "m"), both.attempt("chat", host, "m")
+    assert seen.parts == PARTS[:1]
+    for error in (seen.error, whole.error):
+        assert type(error) is TooLargeError
+        assert (error.limit, error.most) == ("max_body_bytes", 2 << 20)
+
+
+def test_blank_bytes_without_end_end_with_the_time(both: Colour, over: str) -> None:
+    """They take some seconds, but all are there at once: nothing waits for the server."""
+    with replay(respond=says_little("zstd", 256)) as server:
+        host = Host(server.url, timeout=Timeout(total=0.5), limits=Limits(max_body_bytes=None))
+        seen = both.parts("chat_stream", host, "m")
+    assert seen.parts == PARTS[:1]
+    assert type(seen.error) is TimeoutError
+    assert seen.error.limit == "total"
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_others_have_their_turn_while_much_is_decompressed(coding: str, over: str) -> None:
+    """All of it comes with few reads of the socket, none of which has to wait."""
+
+    async def turns(url: str) -> int:
+        taken = 0
+
+        async def take() -> None:
+            nonlocal taken
+            while True:
+                taken += 1
+                await asyncio.sleep(0)
+
+        async with aio.chat_stream(url, "m") as stream:
+            await anext(stream)
+            other = asyncio.ensure_future(take())
+            with pytest.raises(IncompleteStreamError):
+                await anext(stream)
+            other.cancel()
+        return taken
+
+    with replay(respond=says_little(coding, 16)) as server:
+        assert asyncio.run(turns(server.url)) > 100  # a slice is of 64 KiB, or a little more
+
+
+def test_an_older_brotli_which_knows_no_bound_is_given_few_bytes(
+    both: Colour, over: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[int] = []
+
+    class Older:
+        def __init__(self) -> None:
+            self._decoder = newer()
+
+        def process(self, data: bytes) -> bytes:
+            given.append(len(data))
+            made: bytes = self._decoder.process(data)
+            return made
+
+    newer = brotli.Decompressor
+    monkeypatch.setattr(brotli, "Decompressor", Older)
+    with replay(respond=lambda _: [head("br"), *map(framed, by_brotli(LINES)), b"0\r\n\r\n"]) as server:
+        assert both.parts("chat_stream", server.url, "m").parts == PARTS
+    assert max(given) <= 8
 
 
 @pytest.mark.parametrize("coding", CODINGS)

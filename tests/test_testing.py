@@ -16,6 +16,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -110,6 +111,65 @@ def test_what_changes_the_content_leaves_the_framing_right() -> None:
     assert sent(Fault.finish(part=-1)) == HEAD + b"".join(FRAMED[:2]) + LAST
     assert sent(Fault.length(-3), WHOLE) == b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n" + LINES[0]
     assert sent(Fault.chunks(), WHOLE) == b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + FRAMED[0] + LAST
+
+
+@pytest.mark.parametrize(
+    ("fault", "moved"),
+    [
+        (Fault.cut("close", part=99), ["there is no part 99: the reply has 8"]),
+        (Fault.insert(b"!", part=8, times=1), ["there is no part 8: the reply has 8"]),
+        (Fault.edit(b"Hello", b"Bye", part=-9) + Fault.finish(part=-9), ["there is no part -9: the reply has 8"] * 2),
+        (Fault.cut("close", part=99) + Fault.chunks(1), []),
+        (Fault.cut("close", part=1) + Fault.instead(404, b"{}"), ["there is no part 1: the reply has 1"]),
+        (Fault.cut("close", part=7) + Fault.edit(b"Hello", b"Bye", part=-8), []),
+        (Fault.cut("close") + Fault.cut("reset", byte=999), []),
+        (None, []),
+    ],
+)
+def test_a_part_that_is_not_there_is_told(fault: Fault | None, moved: list[str]) -> None:
+    with serve(fault=fault) as server:
+        with suppress(ollama_fast.errors.OllamaError):
+            list(ollama_fast.generate_stream(server.url, "m", "Hi!"))
+        assert server.moved == moved
+
+
+def test_a_misspelt_attribute_is_an_error() -> None:
+    with serve() as server, pytest.raises(AttributeError, match="fautl"):
+        server.fautl = FAULTS["refused"]  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_fault_that_is_not_there_names_those_that_are_near() -> None:
+    with pytest.raises(KeyError, match="no fault is called 'refuse'; did you mean 'refused'"):
+        FAULTS["refuse"]
+    with pytest.raises(KeyError, match=r"list\(FAULTS\) gives all names"):
+        FAULTS["zzzzzz"]
+    assert FAULTS.get("refuse") is None
+
+
+ANY_REPLY: Any = Reply
+ANY_CHUNK: Any = Chunk
+
+
+@pytest.mark.parametrize(
+    ("made", "error", "said"),
+    [
+        (lambda: ANY_REPLY("200"), TypeError, "status must be an int, not '200'"),
+        (lambda: ANY_REPLY(200, {"A": "b"}), TypeError, "headers must be pairs of texts"),
+        (lambda: ANY_REPLY(200, (("A", 1),)), TypeError, "headers must be pairs of texts"),
+        (lambda: ANY_REPLY(200, (), b"{}"), TypeError, r"chunks must be a tuple of Chunk, .* not b'\{\}'"),
+        (lambda: ANY_REPLY(200, (), (b"{}",)), TypeError, "chunks must be a tuple of Chunk"),
+        (lambda: Reply(chunks=(ANY_CHUNK("1", b""),)), TypeError, "ms of a Chunk must be an int, not '1'"),
+        (lambda: Reply(chunks=(ANY_CHUNK(math.nan, b""),)), ValueError, "ms of a Chunk must be between 0 and"),
+        (lambda: Reply(chunks=(ANY_CHUNK(10**5000, b""),)), ValueError, "not what is far beyond"),
+        (lambda: Reply(chunks=(Chunk(-5, b""),)), ValueError, "ms of a Chunk must be between 0 and .* not -5"),
+        (lambda: Reply(chunks=(ANY_CHUNK(0, "x"),)), TypeError, "data of a Chunk must be bytes, not 'x'"),
+    ],
+)
+def test_a_reply_that_cannot_be_sent_is_refused_where_it_is_made(
+    made: Callable[[], Reply], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        made()
 
 
 def test_what_a_part_does_not_hold_cannot_be_edited() -> None:

@@ -327,7 +327,7 @@ def _chunks(exchange: Exchange[Any], response: httpx.Response, *, whole: bool) -
     else:
         from ._decompressed import decompressed_async
 
-        chunks = decompressed_async(response, exchange.host.limits, whole=whole)
+        chunks = decompressed_async(response, exchange.host.limits, whole=whole, deadline=exchange.deadline)
     return chunks if size is None else size.over_async(chunks)
 
 

@@ -116,7 +116,7 @@ class Limits:
         max_head_bytes: Of an answer's head, and of what else there is beside its body. httpx's own transport has a
             bound of its own for these, 100 KiB.
 
-        max_body_bytes: Of an answer that does not stream.
+        max_body_bytes: Of an answer that does not stream; of blank bytes in a row in a stream that is compressed.
 
     Beyond one of the last three is a TooLargeError. Bytes count decoded, if a proxy compressed them. These three are of
     each call: hosts that differ in nothing else share their connections.

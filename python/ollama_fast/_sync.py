@@ -281,7 +281,7 @@ def _chunks(exchange: Exchange[Any], response: httpx.Response, *, whole: bool) -
     else:
         from ._decompressed import decompressed
 
-        chunks = decompressed(response, exchange.host.limits, whole=whole)
+        chunks = decompressed(response, exchange.host.limits, whole=whole, deadline=exchange.deadline)
     counted = chunks if size is None else size.over(chunks)
     return counted if exchange.droppable is None else exchange.droppable.over(counted)
 

@@ -27,9 +27,12 @@ class Server:
         port: Of 127.0.0.1; 0 takes a free one.
     """
 
+    __slots__ = ("_answer", "_fault", "_lock", "_loopback", "_moved", "_next")  # a misspelt `fault` is an error
+
     def __init__(self, answer: Callable[[Received], Reply], port: int) -> None:
         self.answer = answer
         self._lock = Lock()
+        self._moved: list[str] = []
         self._fault: Fault | None = None
         self._next: Iterator[Fault | None] | None = None
         self._loopback = Loopback(self._respond, port)
@@ -64,6 +67,11 @@ class Server:
     def rejected(self) -> list[str]:
         """Why something that arrived was no request of HTTP; to that a 400 was replied."""
         return self._loopback.rejected
+
+    @property
+    def moved(self) -> list[str]:
+        """Why a fault met another part than its own: there were not as many, so it was the last one, or the first."""
+        return self._moved
 
     @property
     def connections(self) -> int:
@@ -103,7 +111,7 @@ class Server:
         said: object = self.answer(request)
         if not isinstance(said, Reply):
             raise TypeError(f"what answers {request.method} {request.path} must give a Reply, not {said!r}")
-        return faulty(fault, said, request.method)
+        return faulty(fault, said, request.method, self._moved)
 
     def _stop(self) -> None:
         self._loopback.stop()
