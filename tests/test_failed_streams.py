@@ -36,6 +36,7 @@ PART: Final[dict[str, bytes]] = {
     "/api/chat": b'{"model":"m","created_at":"","message":{"role":"assistant","content":"[1"},"done":false}\n',
     "/api/pull": b'{"status":"pulling manifest"}\n',
 }
+DONE: Final = b'{"model":"m","created_at":"","response":"","done":true,"done_reason":"stop"}\n'
 STREAMS: Final[dict[str, tuple[Any, ...]]] = {
     "generate_stream": ("m", "Hi!"),
     "chat_stream": ("m", [{"role": "user", "content": "Hi!"}]),
@@ -47,6 +48,7 @@ FAULTS: Final[dict[str, tuple[bytes | float | End, type[OllamaError]]]] = {
     "ends": (b"0\r\n\r\n", IncompleteStreamError),
     "breaks": (End.CLOSE, IncompleteStreamError),
     "says an error": (chunk(b'{"error":"no memory"}\n'), ResponseError),
+    "says an error behind the last part": (chunk(DONE + b'{"error":"late"}\n'), ResponseError),
     "is no JSON": (chunk(b"Hello!\n"), DecodeError),
     "stalls": (60.0, TimeoutError),
 }

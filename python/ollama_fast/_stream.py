@@ -430,13 +430,18 @@ class Reading:
 
     def _check_end(self) -> None:
         """
-        Raise again what ended the stream, if it ended before its last part: it shall not look as if it were whole.
+        Raise again what ended the stream, unless that is its end: it shall not look as if it were whole.
 
         A cancellation or Ctrl-C was for who read then; whoever reads now is told that the answer is incomplete.
         """
-        if self._has_ended() and not self._memory.complete:
+        if not self._has_ended():
+            return
+        failure = self._memory.failure
+        if failure is not None:  # perhaps behind the last part
+            raise failure
+        if not self._memory.complete:
             text = "the stream is incomplete: reading it was broken off before its last part"
-            raise self._memory.failure or self._error(IncompleteStreamError, text)
+            raise self._error(IncompleteStreamError, text)
 
     def _error(self, kind: type[OllamaError], text: str) -> OllamaError:
         """Give an error of *kind* that says *text*, of which call, and what had arrived."""
