@@ -24,9 +24,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import ollama_fast
 from echo import Echo, serve
 from ollama_fast import AsyncTransport, Transport
+from ollama_fast._carried import Sending
 from ollama_fast._plan import HERE
 from ollama_fast._response import CoreResponse
-from ollama_fast._unanswered import Sending
 from replay import Received, replay
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from ._body_size import too_large
+from ._sizes import too_large
 
 if TYPE_CHECKING:
     from ._host import Limits

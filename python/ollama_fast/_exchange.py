@@ -14,7 +14,6 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from . import _core, errors
-from ._body_size import BodySize
 from ._dropped import Droppable
 from ._failures import Telling, failed, foreign, hint, misplaced, waits
 from ._host import Host, api_key
@@ -22,6 +21,7 @@ from ._leash import shut
 from ._pool import Connection
 from ._request import Answered, Arrival, Context, Parts, Request, answer, response_error
 from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
+from ._sizes import BodySize
 from ._stream import SOON
 from ._url import onward, origin, shown
 

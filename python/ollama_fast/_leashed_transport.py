@@ -10,9 +10,9 @@ from typing import Any, Final
 import httpcore
 import httpx
 
+from ._carried import Carried, Sending
 from ._deadline import send as in_time
 from ._leash import Leash, Pulled, current, holding
-from ._unanswered import Carried, Sending
 
 _LOOSE: Final = nullcontext()
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpcore
 import httpx
 
+from ._carried import Carried, Sending
 from ._deadline import send_async
-from ._unanswered import Carried, Sending
 
 
 def transport(**options: Any) -> httpx.AsyncHTTPTransport:

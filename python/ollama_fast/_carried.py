@@ -18,8 +18,8 @@ from typing import Any, Final, Self
 import httpcore
 import httpx
 
-from ._body_size import too_large
 from ._deadline import left_here
+from ._sizes import too_large
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _BROKE: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
@@ -37,7 +37,7 @@ class Sending:
         fresh: Whether it must go out on a new connection: one that was kept breaks before it has a byte.
     """
 
-    __slots__ = ("_most", "_taken", "_token", "answered", "fresh", "refuses", "reused", "until")
+    __slots__ = ("_most", "_taken", "_token", "answered", "fresh", "refused", "reused", "until")
 
     def __init__(self, request: httpx.Request, *, fresh: bool = False) -> None:
         sizes: tuple[int | None, int | None, int | None] | None = request.extensions.get("sizes")
@@ -48,7 +48,7 @@ class Sending:
         """Whether a byte of the answer came."""
         self.reused = False
         """Whether the connection had carried another answer before."""
-        self.refuses = False
+        self.refused = False
         """Whether it was refused for that."""
         self.until: float | None = None
         """When the head shall be there, once it is waited for."""
@@ -86,7 +86,7 @@ class Sending:
         error: Any = exc
         error.unanswered = True
         if self.fresh:
-            return self.refuses
+            return self.refused
         return self.reused and request.method in _SAFE and isinstance(request.stream, httpx.ByteStream)
 
 
@@ -113,8 +113,8 @@ class Carried:
         # What came for this one already was a proxy's.
         sending.answered, sending.reused = False, self._last is not None and self._last is not sending
         sending.begins_head()
-        sending.refuses = sending.fresh and sending.reused and self._one_at_a_time
-        if sending.refuses:
+        sending.refused = sending.fresh and sending.reused and self._one_at_a_time
+        if sending.refused:
             raise httpcore.WriteError(_KEPT)
 
     def waits(self, timeout: float | None) -> float | None:
@@ -124,7 +124,7 @@ class Carried:
             return timeout
         if sending is None:
             return _within(timeout, left_here())
-        if sending.refuses:
+        if sending.refused:
             raise httpcore.ReadError(_KEPT)
         sending.check_size()
         if timeout is None:

@@ -1,8 +1,8 @@
 """
-How many bytes a body has that is taken as a whole, but chunk by chunk in Python.
+How large an answer may be, where Python takes its bytes.
 
-So it is over httpx's own transport, and where a decoder is fed, such as that of `embed_array`, or a body is
-decompressed, over any. A body that the core itself reads as a whole it counts by itself; what is raised is the same.
+A body is taken as a whole, but chunk by chunk, over httpx's own transport, and where a decoder is fed, such as that of
+`embed_array`, or a body is decompressed, over any. What the core itself reads it counts; what is raised is the same.
 """
 
 from __future__ import annotations
