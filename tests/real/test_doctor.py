@@ -29,8 +29,8 @@ def test_a_genuine_server_is_ok_and_its_model_is_seen(every: Colour, real: Genui
 
 def test_a_path_that_is_doubled_is_found_at_a_genuine_server(both: Colour, real: Genuine) -> None:
     report: Report = both.whole("doctor", f"{real.url}/v1")
-    assert [finding.topic for finding in report.problems] == ["server", "host"]
-    assert report.problems[-1].todo.endswith(real.url)
+    assert [finding.topic for finding in report.problems] == ["host", "server"]  # the cause first
+    assert report.problems[0].todo.endswith(real.url)
 
 
 def test_a_genuine_server_without_tls_is_told(both: Colour, real: Genuine) -> None:
