@@ -9,11 +9,12 @@ the time for a head is for all of it, where httpx begins anew with each piece, a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import httpcore
 import httpx
@@ -21,10 +22,26 @@ import httpx
 from ._deadline import left_here
 from ._sizes import too_large
 
+T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
+B = TypeVar("B", httpcore.NetworkBackend, httpcore.AsyncNetworkBackend)
+
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _BROKE: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 _now: ContextVar[Sending | None] = ContextVar("ollama_fast_sending", default=None)
+
+
+def watch(transport: T, kind: type[B], watched: Callable[[B], B]) -> T:
+    """
+    Have the sockets of *transport* looked at: httpcore takes such for its pools, but httpx has no argument for them.
+
+    Where a mock or another version keeps its pool elsewhere, nobody looks.
+    """
+    pool: Any = getattr(transport, "_pool", None)
+    backend = getattr(pool, "_network_backend", None)
+    if isinstance(backend, kind):
+        pool._network_backend = watched(backend)  # noqa: SLF001 - see above
+    return transport
 
 
 class Sending:

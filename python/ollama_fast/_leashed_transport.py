@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpcore
 import httpx
 
-from ._carried import Carried, Sending
+from ._carried import Carried, Sending, watch
 from ._deadline import send as in_time
 from ._leash import Leash, Pulled, current, holding
 
@@ -21,15 +21,9 @@ def transport(**options: Any) -> httpx.HTTPTransport:
     """
     Make httpx's own transport, over sockets that are waited for on a leash.
 
-    httpcore takes such sockets for its pools, but httpx has no argument to pass them on. Where a mock or another
-    version keeps its pool elsewhere, there is no leash, and a reader is freed by what the server says next.
+    Where there are none such, there is no leash, and a reader is freed by what the server says next.
     """
-    made = httpx.HTTPTransport(**options)
-    pool: Any = getattr(made, "_pool", None)
-    backend = getattr(pool, "_network_backend", None)
-    if isinstance(backend, httpcore.NetworkBackend):
-        pool._network_backend = _Backend(backend)  # noqa: SLF001 - see above
-    return made
+    return watch(httpx.HTTPTransport(**options), httpcore.NetworkBackend, _Backend)
 
 
 def send(over: httpx.BaseTransport, request: httpx.Request, leash: Leash | None) -> httpx.Response:

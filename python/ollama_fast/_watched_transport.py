@@ -8,18 +8,13 @@ from typing import Any
 import httpcore
 import httpx
 
-from ._carried import Carried, Sending
+from ._carried import Carried, Sending, watch
 from ._deadline import send_async
 
 
 def transport(**options: Any) -> httpx.AsyncHTTPTransport:
-    """Make the transport, if it keeps its pool where it did: httpx has no argument for such sockets."""
-    made = httpx.AsyncHTTPTransport(**options)
-    pool: Any = getattr(made, "_pool", None)
-    backend = getattr(pool, "_network_backend", None)
-    if isinstance(backend, httpcore.AsyncNetworkBackend):
-        pool._network_backend = _Backend(backend)  # noqa: SLF001 - see above
-    return made
+    """Make the transport."""
+    return watch(httpx.AsyncHTTPTransport(**options), httpcore.AsyncNetworkBackend, _Backend)
 
 
 async def send(over: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
