@@ -128,8 +128,7 @@ impl Reply {
         let Some((memory, soon)) = self.memory.get() else {
             return Ok(None);
         };
-        let complete = memory.bind(py).getattr(intern!(py, "complete"))?.is_truthy()?;
-        Ok(complete.then(|| began + *soon))
+        Ok(is_complete(py, memory)?.then(|| began + *soon))
     }
 
     /// Wait for bytes of the body once.
@@ -162,7 +161,7 @@ impl Reply {
         };
         let mut received = lease.connection.read(py, Limit { each: first, until }, &mut take);
         if let (Err(Trouble::Failed(Failure::TimedOut(_))), Some((memory, soon))) = (&received, looks)
-            && !memory.bind(py).getattr(intern!(py, "complete"))?.is_truthy()?
+            && !is_complete(py, memory)?
         {
             let each = each.map(|each| each.saturating_sub(*soon));
             received = lease.connection.read(py, Limit { each, until }, &mut take);
@@ -198,6 +197,11 @@ impl Reply {
             lease.give_back();
         }
     }
+}
+
+/// Whether `memory` has the last part.
+fn is_complete(py: Python<'_>, memory: &Py<PyAny>) -> PyResult<bool> {
+    memory.bind(py).getattr(intern!(py, "complete"))?.is_truthy()
 }
 
 #[pymethods]
