@@ -40,6 +40,9 @@ def reply(text: str) -> Callable[[Received], Reply]:
     """
     Answer every generate and chat, of whatever model, with *text*: a part for each word, or one answer for all.
 
+    Args:
+        text: What the model says.
+
     To a request for anything else it replies with an error: 404 or 405 where Ollama does, and else 501. At `/` it says
     that Ollama is running.
     """
