@@ -1,4 +1,4 @@
-"""Whether the pages of a built site lead where they say: to files and anchors that are there, and nowhere else unasked."""
+"""Whether the links of a built site lead to files and anchors that are there; its pages load nothing from elsewhere."""
 
 from __future__ import annotations
 

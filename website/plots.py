@@ -1,4 +1,4 @@
-"""Plots of the tables in benches/RESULTS.md, and of nothing else: whoever measures anew and draws anew has new plots."""
+"""Plots of the tables in benches/RESULTS.md, and of nothing else: who measures and draws anew has new plots."""
 
 from __future__ import annotations
 
@@ -172,7 +172,9 @@ def draw(plot: Plot, results: str) -> str:
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ollama_fast", "font.size": 10}):
         shown = [figures(panel, results) for panel in plot.panels]
         figure = Figure(figsize=(12, 0.7 + 0.38 * max(map(len, shown))), layout="constrained")
-        for axes, panel, found in zip(figure.subplots(1, len(shown), squeeze=False)[0], plot.panels, shown, strict=True):
+        for axes, panel, found in zip(
+            figure.subplots(1, len(shown), squeeze=False)[0], plot.panels, shown, strict=True
+        ):
             names = list(found)[::-1]
             values = [found[name] for name in names]
             medians = [value.median for value in values]

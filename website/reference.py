@@ -126,9 +126,7 @@ def _shown(path: str) -> str:
     return f"::: {path}\n"
 
 
-def _functions_page(
-    title: str, module: str, about: str, groups: dict[str, list[str]], *, values: bool = False
-) -> str:
+def _functions_page(title: str, module: str, about: str, groups: dict[str, list[str]], *, values: bool = False) -> str:
     runtime = import_module(module)
     there = public.functions(runtime)
     parts = [f"# {title}\n", f"{about}\n"]

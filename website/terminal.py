@@ -22,7 +22,7 @@ from xml.sax.saxutils import escape
 
 import ollama_fast
 
-PROGRAM: Final = '''\
+PROGRAM: Final = """\
 from ollama_fast import generate_stream
 
 question = "Why do birds sing? Answer in two sentences."
@@ -33,14 +33,14 @@ with generate_stream(None, "smollm2", question) as stream:
 stats = stream.stats
 print(f"\\n\\n{stats.parts} parts, the first after {stats.first_part:.2f} s")
 print(f"{stats.tokens_per_second:.0f} tokens/s")
-'''
+"""
 COMMAND: Final = "python ask.py"
 
-_COLUMNS: Final = 78
-_WIDTH: Final = 8.4
+COLUMNS: Final = 78
+WIDTH: Final = 8.4
 """Of a character, in pixels. Each text is told its own, so that no reader's font can change where it ends."""
 _HEIGHT: Final = 20
-_LEFT, _TOP, _BAR = 20, 58, 34
+LEFT, _TOP, _BAR = 20, 58, 34
 _PAUSE: Final = 5.0
 """Seconds that the whole text stands before it begins anew."""
 _INK: Final = {"program": "#9ba3af", "prompt": "#34d399", "command": "#f3f4f6", "output": "#e5e7eb"}
@@ -114,7 +114,8 @@ def dump(kept: Record, path: Path) -> None:
 def load(path: Path) -> Record:
     """Read a record."""
     found = json.loads(path.read_text(encoding="utf-8"))
-    return Record(**{**found, "chunks": [(seconds, text) for seconds, text in found["chunks"]]})
+    chunks = [(float(seconds), str(text)) for seconds, text in found["chunks"]]
+    return Record(found["about"], found["program"], found["command"], chunks)
 
 
 # --- drawing ---------------------------------------------------------------------------------------------------------
@@ -125,7 +126,7 @@ def draw(kept: Record) -> str:
     pieces = list(_laid_out(kept))
     length = max(piece.at or 0 for piece in pieces) + _PAUSE
     height = _TOP + _HEIGHT * (max(piece.row for piece in pieces) + 1)
-    width = 2 * _LEFT + _COLUMNS * _WIDTH
+    width = 2 * LEFT + COLUMNS * WIDTH
     moments = sorted({piece.at for piece in pieces if piece.at is not None})
     names = {moment: f"t{number}" for number, moment in enumerate(moments)}
     rules = "".join(
@@ -175,7 +176,7 @@ def _laid_out(kept: Record) -> Iterator[Piece]:
 def _wrapped(row: int, column: int, line: str, seconds: float) -> Iterator[Piece]:
     """Give the words of *line* where a terminal has room for them; a space at the end of a row is not shown."""
     for word in _words(line):
-        if column + len(word.rstrip()) > _COLUMNS:
+        if column + len(word.rstrip()) > COLUMNS:
             row, column = row + 1, 0
             word = word.lstrip()  # noqa: PLW2901 - the same word, on a line of its own
         if word:
@@ -195,10 +196,10 @@ def _text(piece: Piece, names: dict[float, str]) -> str:
     shown = piece.text.strip(" ")
     if not shown:
         return ""
-    x, y = _LEFT + (piece.column + blank) * _WIDTH, _TOP + piece.row * _HEIGHT
+    x, y = LEFT + (piece.column + blank) * WIDTH, _TOP + piece.row * _HEIGHT
     moving = "" if piece.at is None else f" moving {names[piece.at]}"
     return (
-        f'<text class="{piece.kind}{moving}" x="{x:.1f}" y="{y}" textLength="{len(shown) * _WIDTH:.1f}">'
+        f'<text class="{piece.kind}{moving}" x="{x:.1f}" y="{y}" textLength="{len(shown) * WIDTH:.1f}">'
         f"{escape(shown)}</text>"
     )
 
@@ -209,6 +210,7 @@ def main() -> None:
 
     sys.path[:0] = ["tests"]
     from benches.machine import machine
+
     from real import genuine
 
     with ExitStack() as stack:
