@@ -19,6 +19,12 @@ from . import public
 from .faces import Faces
 
 _UNTYPED_SELF: Final = ("self", "cls")
+_OF_SHAPES: Final = """\
+    options:
+      inherited_members: true
+      show_bases: false
+"""
+"""A reader wants all keys of a dict, and not which private class brings some of them."""
 
 
 def load(package: str, modules: tuple[str, ...], search: Iterable[str] = ("python",)) -> griffe.Module:
@@ -123,7 +129,7 @@ def expected(modules: Iterable[str] = public.MODULES) -> set[str]:
 
 
 def _shown(path: str) -> str:
-    return f"::: {path}\n"
+    return f"::: {path}\n{_OF_SHAPES}" if path.startswith("ollama_fast.types.") else f"::: {path}\n"
 
 
 def _functions_page(title: str, module: str, about: str, groups: dict[str, list[str]], *, values: bool = False) -> str:
