@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from ollama_fast import Host, Timeout
 from ollama_fast.errors import HostError
@@ -73,3 +74,21 @@ def json_option(shape: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         shape: What is printed then, in a few words for the help, such as "the answer of the server".
     """
     return click.option("--json", "as_json", is_flag=True, help=f"Print JSON: {shape}.")
+
+
+class ModelName(click.ParamType[str]):
+    """The name of a model, which a shell completes from what the server has."""
+
+    name = "model"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - what click hands over
+        """Give the models on the server whose names begin with *incomplete*."""
+        from ._complete import models_on
+
+        given = ctx.params.get("host")
+        found = models_on(given[0] if isinstance(given, tuple) and given else given or None)
+        return [CompletionItem(name) for name in found if name.startswith(incomplete)]
+
+
+model_argument = click.argument("model", type=ModelName())
+"""Add the argument MODEL to a command."""
