@@ -9,10 +9,11 @@ from . import _output
 
 
 class Piece(NamedTuple):
-    """What a part adds to an answer."""
+    """What a part adds to an answer; a note is a line about what happens meanwhile."""
 
     thinking: str = ""
     text: str = ""
+    note: str = ""
 
 
 class Ink(NamedTuple):
@@ -28,26 +29,34 @@ def piece_of(part: Mapping[str, Any]) -> Piece:
     return Piece(holder.get("thinking") or "", holder.get("content") or holder.get("response") or "")
 
 
-def laid_out(pieces: Iterable[Piece], *, thinking: bool) -> Iterator[Ink]:
+def laid_out(pieces: Iterable[Piece], *, asides: bool) -> Iterator[Ink]:
     """
     Give what is written for *pieces*, as they come: the thinking, an empty line, the answer, the end of the line.
 
     Args:
         pieces: Of one answer.
 
-        thinking: Whether what the model thinks is shown.
+        asides: Whether what the model thinks, and notes, are shown.
     """
     last, thought = "", False
     for piece in pieces:
-        if thinking and piece.thinking:
+        if asides and piece.thinking:
             yield Ink(piece.thinking, dim=True)
             last, thought = piece.thinking, True
+        if asides and piece.note:
+            yield from _end_of_line(last)
+            last, thought = f"{piece.note}\n", False
+            yield Ink(last, dim=True)
         if piece.text:
             if thought:
                 yield Ink("\n" if last.endswith("\n") else "\n\n")
                 thought = False
             yield Ink(piece.text)
             last = piece.text
+    yield from _end_of_line(last)
+
+
+def _end_of_line(last: str) -> Iterator[Ink]:
     if last and not last.endswith("\n"):
         yield Ink("\n")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -32,7 +32,7 @@ def joined(prompt: str | None, given: str | None) -> str:
 
 def piped() -> str | None:
     """Read all of standard input, unless it is a terminal or closed."""
-    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         return None
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig")
@@ -75,8 +75,8 @@ def think_of(think: bool | None, effort: Think | None) -> Think | None:
 
 
 @contextmanager
-def checked() -> Iterator[None]:
-    """Say of an argument that a function refuses that the command line is wrong."""
+def checked() -> Generator[None]:
+    """Say of an argument that a function refuses, before any I/O, that the command line is wrong."""
     try:
         yield
     except (TypeError, ValueError) as exc:

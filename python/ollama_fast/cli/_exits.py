@@ -32,20 +32,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
             arguments if arguments is None else list(arguments), "ollama-fast", standalone_mode=False
         )
         sys.stdout.flush()
-    except (KeyboardInterrupt, click.Abort):
-        _finish_line()
+    except (KeyboardInterrupt, click.Abort):  # click has ended the line on which ^C stands
         return INTERRUPTED
     except click.ClickException as exc:
         exc.show()
         return exc.exit_code
+    except OllamaError as exc:  # some are OSErrors, too
+        complain(said(exc))
+        return FAILURE
     except OSError as exc:
-        if exc.errno == errno.EPIPE and not isinstance(exc, OllamaError):
+        if exc.errno == errno.EPIPE:
             _forget_stdout()
         else:
-            complain(_said_by_system(exc) if not isinstance(exc, OllamaError) else said(exc))
-        return FAILURE
-    except OllamaError as exc:
-        complain(said(exc))
+            complain(said_by_system(exc))
         return FAILURE
     return code if isinstance(code, int) else SUCCESS
 
@@ -61,7 +60,7 @@ def colourful_errors() -> bool:
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
-def said(exc: OllamaError) -> str:
+def said(exc: Exception) -> str:
     """Give the text of an error of a call, with what to do next if there is a command for it."""
     text = str(exc)
     match exc:
@@ -75,16 +74,11 @@ def said(exc: OllamaError) -> str:
             return text
 
 
-def _said_by_system(exc: OSError) -> str:
+def said_by_system(exc: OSError) -> str:
+    """Give the text of an error of the operating system, with the file that it is about."""
     if exc.strerror is None:
         return str(exc) or type(exc).__name__
     return f"{exc.filename}: {exc.strerror}" if exc.filename is not None else exc.strerror
-
-
-def _finish_line() -> None:
-    """Leave the shell's prompt a line of its own."""
-    if sys.stderr.isatty():
-        sys.stderr.write("\n")
 
 
 def _forget_stdout() -> None:

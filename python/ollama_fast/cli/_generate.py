@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 import ollama_fast
-from ollama_fast import Host, Stream
-from ollama_fast.types import GenerateResponse, KeepAlive, Options, Think
+from ollama_fast import Host
+from ollama_fast.types import KeepAlive, Options, Think
 
-from ._answer import Piece, laid_out, measured, piece_of, write_out
+from ._answer import laid_out, measured, piece_of, write_out
 from ._asking import asking_options, checked, joined, piped, think_of
 from ._options import host_option, json_option, model_argument
 from ._output import on_terminal, print_json
@@ -55,7 +54,7 @@ def generate(
             text,
             system=system,
             format=format,
-            images=images or None,
+            images=[image.read_bytes() for image in images] or None,
             think=think_of(think, effort),
             options=options,
             keep_alive=keep_alive,
@@ -65,11 +64,7 @@ def generate(
             for part in stream:
                 print_json(part)
         else:
-            write_out(laid_out(_pieces(stream), thinking=on_terminal()))
+            write_out(laid_out(map(piece_of, stream), asides=on_terminal()))
     if stats:
         done = stream.stats
         click.echo(measured(done.first_part, done.total, stream.partial or {}), err=True)
-
-
-def _pieces(stream: Stream[GenerateResponse]) -> Iterator[Piece]:
-    return map(piece_of, stream)

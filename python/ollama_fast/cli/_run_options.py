@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from ollama_fast.types import Options
 
@@ -38,8 +38,7 @@ def options_of(pairs: Iterable[str]) -> Options | None:
             found.setdefault(key, []).append(text)
         else:
             found[key] = _value(key, text.strip(), kind)
-    options: Any = found or None
-    return options
+    return cast("Options", found) if found else None
 
 
 def _value(key: str, text: str, kind: type) -> Any:
