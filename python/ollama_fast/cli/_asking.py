@@ -97,7 +97,7 @@ def run_option(function: Callable[..., R]) -> Callable[..., R]:
     """Add --option to a command, which gets the options of all of them as `options`."""
     text = "An option of the run, such as temperature=0.2; may be given several times."
     return click.option(
-        "-o", "--option", "options", multiple=True, metavar="KEY=VALUE", callback=_checked_options, help=text
+        "--option", "options", multiple=True, metavar="KEY=VALUE", callback=_checked_options, help=text
     )(function)
 
 
