@@ -13,7 +13,7 @@ from ._output import print_json, say
 
 @click.command
 @click.argument("source", type=ModelName())
-@click.argument("destination")
+@click.argument("destination", type=ModelName())
 @json_option('`{"source": "...", "destination": "..."}`')
 @host_option
 def copy(host: Host, source: str, destination: str, as_json: bool) -> None:

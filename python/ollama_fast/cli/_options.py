@@ -81,6 +81,13 @@ class ModelName(click.ParamType[str]):
 
     name = "model"
 
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what can be no name."""
+        name = str(value)
+        if not name.strip():
+            self.fail("it is empty", param, ctx)
+        return name
+
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - what click hands over
         """Give the models on the server whose names begin with *incomplete*."""
         from ._complete import models_on
