@@ -7,6 +7,11 @@ It is of use to any client, needs the standard library alone, and listens on 127
 
 from ._faults import FAULTS as FAULTS
 from ._faults import Fault as Fault
+from ._recorder import Recorder as Recorder
+from ._recorder import record as record
+from ._recording import RecordingError as RecordingError
+from ._replaying import Replayer as Replayer
+from ._replaying import replay as replay
 from ._replies import reply as reply
 from ._serving import Server as Server
 from ._serving import serve as serve
@@ -19,8 +24,13 @@ __all__ = [
     "Chunk",
     "Fault",
     "Received",
+    "Recorder",
+    "RecordingError",
+    "Replayer",
     "Reply",
     "Server",
+    "record",
+    "replay",
     "reply",
     "serve",
 ]

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Final, TypeAlias
 
 from ._faults import Fault, faulty
-from ._loopback import Loopback
+from ._loopback import Loopback, once_whole
 from ._replies import reply
 from ._values import Action, Received, Reply
 
@@ -35,7 +35,7 @@ class Server:
         self._moved: list[str] = []
         self._fault: Fault | None = None
         self._next: Iterator[Fault | None] | None = None
-        self._loopback = Loopback(self._respond, port)
+        self._loopback = Loopback(once_whole(self._respond), port)
 
     @property
     def answer(self) -> Callable[[Received], Reply]:
