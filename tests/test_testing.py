@@ -32,7 +32,7 @@ import ollama_fast
 from ollama_fast import testing
 from ollama_fast.testing import FAULTS, Chunk, Fault, Reply, reply, serve
 from ollama_fast.testing._faults import faulty
-from ollama_fast.testing._serving import GREETING
+from ollama_fast.testing._scripted import GREETING
 from ollama_fast.testing._values import End
 from transports import eventually
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import threading
 import time
@@ -18,14 +17,13 @@ from ollama_fast import Host
 from ._incoming import Arriving, ClientLeftError
 from ._loopback import Loopback
 from ._recording import Ending, Recorded, headers_of, request_of, save
-from ._replies import whole
+from ._replies import failed
 from ._upstream import Line, UnreachableError, Upstream, cuts
 from ._values import Action, Chunk, End, Received, Reply
 from ._wire import chunk, wire
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
-_JSON: Final = "application/json; charset=utf-8"
 _HEAD_ALONE: Final = 0.01
 """Seconds that a head must come before the first chunk to have a time of its own in the recording."""
 
@@ -82,7 +80,7 @@ class _Passing:
         except UnreachableError as exc:
             why = f"{request.method} {request.path} was not recorded: {self._upstream.url} cannot be reached: {exc}"
             self.failures.append(why)
-            yield from wire(whole(502, json.dumps({"error": why}).encode(), _JSON), request.method).actions()
+            yield from wire(failed(502, why), request.method).actions()
             return
         finally:
             received = request.received
