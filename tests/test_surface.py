@@ -22,12 +22,15 @@ import pytest
 import ollama_fast
 from ollama_fast import (
     _answers,
+    _bars,
     _composed,
     _conversation,
     _doctor,
     _endpoints,
     _many,
+    _models,
     _procedures,
+    _progress,
     aio,
     errors,
     tools,
@@ -37,6 +40,7 @@ from ollama_fast import (
 pytestmark = pytest.mark.unsent
 
 VALUES = {
+    "ContextUse",
     "Conversation",
     "EmbedArray",
     "Finding",
@@ -44,6 +48,7 @@ VALUES = {
     "Limits",
     "Parsed",
     "Partial",
+    "Progress",
     "Report",
     "Retry",
     "Stats",
@@ -53,10 +58,22 @@ VALUES = {
 """What both colours take and give."""
 HOST_IS_OPTIONAL = {"doctor"}
 """Functions that without a host take that of the environment."""
-ONLY_BLOCKING = {*VALUES, "AsyncTransport", "Transport", "__version__", "aio", "errors", "tools", "types"}
+ONLY_BLOCKING = {
+    *VALUES,
+    "check_context",
+    "AsyncTransport",
+    "Transport",
+    "__version__",
+    "aio",
+    "errors",
+    "tools",
+    "types",
+}
 NO_HOST = {"tool"}
 """Functions that wait for nothing and so are the same in both colours."""
-FUNCTIONS = [name for name in aio.__all__ if name not in {"Answers", "Stream", "close", "collect", *NO_HOST}]
+OF_PARTS = {"progress", "show_progress"}
+"""Functions of parts, which ask no host themselves."""
+FUNCTIONS = [name for name in aio.__all__ if name not in {"Answers", "Stream", "close", "collect", *NO_HOST, *OF_PARTS}]
 WITHOUT_HOST = {"call_tool"}
 """Functions that wait, but for no host."""
 OF_MANY = {"embed_many": "embed", "map_generate": "generate", "map_chat": "chat"}
@@ -71,13 +88,13 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 MODULES = [ollama_fast, aio]
 BOTH = [(module, name) for module in MODULES for name in FUNCTIONS]
 
-PARTS_OF = {"generate", "chat", "parse", "run_tools", "pull", "push", "create"}
+PARTS_OF = {"generate", "chat", "parse", "run_tools", "pull", "push", "create", "ensure_model"}
 """What streams: each of these has a twin."""
 
 VOCABULARY = """
     generate chat embed embed_array embeddings create create_blob has_blob pull push show copy delete list ps version
     is_running status whoami signout web_search web_fetch model_recommendations systemone parse run_tools call_tool
-    embed_many map_generate map_chat doctor
+    embed_many map_generate map_chat doctor ensure_model load unload unload_all context_of wait_ready
 """
 
 
@@ -89,7 +106,7 @@ def builder_of(name: str) -> Any:
     plain = name.removesuffix("_stream")
     if plain == "list":
         return _endpoints.list_models
-    rooms = (_answers, _conversation, _doctor, _many, _procedures, _endpoints)
+    rooms = (_answers, _progress, _bars, _conversation, _doctor, _many, _models, _procedures, _endpoints)
     return next(getattr(room, plain) for room in rooms if inspect.isfunction(getattr(room, plain, None)))
 
 
@@ -213,6 +230,29 @@ def test_a_signature_shows_what_is_returned(module: ModuleType, name: str) -> No
     assert shown == (f"Stream[{plain}]" if name.endswith("_stream") else plain)
 
 
+@pytest.mark.parametrize("name", sorted(OF_PARTS))
+@pytest.mark.parametrize("module", MODULES, ids=id_of)
+def test_a_function_of_parts_shows_them_in_front(module: ModuleType, name: str) -> None:
+    function = getattr(module, name)
+    signature = inspect.signature(function)
+    parts, *rest = signature.parameters.values()
+    blocking = "Iterable[ProgressResponse]"
+    assert parts.kind is parts.POSITIONAL_ONLY
+    assert str(parts.annotation) == (f"Async{blocking} | {blocking}" if module is aio else blocking)
+    assert facts_of(rest) == facts_of(inspect.signature(builder_of(name)).parameters.values())
+    assert str(signature.return_annotation) == f"Stream[{'Progress' if name == 'progress' else 'ProgressResponse'}]"
+    assert (
+        get_type_hints(function)["return"]
+        == module.Stream[ollama_fast.Progress if name == "progress" else types.ProgressResponse]
+    )
+    assert (function.__name__, function.__module__) == (name, module.__name__)
+    assert pickle.loads(pickle.dumps(function)) is function
+    described = re.findall(
+        r"^    (\w+): [A-Z]", (inspect.getdoc(function) or "").partition("\nArgs:\n")[2], re.MULTILINE
+    )
+    assert described == list(signature.parameters)
+
+
 @pytest.mark.parametrize(("module", "name"), BOTH, ids=id_of)
 def test_help_shows_name_parameters_and_doc(module: ModuleType, name: str) -> None:
     function = getattr(module, name)
@@ -327,7 +367,7 @@ def test_a_sentence_stands_under_every_assignment(module: ModuleType) -> None:
                 pytest.fail(f"line {node.lineno} has no sentence under it")
             case _:
                 pass
-    assert sorted(assigned) == FUNCTIONS
+    assert sorted(assigned) == sorted([*FUNCTIONS, *OF_PARTS])
 
 
 def test_the_sentences_are_the_same_in_both_colours() -> None:

@@ -20,7 +20,24 @@ from ._host import Host, check
 from ._lift import Examination, build_for, face
 from ._lift import hint as hint
 from ._request import Parts, Request
-from ._steps import Ask, At, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, asked, viewed
+from ._steps import (
+    Ask,
+    At,
+    Course,
+    Effect,
+    Limited,
+    Need,
+    Outcome,
+    Pause,
+    Run,
+    Steps,
+    Tell,
+    Telling,
+    Try,
+    addressed,
+    asked,
+    viewed,
+)
 from ._stream import Latest, Memory, Reading, two_readers
 from .errors import HostError
 
@@ -225,6 +242,15 @@ def _answer(
 
     # Whoever has replaced something of httpx's clients expects to see one. It holds nothing, so nobody closes it.
     return httpx.AsyncClient(transport=pool, trust_env=False).send(outgoing, stream=True)
+
+
+async def _pause(seconds: float) -> None:
+    """Wait: on asyncio, or on trio, where a caller's own client may run."""
+    if current_task() is not None:
+        return await asyncio.sleep(seconds)
+    import anyio  # which httpx brings
+
+    return await anyio.sleep(seconds)
 
 
 async def off_the_loop(job: Callable[[], R]) -> R:
@@ -479,10 +505,10 @@ async def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], late
 
 async def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
     match effect:
-        case Request() | Ask():
-            return await send(host, asked(effect))
-        case At(other, request):
-            return await send(other, request)
+        case Request() | Ask() | At() | Limited():
+            return await send(*addressed(host, effect))
+        case Pause(seconds):
+            return await _pause(seconds)
         case Run(jobs):
             return await asyncio.gather(*(asyncio.to_thread(job) for job in jobs))
         case Try(jobs, view):

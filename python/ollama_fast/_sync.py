@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from functools import partial
@@ -20,7 +21,24 @@ from ._leash import Leash
 from ._lift import Examination, build_for, face
 from ._lift import hint as hint
 from ._request import Parts, Request
-from ._steps import Ask, At, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, asked, viewed
+from ._steps import (
+    Ask,
+    At,
+    Course,
+    Effect,
+    Limited,
+    Need,
+    Outcome,
+    Pause,
+    Run,
+    Steps,
+    Tell,
+    Telling,
+    Try,
+    addressed,
+    asked,
+    viewed,
+)
 from ._stream import SOON, Latest, Memory, Reading, two_readers
 from .errors import HostError, OllamaError
 
@@ -438,10 +456,10 @@ def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], latest: La
 
 def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
     match effect:
-        case Request() | Ask():
-            return send(host, asked(effect))
-        case At(other, request):
-            return send(other, request)
+        case Request() | Ask() | At() | Limited():
+            return send(*addressed(host, effect))
+        case Pause(seconds):
+            time.sleep(seconds)
         case Run(jobs):
             return [job() for job in jobs]
         case Try(jobs, view):
