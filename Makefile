@@ -190,21 +190,21 @@ format: build
 wheel: build
 	rm -rf dist
 	$(MATURIN) build --quiet --release --locked --out dist
-	$(BIN)/python release/check.py dist/*.whl
+	$(BIN)/python -m release.check dist/*.whl
 	$(BIN)/abi3audit --strict --assume-minimum-abi3 3.11 dist/*.whl
 	tests/smoke_wheel.sh $(BIN)/python dist/*.whl
 
 .PHONY: sdist  ## Make the source distribution, look at what it holds, and build the same wheel from it without the network
 sdist: wheel
 	$(BIN)/maturin sdist --out dist 2>/dev/null >/dev/null
-	$(BIN)/python release/check.py dist/*.tar.gz
+	$(BIN)/python -m release.check dist/*.tar.gz
 	# The crates that it uses need not be compiled again, but itself must be.
 	cargo clean --quiet --release --package ollama_fast
-	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" CARGO_TARGET_DIR=$(abspath target) $(BIN)/python release/from_sdist.py dist/*.tar.gz dist/*.whl
+	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" CARGO_TARGET_DIR=$(abspath target) $(BIN)/python -m release.from_sdist dist/*.tar.gz dist/*.whl
 
 .PHONY: licences  ## Write THIRD-PARTY-LICENSES.txt, which wheels hold, from the crates in Cargo.lock
 licences: $(VENV)/.installed
-	$(BIN)/python release/third_party.py
+	$(BIN)/python -m release.third_party
 
 $(CARGO_DENY)/bin/cargo-deny:
 	@echo "installing cargo-deny into $(CARGO_DENY): some minutes, once"

@@ -1,4 +1,4 @@
-"""Check wheels and source distributions before anybody installs them: `python release/check.py dist/*`."""
+"""Check wheels and source distributions before anybody installs them: `python -m release.check dist/*`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from archives import Files, checkout_files, dist_info, sdist_files, wheel_files
-from extension import wrong_in_extension
-from metadata import LICENCE_FILES, wrong_in_metadata
+from release.archives import Files, checkout_files, dist_info, sdist_files, wheel_files
+from release.extension import wrong_in_extension
+from release.metadata import LICENCE_FILES, wrong_in_metadata
 
 LARGEST = 2_000_000  # bytes
 EXTENSION = re.compile(r"ollama_fast/_core(\.abi3\.so|\.pyd)")
@@ -58,8 +58,9 @@ def wrong_in_wheel(files: Files, checkout: Files) -> Iterator[str]:
 def wrong_in_sdist(files: Files, checkout: Files) -> Iterator[str]:
     """Tell what is wrong in a source distribution, given the files of the checkout that it was made from."""
     yield from differences(set(files), {*checkout, "PKG-INFO"})
-    # The rest is as it was, but for Cargo.toml, which cargo and maturin may write anew.
-    if changed := sorted(name for name in files if name in checkout and files[name] != checkout[name] and name != "Cargo.toml"):
+    # Maturin writes Cargo.toml anew.
+    same = {name for name in files if name in checkout and files[name] == checkout[name]}
+    if changed := sorted(files.keys() & checkout.keys() - same - {"Cargo.toml"}):
         yield f"not as in the checkout: {', '.join(changed)}"
     yield from wrong_in_metadata(files["PKG-INFO"])
 
@@ -69,7 +70,10 @@ def wrong(path: Path) -> Iterator[str]:
     checkout = checkout_files(*IN_SDISTS)
     if (size := path.stat().st_size) > LARGEST:
         yield f"{size} bytes are more than {LARGEST}"
-    yield from wrong_in_wheel(wheel_files(path), checkout) if path.suffix == ".whl" else wrong_in_sdist(sdist_files(path), checkout)
+    if path.suffix == ".whl":
+        yield from wrong_in_wheel(wheel_files(path), checkout)
+    else:
+        yield from wrong_in_sdist(sdist_files(path), checkout)
 
 
 def main(paths: list[Path]) -> int:

@@ -1,4 +1,4 @@
-"""Build a wheel from a source distribution alone, without the network, and compare it with the checkout's: what `make sdist` does."""
+"""Build a wheel from a source distribution alone, without the network, and compare it with the checkout's."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from archives import Files, wheel_files
+from release.archives import Files, wheel_files
 
 
 def build(sdist: Path, folder: Path) -> Path:
     """Have pip build the wheel with this environment's maturin, and give its path."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "CARGO_NET_OFFLINE": "true", "MATURIN_PEP517_ARGS": "--locked", "PATH": path}
-    command = ["wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(sdist)]
-    subprocess.run([sys.executable, "-m", "pip", *command], check=True, env=environment)
+    alone = ["--no-index", "--no-deps", "--no-build-isolation"]
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", *alone, "--wheel-dir", str(folder), str(sdist)]
+    subprocess.run(command, check=True, env=environment)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
 
-def telling(files: Files) -> Files:
-    """Give the files that may not depend on where and when a wheel was built, nor on the platform that it claims to be for."""
-    return {name: text for name, text in files.items() if not name.endswith(("/RECORD", "/WHEEL", ".cyclonedx.json"))}
+# They depend on where and when a wheel was built, and on the platform that it claims to be for.
+OF_THE_BUILD = ("/RECORD", "/WHEEL", ".cyclonedx.json")
 
 
 def differences(one: Files, other: Files) -> Iterator[str]:
     """Tell which files only one of two wheels has, and which are not the same."""
     if one.keys() != other.keys():
         yield f"only one of the wheels has {', '.join(sorted(one.keys() ^ other.keys()))}"
-    if changed := sorted(name for name in one.keys() & other.keys() if telling(one).get(name) != telling(other).get(name)):
+    both = {name for name in one.keys() & other.keys() if not name.endswith(OF_THE_BUILD)}
+    if changed := sorted(name for name in both if one[name] != other[name]):
         yield f"not the same in both: {', '.join(changed)}"
 
 
@@ -40,7 +41,9 @@ def main(sdist: Path, wheel: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
         built = wheel_files(build(sdist, Path(folder)))
     found = list(differences(built, wheel_files(wheel)))
-    print("\n".join(found) or f"{sdist.name} builds without the network, and into the same {len(built)} files as the checkout")
+    print(
+        "\n".join(found) or f"{sdist.name} builds without the network into the same {len(built)} files as the checkout"
+    )
     return bool(found)
 
 

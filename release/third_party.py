@@ -1,4 +1,4 @@
-"""The licences of the crates that are linked into the wheels, which all allow the MIT licence: written by `make licences`."""
+"""The licences of the crates that are linked into the wheels: `make licences` writes them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ PLATFORMS = (
 FROM_THE_REPOSITORY = {"base64-simd": "Nugine-simd.txt", "vsimd": "Nugine-simd.txt"}
 
 HEAD = """\
-The compiled part of ollama_fast, ollama_fast/_core, is linked with the Rust crates below and with the Rust standard library. Those
-that offer several licences are used under the MIT licence. Not every platform's wheel holds all of them.
+The compiled part of ollama_fast, ollama_fast/_core, is linked with the Rust crates below and with the Rust standard
+library. Those that offer several licences are used under the MIT licence. Not every platform's wheel holds all.
 """
 
 Crate = Mapping[str, Any]
@@ -38,11 +38,12 @@ Crate = Mapping[str, Any]
 def metadata(platform: str) -> dict[str, Any]:
     """Give what cargo knows of the package and its dependencies on a platform."""
     command = ["cargo", "metadata", "--format-version=1", "--locked", f"--filter-platform={platform}"]
-    return json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
+    known: dict[str, Any] = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
+    return known
 
 
 def linked(metadata: Mapping[str, Any]) -> dict[str, Crate]:
-    """Give the crates, by their ids, that end in the extension: no procedural macros, and nothing that only builds or tests."""
+    """Give the crates, by their ids, that end in the extension: no macros, and nothing that only builds or tests."""
     crates = {crate["id"]: crate for crate in metadata["packages"]}
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
     root: str = metadata["resolve"]["root"]
@@ -68,7 +69,9 @@ def licence_text(crate: Crate) -> str:
     name = f"{crate['name']} {crate['version']}"
     offered = re.split(r" OR |/", crate["license"] or "")
     if "MIT" not in offered:
-        raise LookupError(f"{name} is under {crate['license']!r}: decide whether wheels may hold it, and name that licence, too")
+        raise LookupError(
+            f"{name} is under {crate['license']!r}: decide whether wheels may hold it, and name that, too"
+        )
     if kept := FROM_THE_REPOSITORY.get(crate["name"]):
         return (KEPT / kept).read_text(encoding="utf-8")
     folder = Path(crate["manifest_path"]).parent
