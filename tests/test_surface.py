@@ -22,12 +22,14 @@ import pytest
 import ollama_fast
 from ollama_fast import (
     _answers,
+    _bars,
     _composed,
     _conversation,
     _doctor,
     _endpoints,
     _many,
     _procedures,
+    _progress,
     aio,
     errors,
     tools,
@@ -44,6 +46,7 @@ VALUES = {
     "Limits",
     "Parsed",
     "Partial",
+    "Progress",
     "Report",
     "Retry",
     "Stats",
@@ -56,7 +59,9 @@ HOST_IS_OPTIONAL = {"doctor"}
 ONLY_BLOCKING = {*VALUES, "AsyncTransport", "Transport", "__version__", "aio", "errors", "tools", "types"}
 NO_HOST = {"tool"}
 """Functions that wait for nothing and so are the same in both colours."""
-FUNCTIONS = [name for name in aio.__all__ if name not in {"Answers", "Stream", "close", "collect", *NO_HOST}]
+OF_PARTS = {"progress", "show_progress"}
+"""Functions of parts, which ask no host themselves."""
+FUNCTIONS = [name for name in aio.__all__ if name not in {"Answers", "Stream", "close", "collect", *NO_HOST, *OF_PARTS}]
 WITHOUT_HOST = {"call_tool"}
 """Functions that wait, but for no host."""
 OF_MANY = {"embed_many": "embed", "map_generate": "generate", "map_chat": "chat"}
@@ -89,7 +94,7 @@ def builder_of(name: str) -> Any:
     plain = name.removesuffix("_stream")
     if plain == "list":
         return _endpoints.list_models
-    rooms = (_answers, _conversation, _doctor, _many, _procedures, _endpoints)
+    rooms = (_answers, _progress, _bars, _conversation, _doctor, _many, _procedures, _endpoints)
     return next(getattr(room, plain) for room in rooms if inspect.isfunction(getattr(room, plain, None)))
 
 
@@ -213,6 +218,29 @@ def test_a_signature_shows_what_is_returned(module: ModuleType, name: str) -> No
     assert shown == (f"Stream[{plain}]" if name.endswith("_stream") else plain)
 
 
+@pytest.mark.parametrize("name", sorted(OF_PARTS))
+@pytest.mark.parametrize("module", MODULES, ids=id_of)
+def test_a_function_of_parts_shows_them_in_front(module: ModuleType, name: str) -> None:
+    function = getattr(module, name)
+    signature = inspect.signature(function)
+    parts, *rest = signature.parameters.values()
+    blocking = "Iterable[ProgressResponse]"
+    assert parts.kind is parts.POSITIONAL_ONLY
+    assert str(parts.annotation) == (f"Async{blocking} | {blocking}" if module is aio else blocking)
+    assert facts_of(rest) == facts_of(inspect.signature(builder_of(name)).parameters.values())
+    assert str(signature.return_annotation) == f"Stream[{'Progress' if name == 'progress' else 'ProgressResponse'}]"
+    assert (
+        get_type_hints(function)["return"]
+        == module.Stream[ollama_fast.Progress if name == "progress" else types.ProgressResponse]
+    )
+    assert (function.__name__, function.__module__) == (name, module.__name__)
+    assert pickle.loads(pickle.dumps(function)) is function
+    described = re.findall(
+        r"^    (\w+): [A-Z]", (inspect.getdoc(function) or "").partition("\nArgs:\n")[2], re.MULTILINE
+    )
+    assert described == list(signature.parameters)
+
+
 @pytest.mark.parametrize(("module", "name"), BOTH, ids=id_of)
 def test_help_shows_name_parameters_and_doc(module: ModuleType, name: str) -> None:
     function = getattr(module, name)
@@ -327,7 +355,7 @@ def test_a_sentence_stands_under_every_assignment(module: ModuleType) -> None:
                 pytest.fail(f"line {node.lineno} has no sentence under it")
             case _:
                 pass
-    assert sorted(assigned) == FUNCTIONS
+    assert sorted(assigned) == sorted([*FUNCTIONS, *OF_PARTS])
 
 
 def test_the_sentences_are_the_same_in_both_colours() -> None:

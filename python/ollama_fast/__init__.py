@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ._composed import Finding as Finding
     from ._composed import Parsed as Parsed
     from ._composed import Partial as Partial
+    from ._composed import Progress as Progress
     from ._composed import Report as Report
     from ._composed import ToolResult as ToolResult
     from ._composed import call_tool as call_tool
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
     from ._composed import map_generate as map_generate
     from ._composed import parse as parse
     from ._composed import parse_stream as parse_stream
+    from ._composed import progress as progress
     from ._composed import run_tools as run_tools
     from ._composed import run_tools_stream as run_tools_stream
+    from ._composed import show_progress as show_progress
     from ._embeddings import EmbedArray as EmbedArray
     from ._transport import Transport as Transport
     from .tools import tool as tool
@@ -57,6 +60,7 @@ __all__ = [
     "Limits",
     "Parsed",
     "Partial",
+    "Progress",
     "Report",
     "Retry",
     "Stats",
@@ -92,6 +96,7 @@ __all__ = [
     "model_recommendations",
     "parse",
     "parse_stream",
+    "progress",
     "ps",
     "pull",
     "pull_stream",
@@ -100,6 +105,7 @@ __all__ = [
     "run_tools",
     "run_tools_stream",
     "show",
+    "show_progress",
     "signout",
     "status",
     "systemone",
@@ -140,6 +146,7 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of the packa
                 "Finding",
                 "Parsed",
                 "Partial",
+                "Progress",
                 "Report",
                 "ToolResult",
                 "call_tool",
@@ -149,8 +156,10 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of the packa
                 "map_generate",
                 "parse",
                 "parse_stream",
+                "progress",
                 "run_tools",
                 "run_tools_stream",
+                "show_progress",
             ),
             "_composed",
         ),

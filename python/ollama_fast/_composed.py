@@ -4,16 +4,18 @@ The blocking functions that are more than a request, and the values that they gi
 The package loads this room when one of them is first asked for: it would be a quarter of `import ollama_fast`.
 """
 
-from . import _answers, _conversation, _doctor, _many
+from . import _answers, _bars, _conversation, _doctor, _many, _progress
 from ._answers import Parsed as Parsed
 from ._answers import Partial as Partial
 from ._conversation import Conversation as Conversation
 from ._conversation import ToolResult as ToolResult
+from ._progress import Progress as Progress
 from ._report import Finding as Finding
 from ._report import Report as Report
 from ._sync import examination, procedure, procedure_stream, task
 from ._sync_map import Answers as Answers
 from ._sync_map import many
+from ._sync_progress import relay
 
 doctor = examination(_doctor.doctor)
 """Look at a host and at all that leads to it, and say what is wrong and what to do."""
@@ -33,3 +35,7 @@ map_generate = many(_many.map_generate)
 """Complete each of many prompts, over one host or several."""
 map_chat = many(_many.map_chat)
 """Answer each of many conversations, over one host or several."""
+progress = relay(_progress.progress)
+"""Turn the parts of a pull, push or create into how far all of it is."""
+show_progress = relay(_bars.show_progress)
+"""Show how far a pull, push or create is, and give its parts on."""

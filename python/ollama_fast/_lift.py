@@ -40,6 +40,8 @@ _ROOMS: Final = (
     "._many",
     "._report",
     "._doctor",
+    "._progress",
+    "._bars",
     ".tools",
     ".types",
 )
@@ -49,6 +51,11 @@ _HOST_DOC: Final = """\
     host: Where Ollama is: a Host, its URL, an httpx client of your own, or None for what OLLAMA_HOST says.
 """
 
+
+_PARTS: Final = {
+    "ollama_fast": "Iterable[ProgressResponse]",
+    "ollama_fast.aio": "AsyncIterable[ProgressResponse] | Iterable[ProgressResponse]",
+}
 
 _MANY_HOSTS_DOC: Final = """\
     hosts: Where Ollama is, as for the other functions, or a sequence of such places, which share the work.
@@ -125,6 +132,20 @@ def face_of_many(run: Callable[..., Any], build: Callable[..., Any], *, module: 
     hints = {p.name: f"hint({str(p.annotation)!r})" for p in (hosts, *rest)}
     run.__annotations__ = hints | {"return": f"import_module({module!r}).Answers[hint({result!r})]"}
     run.__doc__ = (run.__doc__ or "").replace(_HOST_DOC, _MANY_HOSTS_DOC)
+
+
+def face_of_parts(run: Callable[..., Any], build: Callable[..., Any], *, module: str) -> None:
+    """Make *run* look like *build*, which gives a View of parts, with these in front."""
+    face(run, build, None, module=module, takes_host=False)
+    signature = inspect.signature(run)
+    seen, parts = str(signature.return_annotation), _Annotation(_PARTS[module])
+    first = inspect.Parameter("parts", inspect.Parameter.POSITIONAL_ONLY, annotation=parts)
+    result = _Annotation(f"Stream[{seen}]")
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [first, *signature.parameters.values()], return_annotation=result
+    )
+    hints = {"parts": f"hint({str(parts)!r})", **run.__annotations__, "return": f"Stream[hint({seen!r})]"}
+    run.__annotations__ = hints
 
 
 def lift_many(

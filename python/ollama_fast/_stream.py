@@ -309,7 +309,7 @@ class Latest(_Ending):
 
     def __init__(self) -> None:
         super().__init__()
-        self._memory: Memory = Newest()
+        self._memory: Memory | Latest = Newest()
         self.began_at: float | None = None
         self.first_at: float | None = None
         self.count = 0
@@ -328,7 +328,7 @@ class Latest(_Ending):
     ) -> None:
         self.ends(value)
 
-    def turn_to(self, stream: Any, memory: Memory) -> None:
+    def turn_to(self, stream: Any, memory: Memory | Latest) -> None:
         """Look at another request's parts from now on."""
         self.stream = stream
         self._memory = memory

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _answers, _conversation, _doctor, _endpoints, _many, _procedures
+from . import _answers, _bars, _conversation, _doctor, _endpoints, _many, _procedures, _progress
 from ._async import Stream as Stream
 from ._async import call, examination, procedure, procedure_stream, stream, task
 from ._async import close as close
 from ._async import collect as collect
 from ._async_map import Answers as Answers
 from ._async_map import many
+from ._async_progress import relay
 
 if TYPE_CHECKING:
     from .tools import tool as tool
@@ -42,6 +43,7 @@ __all__ = [
     "model_recommendations",
     "parse",
     "parse_stream",
+    "progress",
     "ps",
     "pull",
     "pull_stream",
@@ -50,6 +52,7 @@ __all__ = [
     "run_tools",
     "run_tools_stream",
     "show",
+    "show_progress",
     "signout",
     "status",
     "systemone",
@@ -105,6 +108,10 @@ map_generate = many(_many.map_generate)
 """Complete each of many prompts, over one host or several."""
 map_chat = many(_many.map_chat)
 """Answer each of many conversations, over one host or several."""
+progress = relay(_progress.progress)
+"""Turn the parts of a pull, push or create into how far all of it is."""
+show_progress = relay(_bars.show_progress)
+"""Show how far a pull, push or create is, and give its parts on."""
 embeddings = call(_endpoints.embeddings)
 """Turn one text into a vector; superseded by `embed`."""
 systemone = call(_endpoints.systemone)

@@ -1,0 +1,101 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from ollama_fast import Host, Timeout
+from ollama_fast.errors import HostError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_HOST_HELP: Final = "Where Ollama is, such as localhost, 10.0.0.5:11434 or https://example.com. [env: OLLAMA_HOST]"
+_TIMEOUT_HELP: Final = "How long to wait at most for a connection, for the first part of an answer, and between parts."
+
+
+def host_of(text: str | None, timeout: float | None = None) -> Host:
+    """
+    Give the host that a command line means.
+
+    Args:
+        text: What stands behind --host; None is the environment's host.
+
+        timeout: Seconds that each wait may take.
+
+    Raises click.BadParameter, which ends with the exit code 2, if the host cannot be understood.
+    """
+    try:
+        host = Host.from_env() if text is None else Host(text)
+    except HostError as exc:
+        raise click.BadParameter(str(exc), param_hint="'OLLAMA_HOST'" if text is None else "'--host'") from exc
+    return host if timeout is None else host.with_options(timeout=Timeout.of(timeout))
+
+
+def _timeout_option(function: Callable[..., R]) -> Callable[..., R]:
+    seconds = click.FloatRange(0, 2_147_483, min_open=True)
+    return click.option("--timeout", type=seconds, metavar="SECONDS", help=_TIMEOUT_HELP)(function)
+
+
+def host_option(function: Callable[..., R]) -> Callable[..., R]:
+    """Add --host and --timeout to a command, and give it the Host that they make as its argument `host`."""
+
+    @click.option("--host", metavar="HOST", help=_HOST_HELP)
+    @_timeout_option
+    @wraps(function)
+    def with_host(*args: Any, host: str | None, timeout: float | None, **more: Any) -> R:
+        return function(*args, host=host_of(host, timeout), **more)
+
+    return with_host
+
+
+def hosts_option(function: Callable[..., R]) -> Callable[..., R]:
+    """Add --host, which may be given several times, and --timeout; the command gets a tuple of Hosts as `hosts`."""
+
+    @click.option("--host", multiple=True, metavar="HOST", help=f"{_HOST_HELP} Several share the work.")
+    @_timeout_option
+    @wraps(function)
+    def with_hosts(*args: Any, host: tuple[str, ...], timeout: float | None, **more: Any) -> R:
+        return function(*args, hosts=tuple(host_of(each, timeout) for each in host or (None,)), **more)
+
+    return with_hosts
+
+
+def json_option(shape: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """
+    Add --json to a command, which gets it as its argument `as_json`.
+
+    Args:
+        shape: What is printed then, in a few words for the help, such as "the answer of the server".
+    """
+    return click.option("--json", "as_json", is_flag=True, help=f"Print JSON: {shape}.")
+
+
+class ModelName(click.ParamType[str]):
+    """The name of a model, which a shell completes from what the server has."""
+
+    name = "model"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what can be no name."""
+        name = str(value)
+        if not name.strip():
+            self.fail("it is empty", param, ctx)
+        return name
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - what click hands over
+        """Give the models on the server whose names begin with *incomplete*."""
+        from ._complete import models_on
+
+        given = ctx.params.get("host")
+        found = models_on(given[0] if isinstance(given, tuple) and given else given or None)
+        return [CompletionItem(name) for name in found if name.startswith(incomplete)]
+
+
+model_argument = click.argument("model", type=ModelName())
+"""Add the argument MODEL to a command."""

@@ -1,0 +1,79 @@
+"""Texts to embed, out of the lines of a file, each with what else its line holds; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+
+class WrongLineError(ValueError):
+    """A line is no text to embed; its text says which, and why."""
+
+
+class Row(NamedTuple):
+    """
+    A text to embed.
+
+    Args:
+        line: Its number in the file, from 1.
+
+        size: Bytes of the line.
+
+        fields: What goes into the output with the vector: for a line that is JSON its keys, else the text alone.
+
+        text: To embed.
+    """
+
+    line: int
+    size: int
+    fields: dict[str, Any]
+    text: str
+
+
+def rows_of_lines(lines: Iterable[bytes], key: str) -> Iterator[Row]:
+    """
+    Give a row for each line that is not blank.
+
+    Args:
+        lines: Of UTF-8, with their ends.
+
+        key: What the text is called in the output.
+    """
+    for number, size, text in _texts(lines):
+        yield Row(number, size, {key: text}, text)
+
+
+def rows_of_jsonl(lines: Iterable[bytes], key: str) -> Iterator[Row]:
+    """
+    Give a row for each line that is not blank, and must be a JSON object with the text under *key*.
+
+    Raises WrongLineError at the first that is not.
+    """
+    import orjson
+
+    for number, size, text in _texts(lines):
+        try:
+            fields = orjson.loads(text)
+        except ValueError as exc:
+            raise WrongLineError(f"line {number} is no JSON: {exc}") from exc
+        if not isinstance(fields, dict):
+            raise WrongLineError(f"line {number} is no JSON object, such as {{{key!r}: ...}}")
+        found = fields.get(key)
+        if not isinstance(found, str):
+            what = (
+                f"no {key!r}; it has {', '.join(map(repr, fields)) or 'nothing'}"
+                if found is None
+                else f"{key!r} as no text"
+            )
+            raise WrongLineError(f"line {number} has {what} (--input-key names what to embed)")
+        yield Row(number, size, fields, found)
+
+
+def _texts(lines: Iterable[bytes]) -> Iterator[tuple[int, int, str]]:
+    for number, line in enumerate(lines, 1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as exc:
+            raise WrongLineError(f"line {number} is not text in UTF-8: {exc}") from exc
+        if text.strip():
+            yield number, len(line), text
