@@ -19,6 +19,8 @@ CARGO_FUZZ_VERSION := 0.13.2
 CACHE := $(or $(OLLAMA_FAST_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ollama_fast)
 CARGO_FUZZ := $(CACHE)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 FUZZED := $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
+ACTIONLINT_VERSION := 1.7.12
+ACTIONLINT := $(CACHE)/actionlint-$(ACTIONLINT_VERSION)
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)
 # Panics name the files of crates by their paths: without this one's own folder, wheels of all machines are the same.
@@ -194,11 +196,11 @@ wheel: build
 	$(BIN)/abi3audit --strict --assume-minimum-abi3 3.11 dist/*.whl
 	tests/smoke_wheel.sh $(BIN)/python dist/*.whl
 
+# The core is compiled anew from what is in the source distribution; the crates that it uses need not be.
 .PHONY: sdist  ## Make the source distribution, look at what it holds, and build the same wheel from it without the network
 sdist: wheel
 	$(BIN)/maturin sdist --out dist 2>/dev/null >/dev/null
 	$(BIN)/python -m release.check dist/*.tar.gz
-	# The crates that it uses need not be compiled again, but itself must be.
 	cargo clean --quiet --release --package ollama_fast
 	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" CARGO_TARGET_DIR=$(abspath target) $(BIN)/python -m release.from_sdist dist/*.tar.gz dist/*.whl
 
@@ -219,6 +221,15 @@ deny: $(CARGO_DENY)/bin/cargo-deny
 advisories: $(CARGO_DENY)/bin/cargo-deny
 	$< --locked check advisories
 
+$(ACTIONLINT)/actionlint:
+	@echo "installing actionlint into $(ACTIONLINT): half a minute, once"
+	GOBIN=$(ACTIONLINT) go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT_VERSION)
+
+.PHONY: check-workflows  ## Check the workflows: what they mean, and that nobody else can change what they do; Go is needed
+check-workflows: $(VENV)/.installed $(ACTIONLINT)/actionlint
+	$(ACTIONLINT)/actionlint
+	$(BIN)/zizmor --quiet --offline --pedantic .github/workflows
+
 .PHONY: msrv  ## Compile the core with the oldest Rust that Cargo.toml allows; rustup installs it
 msrv: MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 msrv: $(BIN)/python
@@ -231,10 +242,10 @@ platforms: PLATFORMS = $(shell sed -n 's/^    "\(.*\)",$$/\1/p' deny.toml)
 platforms:
 	rustup target add $(PLATFORMS)
 	for platform in $(PLATFORMS); do echo "$$platform"; \
-		PYO3_NO_PYTHON=1 cargo check --quiet --locked --target-dir target/platforms --target $$platform || exit 1; done
+		PYO3_NO_PYTHON=1 PYO3_BUILD_EXTENSION_MODULE=1 cargo check --quiet --locked --target-dir target/platforms --target $$platform || exit 1; done
 
 .PHONY: full  ## Run all of .ci/run's checks, the engines, the libraries, the oldest dependencies and Rust, cargo-deny, and the suite on every CPython from 3.11 that is found
-full: test test-over-httpx test-calls soak test-mocked test-httpx-suite test-dropin test-floors check demo test-real test-engines test-downstream test-downstream-real sdist deny msrv platforms
+full: test test-over-httpx test-calls soak test-mocked test-httpx-suite test-dropin test-floors check demo test-real test-engines test-downstream test-downstream-real sdist deny msrv platforms check-workflows
 	$(MAKE) test-devmode ARGS=tests
 	tests/every_python.sh dist/*.whl
 

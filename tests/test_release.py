@@ -1,8 +1,10 @@
 """What is looked at in wheels and source distributions is looked at: each fault of one is told."""
 
 import json
+import re
 import shutil
 import struct
+import tomllib
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -190,6 +192,17 @@ def test_sections_for_debuggers_are_found_in_an_elf_file() -> None:
 def test_the_licences_are_those_of_the_crates_in_cargo_lock() -> None:
     text = (ROOT / "THIRD-PARTY-LICENSES.txt").read_text(encoding="utf-8")
     assert text == third_party.third_party(), "make licences"
+
+
+def test_the_platforms_are_the_same_everywhere() -> None:
+    deny = tomllib.loads((ROOT / "deny.toml").read_text(encoding="utf-8"))
+    assert deny["graph"]["targets"] == list(third_party.PLATFORMS)
+    workflow = (ROOT / ".github" / "workflows" / "wheels.yml").read_text(encoding="utf-8")
+    linux = re.findall(r"machine: (\w+), runner: .*, libc: (many|musl)linux,", workflow)
+    built = {f"{machine}-unknown-linux-{'gnu' if libc == 'many' else 'musl'}" for machine, libc in linux}
+    built |= set(re.findall(r"target: (\w+-apple-darwin)", workflow))
+    built |= {"x86_64-pc-windows-msvc"} if "name: windows-x86_64" in workflow else set()
+    assert built == set(third_party.PLATFORMS)
 
 
 def crate(name: str, licence: str = "MIT", kind: str = "lib", manifest: str = "") -> dict[str, Any]:
