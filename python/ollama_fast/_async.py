@@ -119,6 +119,9 @@ async def close(host: Host | str | None = None, /) -> None:
     """
     Close the connections that are kept to *host* by this event loop, or without one all of them.
 
+    Args:
+        host: A Host or its URL, or None for every host.
+
     They are opened again when needed, and closed with the loop. Connections of a caller's own httpx client are the
     caller's.
     """

@@ -86,6 +86,9 @@ def close(host: Host | str | None = None, /) -> None:
     """
     Close the connections that are kept to *host*, or without one all of them.
 
+    Args:
+        host: A Host or its URL, or None for every host.
+
     They are opened again when needed. Connections of a caller's own httpx client are the caller's.
     """
     with _pools_lock:
