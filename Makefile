@@ -14,7 +14,7 @@ unexport PYTHONHOME
 WORKERS ?= 4
 SUITE := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 DEVMODE := tests/test_transport_cancellation.py tests/test_transport_pool.py tests/test_stream.py tests/test_closing.py
-PY_TREES := python tests benches examples release fuzz/seeds.py
+PY_TREES := python tests benches examples release website fuzz/seeds.py
 CARGO_FUZZ_VERSION := 0.13.2
 CACHE := $(or $(OLLAMA_FAST_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ollama_fast)
 CARGO_FUZZ := $(CACHE)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
@@ -300,6 +300,29 @@ bench-streams: build
 bench-abi3: $(VENV)/.installed
 	@command -v valgrind >/dev/null || apt-get install -y -qq valgrind || { echo "valgrind is needed"; exit 1; }
 	$(BIN)/python -m benches.abi3
+
+# --- docs -----------------------------------------------------------------------------------------------------------
+
+# Its theme's news, which would be in the log of every build.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
+
+.PHONY: docs  ## Build the site of the docs into target/site; fails at a broken link, or a public function without a reference
+docs: build
+	$(MKDOCS) build --quiet --strict
+	@echo "target/site/index.html"
+
+.PHONY: docs-serve  ## Show the site of the docs at http://127.0.0.1:8000, built anew when a page changes
+docs-serve: build
+	$(MKDOCS) serve --watch python --watch website
+
+.PHONY: pictures  ## Draw the pictures of the docs, from benches/RESULTS.md and the recorded stream
+pictures: build
+	$(BIN)/python -m website.pictures
+
+.PHONY: record-stream  ## Record the stream of the picture in the README anew: from OLLAMA_HOST with OLLAMA_MODEL, or a server that is built here
+record-stream: build genuine
+	$(BIN)/python -m website.terminal
+	$(BIN)/python -m website.pictures
 
 .PHONY: clean  ## Remove what was built, but not the cache of the genuine server
 clean:

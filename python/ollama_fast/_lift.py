@@ -35,6 +35,7 @@ _ROOMS: Final = (
     "._embeddings",
     "._endpoints",
     "._procedures",
+    "._models",
     "._answers",
     "._conversation",
     "._many",

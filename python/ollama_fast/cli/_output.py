@@ -13,8 +13,8 @@ import click
 
 from ._plain import shown
 
-_HIDDEN: Final = re.compile("[\x7f-\x9f\ud800-\udfff]")
-"""What JSON may hold as it is, but a terminal would obey, or no encoding takes."""
+_HIDDEN: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What JSON may hold as it is, but a terminal obeys, some readers take for the end of a line, or no encoding takes."""
 
 
 def on_terminal() -> bool:
