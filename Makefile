@@ -204,6 +204,14 @@ sdist: wheel
 	cargo clean --quiet --release --package ollama_fast
 	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" CARGO_TARGET_DIR=$(abspath target) $(BIN)/python -m release.from_sdist dist/*.tar.gz dist/*.whl
 
+.PHONY: reproducible  ## Build the wheel twice, from nothing the second time, and see that it has the same bytes
+reproducible: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+reproducible: build
+	rm -rf target/once target/twice target/again
+	$(MATURIN) build --quiet --release --locked --out target/once
+	$(MATURIN) build --quiet --release --locked --out target/twice --target-dir target/again
+	cmp target/once/*.whl target/twice/*.whl
+
 .PHONY: licences  ## Write THIRD-PARTY-LICENSES.txt, which wheels hold, from the crates in Cargo.lock
 licences: $(VENV)/.installed
 	$(BIN)/python -m release.third_party
@@ -245,7 +253,7 @@ platforms:
 		PYO3_NO_PYTHON=1 PYO3_BUILD_EXTENSION_MODULE=1 cargo check --quiet --locked --target-dir target/platforms --target $$platform || exit 1; done
 
 .PHONY: full  ## Run all of .ci/run's checks, the engines, the libraries, the oldest dependencies and Rust, cargo-deny, and the suite on every CPython from 3.11 that is found
-full: test test-over-httpx test-calls soak test-mocked test-httpx-suite test-dropin test-floors check demo test-real test-engines test-downstream test-downstream-real sdist deny msrv platforms check-workflows
+full: test test-over-httpx test-calls soak test-mocked test-httpx-suite test-dropin test-floors check demo test-real test-engines test-downstream test-downstream-real sdist reproducible deny msrv platforms check-workflows
 	$(MAKE) test-devmode ARGS=tests
 	tests/every_python.sh dist/*.whl
 

@@ -23,6 +23,7 @@ pytest.importorskip("readme_renderer", reason="readme-renderer is in the group `
 pytest.importorskip("trove_classifiers", reason="trove-classifiers is in the group `release`")
 pytest.importorskip("elftools", reason="pyelftools is in the group `release`")
 
+from packaging.requirements import Requirement  # noqa: E402
 from release import check, from_sdist, notes, third_party  # noqa: E402
 from release.extension import debug_sections, foreign_paths, wrong_in_extension  # noqa: E402
 from release.metadata import EXTRAS, LICENCE_FILES, RUNTIME, wrong_in_metadata  # noqa: E402
@@ -160,6 +161,18 @@ def test_a_file_that_is_too_large_is_told(tmp_path: Path, capsys: pytest.Capture
 def test_a_fault_of_the_metadata_is_told(old: str, new: str, said: str) -> None:
     assert old in METADATA
     assert any(said in what for what in wrong_in_metadata(METADATA.replace(old, new).encode()))
+
+
+def test_the_project_and_the_docs_have_the_extras_of_the_rule() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {Requirement(one).name for one in project["dependencies"]} == RUNTIME
+    extras = {
+        name: {Requirement(one).name for one in listed} for name, listed in project["optional-dependencies"].items()
+    }
+    assert extras == EXTRAS
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([\w, -]+) \|", page, re.MULTILINE)
+    assert {name: set(brought.split(", ")) for name, brought in rows} == EXTRAS
 
 
 # --- the extension ---------------------------------------------------------------------------------------------------
