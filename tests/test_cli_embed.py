@@ -48,7 +48,8 @@ def embed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     def run(*arguments: str | Path, stdin: str = "") -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         code = main(["embed", "m", *map(str, arguments)])
-        return code, *capsys.readouterr()
+        out, err = capsys.readouterr()
+        return code, out, err
 
     return run
 
@@ -84,7 +85,9 @@ def test_parquet_has_vectors_of_float32_and_the_other_keys(embed: Embed, server:
     import pyarrow as pa
 
     source, output = tmp_path / "in.jsonl", tmp_path / "out.parquet"
-    rows = [{"id": n, "text": "x" * (n % 7 + 1), "note": None if n else "first"} for n in range(9000)]
+    rows: list[dict[str, Any]] = [
+        {"id": n, "text": "x" * (n % 7 + 1), "note": None if n else "first"} for n in range(9000)
+    ]
     source.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     code, out, err = embed(source, "-o", output, "--json")
     assert (code, err) == (0, "")
