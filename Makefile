@@ -308,7 +308,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .PHONY: docs  ## Build the site of the docs into target/site; fails at a broken link, or a public function without a reference
 docs: build
-	$(MKDOCS) build --quiet --strict
+	$(MKDOCS) build --strict
 	@echo "target/site/index.html"
 
 .PHONY: docs-serve  ## Show the site of the docs at http://127.0.0.1:8000, built anew when a page changes
