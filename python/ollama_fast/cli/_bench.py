@@ -178,8 +178,9 @@ def _check(json_path: str | None, html_path: str | None) -> None:
     """See to it before a load that what comes of it can be written."""
     from ollama_fast.bench import check_writable
 
+    import_module("rich")  # so that they are missed before the load
     if html_path is not None:
-        import_module("matplotlib")  # so that it is missed before the load
+        import_module("matplotlib")
     for path in (json_path, html_path):
         if path is not None and path != "-":
             check_writable(path)
