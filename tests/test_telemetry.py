@@ -17,7 +17,7 @@ import httpx
 import pytest
 import respx
 from opentelemetry import trace
-from opentelemetry.instrumentation.distro import DefaultDistro
+from opentelemetry.instrumentation.distro import DefaultDistro  # type: ignore[attr-defined]  # mypy takes its package for another
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
@@ -296,7 +296,8 @@ def _check_parents(recorded: Seen, kind: str, count: int = 100) -> None:
     calls = recorded.named("text_completion m")
     assert len(calls) == len(callers) == count
     for span in calls:
-        assert callers[parent(span) or 0] == f"{kind} {(span.attributes or {})['gen_ai.request.seed']}"
+        seed: Any = (span.attributes or {})["gen_ai.request.seed"]
+        assert callers[parent(span) or 0] == f"{kind} {seed}"
 
 
 def test_many_inputs_have_a_span_for_each_request(both: Colour, recorded: Seen, url: str) -> None:

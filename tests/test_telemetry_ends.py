@@ -219,7 +219,7 @@ def test_a_cancellation_is_no_error(call: str, over: str, recorded: Seen) -> Non
                 pass
 
     async def run(url: str) -> None:
-        arguments = ("m", "Hi!", []) if call == "run_tools_stream" else ("m", "Hi!")
+        arguments: tuple[Any, ...] = ("m", "Hi!", []) if call == "run_tools_stream" else ("m", "Hi!")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(read(getattr(aio, call)(url, *arguments)), 0.2)
 
@@ -230,6 +230,28 @@ def test_a_cancellation_is_no_error(call: str, over: str, recorded: Seen) -> Non
         assert span.status.status_code is StatusCode.UNSET
     (chat,) = (span for span in recorded.spans if span.name != "invoke_agent")
     assert (chat.attributes or {})["ollama_fast.ended_by"] == "cancellation"
+
+
+def test_many_inputs_that_are_closed_are_no_errors(both: Colour, over: str, recorded: Seen, server: Server) -> None:
+    server.fault = Fault.cut("stall", byte=0)
+    if both.asynchronous:
+
+        async def run() -> None:
+            answers = aio.map_generate(server.url, "m", ["a", "b"])
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(answers), 0.2)
+            await answers.aclose()
+
+        asyncio.run(run())
+    else:
+        answers = ollama_fast.map_generate(server.url, "m", ["a", "b"])
+        threading.Timer(0.2, answers.close).start()
+        with pytest.raises(StreamClosedError):
+            next(answers)
+    eventually(lambda: len(recorded.spans) == 2)
+    for span in recorded.spans:
+        assert span.status.status_code is StatusCode.UNSET
+        assert (span.attributes or {})["ollama_fast.ended_by"] == ("cancellation" if both.asynchronous else "close")
 
 
 def test_a_stream_that_fails_and_is_read_again_has_ended_once(both: Colour, over: str, recorded: Seen) -> None:

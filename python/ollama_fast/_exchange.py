@@ -422,8 +422,11 @@ class Exchange(Generic[R]):
 
     def ends(self, error: BaseException | None) -> None:
         """Tell who observes the call that it is over, by *error* or early, unless it was over before."""
-        if self.observed is not None:
-            self.observed.ends(error)
+        if self.observed is None:
+            return
+        if isinstance(error, Exception) and self.leash is not None and self.leash.is_pulled:
+            error = self.was_closed(None)  # whatever it looks like: who pulled it wants no more of it
+        self.observed.ends(error)
 
     def was_closed(self, parts: Parts[R] | None) -> errors.OllamaError:
         """Say that somebody closed the stream that is read."""
