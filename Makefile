@@ -296,6 +296,11 @@ bench-schemas: build
 bench-streams: build
 	$(BIN)/python -m benches.peers.run $(ARGS)
 
+.PHONY: bench-telemetry  ## Measure what being observed costs, on Linux with valgrind; ARGS="--before main" compares with a revision
+bench-telemetry: build
+	@command -v valgrind >/dev/null || { echo "valgrind is needed: apt-get install valgrind"; exit 1; }
+	$(BIN)/python -m benches.telemetry $(ARGS)
+
 .PHONY: bench-abi3  ## Measure what the stable ABI costs, on Linux with valgrind
 bench-abi3: $(VENV)/.installed
 	@command -v valgrind >/dev/null || apt-get install -y -qq valgrind || { echo "valgrind is needed"; exit 1; }

@@ -18,6 +18,7 @@ MODULES: Final = (
     "ollama_fast.compat",
     "ollama_fast.compat.errors",
     "ollama_fast.testing",
+    "ollama_fast.telemetry",
 )
 
 GROUPS_PAGE: Final = Path("docs/functions.md")
