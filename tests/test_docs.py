@@ -194,7 +194,7 @@ def test_an_error_names_page_and_line(tmp_path: Path, monkeypatch: pytest.Monkey
 def commands(text: str) -> list[str]:
     """Give the calls of `ollama-fast` that *text* shows for a shell."""
     shown = "\n".join(fence[2] for fence in FENCE.finditer(text) if fence[1] == "sh").replace("\\\n", " ")
-    return re.findall(r"\bollama-fast (\w.*?) *(?=$|\||>|<|#|&|;)", shown, re.MULTILINE)
+    return re.findall(r"\bollama-fast (\w.*?) *(?=$|\||\d?>|<|#|&|;)", shown, re.MULTILINE)
 
 
 def wrong(command: str) -> str:
