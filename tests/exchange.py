@@ -1,19 +1,20 @@
 """
-An exchange: one request to Ollama and its answer, as a JSON file in which each chunk has a line of its own.
+An exchange of the tests: one request to Ollama and its answer, beside the call that made it, as a JSON file.
 
-Pure: it makes values of files and files of values.
+Request and answer are as in a recording of `ollama_fast.testing`; the rest says what a test is to do with them. Pure:
+it makes values of files and files of values.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from ollama_fast.testing import Chunk, Reply
+from ollama_fast.testing._recording import Recorded, RecordedRequest, block_of, fields_of, place_in, recorded_of
 
 __all__ = [
     "EXCHANGES",
@@ -22,7 +23,6 @@ __all__ = [
     "RecordedCall",
     "RecordedRequest",
     "Reply",
-    "at_once",
     "decode",
     "dump",
     "encode",
@@ -43,16 +43,6 @@ class RecordedCall:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedRequest:
-    """What was sent; *body* is the decoded JSON, or None if there was no body or another one."""
-
-    method: str
-    path: str
-    body: Any
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class Exchange:
     """One request and its answer; *expect* is what a hand-made one says should come of it."""
 
@@ -68,10 +58,10 @@ class Exchange:
         """The whole body of the answer."""
         return self.response.body
 
-
-def at_once(reply: Reply) -> Reply:
-    """Give *reply* without the pauses that were between its chunks."""
-    return replace(reply, chunks=tuple(Chunk(0, chunk.data) for chunk in reply.chunks))
+    @property
+    def recorded(self) -> Recorded:
+        """What a recording would have of it."""
+        return Recorded(self.request, self.response)
 
 
 def load(path: Path) -> Exchange:
@@ -95,76 +85,32 @@ def dump(exchange: Exchange, path: Path) -> None:
 def decode(text: str) -> Exchange:
     """Make an exchange of a file's text."""
     whole = json.loads(text)
-    call, request, response = whole["call"], whole["request"], whole["response"]
+    call, found = whole["call"], recorded_of(place_in(whole, "the file"))
+    if found.response is None:
+        raise ValueError("there is no response")
     return Exchange(
         about=whole["about"],
         server=whole["server"],
         call=RecordedCall(call["function"], call["kwargs"]),
-        request=RecordedRequest(request["method"], request["path"], request["body"], request["headers"]),
-        response=Reply(
-            response["status"],
-            tuple((name, value) for name, value in response["headers"]),
-            tuple(Chunk(ms, _bytes(data)) for ms, data in response["chunks"]),
-        ),
+        request=found.request,
+        response=found.response,
         expect=whole.get("expect"),
     )
 
 
 def encode(exchange: Exchange) -> str:
     """Make a file's text of an exchange."""
-    call, request, response = exchange.call, exchange.request, exchange.response
+    call = exchange.call
     fields = {
         "about": _json(exchange.about),
         "server": _json(exchange.server),
-        "call": _object({"function": _json(call.function), "kwargs": _json(call.kwargs)}, 1),
-        "request": _object(
-            {
-                "method": _json(request.method),
-                "path": _json(request.path),
-                "body": _json(request.body),
-                "headers": _json(request.headers),
-            },
-            1,
-        ),
-        "response": _object(
-            {
-                "status": _json(response.status),
-                "headers": _list([_json(header) for header in response.headers], 2),
-                "chunks": _list([_json([chunk.ms, _text(chunk.data)]) for chunk in response.chunks], 2),
-            },
-            1,
-        ),
+        "call": block_of({"function": _json(call.function), "kwargs": _json(call.kwargs)}, 1),
+        **fields_of(exchange.recorded, 1),
     }
     if exchange.expect is not None:
         fields["expect"] = _json(exchange.expect)
-    return _object(fields, 0) + "\n"
-
-
-def _text(data: bytes) -> str | dict[str, str]:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(data).decode()}
-
-
-def _bytes(data: str | dict[str, str]) -> bytes:
-    return data.encode() if isinstance(data, str) else base64.b64decode(data["base64"], validate=True)
+    return block_of(fields, 0) + "\n"
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def _object(fields: Mapping[str, str], depth: int) -> str:
-    return _lines("{", [f"{_json(name)}: {value}" for name, value in fields.items()], "}", depth)
-
-
-def _list(items: list[str], depth: int) -> str:
-    return _lines("[", items, "]", depth)
-
-
-def _lines(opening: str, items: list[str], closing: str, depth: int) -> str:
-    if not items:
-        return opening + closing
-    indent = "  " * depth
-    return f"{opening}\n" + ",\n".join(f"{indent}  {item}" for item in items) + f"\n{indent}{closing}"

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from exchange import EXCHANGES, at_once, load
+from exchange import EXCHANGES, load
 from ollama_fast import errors
 from ollama_fast.testing import FAULTS, Fault, Received, Reply
+from ollama_fast.testing._replaying import at_once
 
 Mode: TypeAlias = Literal["streamed", "whole"]
 MODES: Final[tuple[Mode, ...]] = ("streamed", "whole")

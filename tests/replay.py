@@ -1,25 +1,22 @@
 """
 A loopback server that replays exchanges, in the chunks and at the pace in which they were recorded.
 
-With a `respond` of your own it says whatever bytes a test needs. `python tests/replay.py` serves all of
-tests/exchanges until Ctrl-C. The server itself is that of `ollama_fast.testing`.
+Exchanges are found and served as `ollama_fast.testing.replay` does it. With a `respond` of your own the server says
+whatever bytes a test needs. `python tests/replay.py` serves all of tests/exchanges until Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
-from exchange import Exchange, Reply, at_once, load_all
+from exchange import Exchange, load_all
 from ollama_fast.testing import Received
-from ollama_fast.testing._faults import faulty
-from ollama_fast.testing._loopback import KEPT, Loopback
-from ollama_fast.testing._replies import missing, of_no_model
+from ollama_fast.testing._loopback import KEPT, Loopback, once_whole
+from ollama_fast.testing._replaying import Pace, Replies
 from ollama_fast.testing._values import Action, End
 
 __all__ = [
@@ -31,12 +28,9 @@ __all__ = [
     "Received",
     "ReplayServer",
     "Respond",
-    "recorded",
     "replay",
     "respond_from",
 ]
-
-Pace: TypeAlias = Literal["recorded", "fast"]
 
 Respond: TypeAlias = Callable[[Received], Iterable[Action]]
 """
@@ -59,7 +53,7 @@ class ReplayServer(Loopback):
 
     def __init__(self, says: Respond, port: int = 0) -> None:
         self.says = says
-        super().__init__(self._actions, port)
+        super().__init__(once_whole(self._actions), port)
 
     def _actions(self, request: Received) -> Iterator[Action]:
         try:
@@ -113,60 +107,9 @@ def nobody_is_served() -> bool:
     return not any(thread.name.startswith("loopback-") for thread in threading.enumerate())
 
 
-def respond_from(exchanges: Iterable[Exchange], *, pace: Pace = "recorded", strict: bool = True) -> Respond:
+def respond_from(exchanges: Iterable[Exchange], *, pace: Pace = "recorded", strict: bool = True) -> Replies:
     """Make a `respond` that finds the exchange of a request, as `replay` does."""
-    answer = recorded(exchanges, strict=strict)
-    timed = (lambda reply: reply) if pace == "recorded" else at_once
-
-    return lambda request: faulty(None, timed(answer(request)), request.method)
-
-
-def recorded(exchanges: Iterable[Exchange], *, strict: bool) -> Callable[[Received], Reply]:
-    """
-    Find the exchange of a request by its method, path and JSON body.
-
-    Of several equal ones each is served once, in their order, and the last from then on.
-
-    Args:
-        exchanges: What to find it in.
-
-        strict: Whether a body must be equal to the recorded one, even if only one was recorded for its method and path.
-    """
-    known: dict[tuple[str, str], list[Exchange]] = defaultdict(list)
-    for exchange in exchanges:
-        known[exchange.request.method, exchange.request.path].append(exchange)
-    served: dict[tuple[str, str, str], int] = defaultdict(int)
-    lock = threading.Lock()
-
-    def answer(request: Received) -> Reply:
-        candidates = known.get((request.method, request.path), [])
-        asked = _canonical(request.json)
-        equal = [exchange for exchange in candidates if _canonical(exchange.request.body) == asked]
-        if not equal and len(candidates) == 1 and not strict:
-            equal = candidates
-        if not equal:
-            methods = {method for method, path in known if path == request.path}
-            return (None if candidates else of_no_model(request, methods)) or missing(_why(request, candidates))
-        with lock:
-            turn = served[request.method, request.path, asked]
-            served[request.method, request.path, asked] += 1
-        return equal[min(turn, len(equal) - 1)].response
-
-    return answer
-
-
-def _canonical(body: Any) -> str:
-    # As text, since to Python 1, 1.0 and True are equal.
-    return json.dumps(body, sort_keys=True)
-
-
-def _why(request: Received, candidates: list[Exchange]) -> str:
-    asked = request.body.decode(errors="replace") if request.body else f"a body of {request.length} bytes"
-    there = [json.dumps(exchange.request.body, ensure_ascii=False) for exchange in candidates]
-    return (
-        f"no exchange is recorded for {request.method} {request.path} with {asked}; "
-        f"recorded for it: {'; '.join(there) or 'nothing'}"
-    )
+    return Replies((exchange.recorded for exchange in exchanges), pace=pace, strict=strict)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import pytest
 from colours import Colour, Seen
 from exchange import Exchange, load_all
 from ollama_fast import errors
+from ollama_fast.testing._recording import body_of
 from replay import replay
 
 ROOT = Path(__file__).parent.parent
@@ -77,7 +78,7 @@ def test_an_exchange_gives_what_its_bytes_say(
         seen = call(every_or_mocked, exchange, server.url)
         *_, received = server.requests
     if not hand_made:
-        assert received.json == exchange.request.body
+        assert body_of(received) == exchange.request.body
     assert (received.method, received.path) == (exchange.request.method, exchange.request.path)
     expected_error = error_of(exchange)
     assert type(seen.error).__name__ == (expected_error or "NoneType"), seen.error

@@ -17,7 +17,7 @@ import pytest
 
 import compare_faults
 from colours import BOTH, Colour, Seen
-from exchange import Exchange, at_once, load_all
+from exchange import Exchange, load_all
 from fault_matrix import (
     ELSEWHERE,
     KWARGS,
@@ -35,6 +35,7 @@ from ollama_fast import Host, Limits, Timeout, errors
 from ollama_fast._delegation import VARIABLE
 from ollama_fast._plan import HERE
 from ollama_fast.testing import FAULTS, Fault, Server, serve
+from ollama_fast.testing._replaying import at_once
 from ollama_fast.testing._wire import wire
 from transports import eventually
 

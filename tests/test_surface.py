@@ -28,6 +28,7 @@ from ollama_fast import (
     _doctor,
     _endpoints,
     _many,
+    _models,
     _procedures,
     _progress,
     aio,
@@ -39,11 +40,13 @@ from ollama_fast import (
 pytestmark = pytest.mark.unsent
 
 VALUES = {
+    "ContextUse",
     "Conversation",
     "EmbedArray",
     "Finding",
     "Host",
     "Limits",
+    "Modelfile",
     "Parsed",
     "Partial",
     "Progress",
@@ -56,7 +59,18 @@ VALUES = {
 """What both colours take and give."""
 HOST_IS_OPTIONAL = {"doctor"}
 """Functions that without a host take that of the environment."""
-ONLY_BLOCKING = {*VALUES, "AsyncTransport", "Transport", "__version__", "aio", "errors", "tools", "types"}
+ONLY_BLOCKING = {
+    *VALUES,
+    "check_context",
+    "parse_modelfile",
+    "AsyncTransport",
+    "Transport",
+    "__version__",
+    "aio",
+    "errors",
+    "tools",
+    "types",
+}
 NO_HOST = {"tool"}
 """Functions that wait for nothing and so are the same in both colours."""
 OF_PARTS = {"progress", "show_progress"}
@@ -76,13 +90,13 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 MODULES = [ollama_fast, aio]
 BOTH = [(module, name) for module in MODULES for name in FUNCTIONS]
 
-PARTS_OF = {"generate", "chat", "parse", "run_tools", "pull", "push", "create"}
+PARTS_OF = {"generate", "chat", "parse", "run_tools", "pull", "push", "create", "ensure_model"}
 """What streams: each of these has a twin."""
 
 VOCABULARY = """
     generate chat embed embed_array embeddings create create_blob has_blob pull push show copy delete list ps version
     is_running status whoami signout web_search web_fetch model_recommendations systemone parse run_tools call_tool
-    embed_many map_generate map_chat doctor
+    embed_many map_generate map_chat doctor ensure_model load unload unload_all context_of wait_ready
 """
 
 
@@ -94,7 +108,7 @@ def builder_of(name: str) -> Any:
     plain = name.removesuffix("_stream")
     if plain == "list":
         return _endpoints.list_models
-    rooms = (_answers, _progress, _bars, _conversation, _doctor, _many, _procedures, _endpoints)
+    rooms = (_answers, _progress, _bars, _conversation, _doctor, _many, _models, _procedures, _endpoints)
     return next(getattr(room, plain) for room in rooms if inspect.isfunction(getattr(room, plain, None)))
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from . import types as types
     from ._async_transport import AsyncTransport as AsyncTransport
     from ._composed import Answers as Answers
+    from ._composed import ContextUse as ContextUse
     from ._composed import Conversation as Conversation
     from ._composed import Finding as Finding
     from ._composed import Parsed as Parsed
@@ -36,8 +37,13 @@ if TYPE_CHECKING:
     from ._composed import Report as Report
     from ._composed import ToolResult as ToolResult
     from ._composed import call_tool as call_tool
+    from ._composed import check_context as check_context
+    from ._composed import context_of as context_of
     from ._composed import doctor as doctor
     from ._composed import embed_many as embed_many
+    from ._composed import ensure_model as ensure_model
+    from ._composed import ensure_model_stream as ensure_model_stream
+    from ._composed import load as load
     from ._composed import map_chat as map_chat
     from ._composed import map_generate as map_generate
     from ._composed import parse as parse
@@ -46,18 +52,25 @@ if TYPE_CHECKING:
     from ._composed import run_tools as run_tools
     from ._composed import run_tools_stream as run_tools_stream
     from ._composed import show_progress as show_progress
+    from ._composed import unload as unload
+    from ._composed import unload_all as unload_all
+    from ._composed import wait_ready as wait_ready
     from ._embeddings import EmbedArray as EmbedArray
+    from ._modelfile import Modelfile as Modelfile
+    from ._modelfile import parse_modelfile as parse_modelfile
     from ._transport import Transport as Transport
     from .tools import tool as tool
 
 __all__ = [
     "Answers",
     "AsyncTransport",
+    "ContextUse",
     "Conversation",
     "EmbedArray",
     "Finding",
     "Host",
     "Limits",
+    "Modelfile",
     "Parsed",
     "Partial",
     "Progress",
@@ -73,8 +86,10 @@ __all__ = [
     "call_tool",
     "chat",
     "chat_stream",
+    "check_context",
     "close",
     "collect",
+    "context_of",
     "copy",
     "create",
     "create_blob",
@@ -85,16 +100,20 @@ __all__ = [
     "embed_array",
     "embed_many",
     "embeddings",
+    "ensure_model",
+    "ensure_model_stream",
     "errors",
     "generate",
     "generate_stream",
     "has_blob",
     "is_running",
     "list",
+    "load",
     "map_chat",
     "map_generate",
     "model_recommendations",
     "parse",
+    "parse_modelfile",
     "parse_stream",
     "progress",
     "ps",
@@ -112,7 +131,10 @@ __all__ = [
     "tool",
     "tools",
     "types",
+    "unload",
+    "unload_all",
     "version",
+    "wait_ready",
     "web_fetch",
     "web_search",
     "whoami",
@@ -137,11 +159,14 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of the packa
     _ROOMS = {
         "AsyncTransport": "_async_transport",
         "EmbedArray": "_embeddings",
+        "Modelfile": "_modelfile",
         "Transport": "_transport",
+        "parse_modelfile": "_modelfile",
         "tool": "tools",
         **dict.fromkeys(
             (
                 "Answers",
+                "ContextUse",
                 "Conversation",
                 "Finding",
                 "Parsed",
@@ -150,8 +175,13 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of the packa
                 "Report",
                 "ToolResult",
                 "call_tool",
+                "check_context",
+                "context_of",
                 "doctor",
                 "embed_many",
+                "ensure_model",
+                "ensure_model_stream",
+                "load",
                 "map_chat",
                 "map_generate",
                 "parse",
@@ -160,6 +190,9 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of the packa
                 "run_tools",
                 "run_tools_stream",
                 "show_progress",
+                "unload",
+                "unload_all",
+                "wait_ready",
             ),
             "_composed",
         ),
@@ -212,9 +245,9 @@ push = call(_endpoints.push)
 push_stream = stream(_endpoints.push)
 """Upload a model from the server to its registry, and tell how far it is."""
 create = procedure(_procedures.create)
-"""Make a model from another one, or from files, which are sent to the server unless it has them."""
+"""Make a model from another one, from files, which are sent to the server unless it has them, or by a Modelfile."""
 create_stream = procedure_stream(_procedures.create)
-"""Make a model from another one or from files, and tell how far it is."""
+"""Make a model from another one, from files or by a Modelfile, and tell how far it is."""
 create_blob = procedure(_procedures.create_blob)
 """Send a file of any size to the server, unless it has it, and give its digest."""
 has_blob = call(_endpoints.has_blob)

@@ -20,7 +20,24 @@ from ._host import Host, check
 from ._lift import Examination, build_for, face
 from ._lift import hint as hint
 from ._request import Parts, Request
-from ._steps import Ask, At, Course, Effect, Need, Outcome, Run, Steps, Tell, Telling, Try, asked, viewed
+from ._steps import (
+    Ask,
+    At,
+    Course,
+    Effect,
+    Limited,
+    Need,
+    Outcome,
+    Pause,
+    Run,
+    Steps,
+    Tell,
+    Telling,
+    Try,
+    addressed,
+    asked,
+    viewed,
+)
 from ._stream import Latest, Memory, Reading, two_readers
 from .errors import HostError
 
@@ -102,6 +119,9 @@ async def close(host: Host | str | None = None, /) -> None:
     """
     Close the connections that are kept to *host* by this event loop, or without one all of them.
 
+    Args:
+        host: A Host or its URL, or None for every host.
+
     They are opened again when needed, and closed with the loop. Connections of a caller's own httpx client are the
     caller's.
     """
@@ -154,7 +174,11 @@ async def _open(exchange: Exchange[Any]) -> httpx.Response:
         if exchange.draft is not None:
             exchange.body, exchange.draft = await off_the_loop(exchange.draft.encode), None
         tries = _try_once(exchange) if exchange.retry is None else _try_often(exchange, exchange.retry)
-        response = await tries
+        if exchange.observed is None:
+            response = await tries
+        else:
+            with exchange.observed.sending():
+                response = await tries
     except asyncio.CancelledError:
         if opener is None or not exchange.closed or opener.uncancel():
             raise  # somebody else's cancellation
@@ -223,8 +247,19 @@ def _answer(
         return pool.handle_async_request(outgoing)
     import httpx
 
+    from ._hushed import hushed
+
     # Whoever has replaced something of httpx's clients expects to see one. It holds nothing, so nobody closes it.
-    return httpx.AsyncClient(transport=pool, trust_env=False).send(outgoing, stream=True)
+    return httpx.AsyncClient(transport=pool, trust_env=False).send(hushed(outgoing), stream=True)
+
+
+async def _pause(seconds: float) -> None:
+    """Wait: on asyncio, or on trio, where a caller's own client may run."""
+    if current_task() is not None:
+        return await asyncio.sleep(seconds)
+    import anyio  # which httpx brings
+
+    return await anyio.sleep(seconds)
 
 
 async def off_the_loop(job: Callable[[], R]) -> R:
@@ -260,9 +295,9 @@ async def send(host: AnyHost, request: Request[R], /) -> R:
             if arrival is not None:
                 async for chunk in _chunks(exchange, response, whole=True):
                     arrival.feed(chunk)
-                return arrival.close()
+                return exchange.arrived(arrival)
             body = await _read(exchange, response)
-    return exchange.answer(response, body)
+        return exchange.answer(response, body)
 
 
 def receive(host: AnyHost, request: Request[R], /) -> Stream[R]:
@@ -374,6 +409,8 @@ class Stream(Reading, Generic[R]):
             opener, self._exchange.opener = self._exchange.opener, None
             if opener is not None:
                 opener.cancel()  # once, since it takes back one
+            if not self._is_read():
+                self._exchange.ends(None)
             if self._exchange.response is not None:
                 await self._exchange.response.aclose()
         elif isinstance(self._memory, Latest):
@@ -479,10 +516,10 @@ async def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], late
 
 async def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
     match effect:
-        case Request() | Ask():
-            return await send(host, asked(effect))
-        case At(other, request):
-            return await send(other, request)
+        case Request() | Ask() | At() | Limited():
+            return await send(*addressed(host, effect))
+        case Pause(seconds):
+            return await _pause(seconds)
         case Run(jobs):
             return await asyncio.gather(*(asyncio.to_thread(job) for job in jobs))
         case Try(jobs, view):

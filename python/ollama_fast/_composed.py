@@ -4,9 +4,11 @@ The blocking functions that are more than a request, and the values that they gi
 The package loads this room when one of them is first asked for: it would be a quarter of `import ollama_fast`.
 """
 
-from . import _answers, _bars, _conversation, _doctor, _many, _progress
+from . import _answers, _bars, _conversation, _doctor, _many, _models, _progress
 from ._answers import Parsed as Parsed
 from ._answers import Partial as Partial
+from ._context import ContextUse as ContextUse
+from ._context import check_context as check_context
 from ._conversation import Conversation as Conversation
 from ._conversation import ToolResult as ToolResult
 from ._progress import Progress as Progress
@@ -39,3 +41,17 @@ progress = relay(_progress.progress)
 """Turn the parts of a pull, push or create into how far all of it is."""
 show_progress = relay(_bars.show_progress)
 """Show how far a pull, push or create is, and give its parts on."""
+ensure_model = procedure(_models.ensure_model)
+"""Download a model to the server unless it is there."""
+ensure_model_stream = procedure_stream(_models.ensure_model)
+"""Download a model to the server unless it is there, and tell how far it is."""
+load = procedure(_models.load)
+"""Load a model into memory, and wait until it is there."""
+unload = procedure(_models.unload)
+"""Let the server free the memory that a model takes."""
+unload_all = procedure(_models.unload_all)
+"""Let the server free the memory of all models, and give their names."""
+context_of = procedure(_models.context_of)
+"""Ask how many tokens the context of a model has, as it is loaded now."""
+wait_ready = procedure(_models.wait_ready)
+"""Wait until the server answers, such as after its start."""

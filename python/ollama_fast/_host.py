@@ -252,6 +252,15 @@ class Host:
         return replace(self, **changes)  # type: ignore[arg-type]  # __init__ takes more than the fields hold
 
 
+def limited(host: Any, seconds: float) -> Any:
+    """Give *host* with *seconds* for all of a request, unless it allows less; a caller's own client as it is."""
+    if not isinstance(host, Host | str | None):
+        return host
+    known = Host.of(host)
+    total = known.timeout.total
+    return known.with_options(timeout=replace(known.timeout, total=seconds if total is None else min(total, seconds)))
+
+
 def check(host: object, wanted: str, module: str, other: str) -> None:
     """
     Raise TypeError or HostError if *host* is neither one, nor a client of httpx.

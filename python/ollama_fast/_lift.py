@@ -35,6 +35,8 @@ _ROOMS: Final = (
     "._embeddings",
     "._endpoints",
     "._procedures",
+    "._models",
+    "._modelfile",
     "._answers",
     "._conversation",
     "._many",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
+from ._host import limited
 from ._request import Request
 
 R = TypeVar("R")
@@ -87,7 +88,27 @@ class At(NamedTuple):
     request: Request[Any]
 
 
-Effect: TypeAlias = Request[Any] | Ask[E] | Run | Try[E] | Tell[E] | Need | At
+class Limited(NamedTuple):
+    """
+    A request that may not take long.
+
+    Args:
+        request: Whose whole answer is sent back.
+
+        seconds: For all of it, if the host allows no less; a client of the caller's own has its own limits.
+    """
+
+    request: Request[Any]
+    seconds: float
+
+
+class Pause(NamedTuple):
+    """Nothing, for some seconds: in an event loop, others have their turn."""
+
+    seconds: float
+
+
+Effect: TypeAlias = Request[Any] | Ask[E] | Run | Try[E] | Tell[E] | Need | At | Limited | Pause
 Steps: TypeAlias = Generator[Effect[Any], Any, R]
 """Steps that give an R in the end."""
 Telling: TypeAlias = Generator[Effect[E], Any, R]
@@ -139,9 +160,29 @@ def ask_at(host: Any, request: Request[R]) -> Steps[R]:
     return answer
 
 
+def ask_within(seconds: float, request: Request[R]) -> Steps[R]:
+    """Send *request* and give its whole answer; all of it may take *seconds*."""
+    answer: R = yield Limited(request, seconds)
+    return answer
+
+
+def pause(seconds: float) -> Steps[None]:
+    """Wait for *seconds*."""
+    yield Pause(seconds)
+
+
 def asked(effect: Request[R] | Ask[Any]) -> Request[R]:
     """Give the request of an effect that is one."""
     return effect.request if isinstance(effect, Ask) else effect
+
+
+def addressed(host: Any, effect: Request[R] | Ask[Any] | At | Limited) -> tuple[Any, Request[R]]:
+    """Give where to send an effect that asks something, and what; *host* is the driver's."""
+    if isinstance(effect, At):
+        return effect.host, effect.request
+    if isinstance(effect, Limited):
+        return limited(host, effect.seconds), effect.request
+    return host, asked(effect)
 
 
 def viewed(effect: Request[Any] | Ask[E]) -> Callable[[Any], E | None]:

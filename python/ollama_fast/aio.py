@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import _answers, _bars, _conversation, _doctor, _endpoints, _many, _procedures, _progress
+from . import _answers, _bars, _conversation, _doctor, _endpoints, _many, _models, _procedures, _progress
 from ._async import Stream as Stream
 from ._async import call, examination, procedure, procedure_stream, stream, task
 from ._async import close as close
@@ -23,6 +23,7 @@ __all__ = [
     "chat_stream",
     "close",
     "collect",
+    "context_of",
     "copy",
     "create",
     "create_blob",
@@ -33,11 +34,14 @@ __all__ = [
     "embed_array",
     "embed_many",
     "embeddings",
+    "ensure_model",
+    "ensure_model_stream",
     "generate",
     "generate_stream",
     "has_blob",
     "is_running",
     "list",
+    "load",
     "map_chat",
     "map_generate",
     "model_recommendations",
@@ -57,7 +61,10 @@ __all__ = [
     "status",
     "systemone",
     "tool",
+    "unload",
+    "unload_all",
     "version",
+    "wait_ready",
     "web_fetch",
     "web_search",
     "whoami",
@@ -136,13 +143,27 @@ push = call(_endpoints.push)
 push_stream = stream(_endpoints.push)
 """Upload a model from the server to its registry, and tell how far it is."""
 create = procedure(_procedures.create)
-"""Make a model from another one, or from files, which are sent to the server unless it has them."""
+"""Make a model from another one, from files, which are sent to the server unless it has them, or by a Modelfile."""
 create_stream = procedure_stream(_procedures.create)
-"""Make a model from another one or from files, and tell how far it is."""
+"""Make a model from another one, from files or by a Modelfile, and tell how far it is."""
 create_blob = procedure(_procedures.create_blob)
 """Send a file of any size to the server, unless it has it, and give its digest."""
 has_blob = call(_endpoints.has_blob)
 """Ask whether the server has the blob with a digest."""
+ensure_model = procedure(_models.ensure_model)
+"""Download a model to the server unless it is there."""
+ensure_model_stream = procedure_stream(_models.ensure_model)
+"""Download a model to the server unless it is there, and tell how far it is."""
+load = procedure(_models.load)
+"""Load a model into memory, and wait until it is there."""
+unload = procedure(_models.unload)
+"""Let the server free the memory that a model takes."""
+unload_all = procedure(_models.unload_all)
+"""Let the server free the memory of all models, and give their names."""
+context_of = procedure(_models.context_of)
+"""Ask how many tokens the context of a model has, as it is loaded now."""
+wait_ready = procedure(_models.wait_ready)
+"""Wait until the server answers, such as after its start."""
 
 is_running = procedure(_procedures.is_running)
 """Ask whether Ollama answers at the host."""

@@ -9,8 +9,8 @@ from ollama_fast import Timeout
 
 from ._options import host_of
 
-_PATIENCE: Final = Timeout(connect=0.5, first_part=1.0, total=1.0)
-"""So long does nobody wait for a Tab that gives nothing."""
+_PATIENCE: Final = Timeout(connect=1.0, first_part=2.0, total=2.0)
+"""Nobody waits longer for what a Tab gives."""
 
 
 def models_on(host: Any) -> list[str]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from ollama_fast.errors import AuthenticationError, ConnectError, ModelNotFoundError, OllamaError
 
+from ._output import colourful
 from ._plain import shown
 
 SUCCESS: Final = 0
@@ -25,6 +27,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # models may say what a terminal's encoding lacks
+    with _without_that_of_httpx():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     from ._group import ollama_fast
 
     try:
@@ -49,15 +56,23 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else SUCCESS
 
 
+@contextmanager
+def _without_that_of_httpx() -> Generator[None]:
+    """Keep httpx from importing a command line of its own, and rich for it: a third of the time to a first word."""
+    modules: dict[str, Any] = sys.modules
+    known = "httpx._main" in modules
+    modules.setdefault("httpx._main", None)  # to httpx that is a package which is not installed
+    try:
+        yield
+    finally:
+        if not known:
+            modules.pop("httpx._main", None)
+
+
 def complain(text: str) -> None:
     """Say on stderr what went wrong."""
-    label = click.style("Error:", fg="red") if colourful_errors() else "Error:"
+    label = click.style("Error:", fg="red") if colourful(sys.stderr) else "Error:"
     click.echo(f"{label} {shown(text) if sys.stderr.isatty() else text}", err=True)
-
-
-def colourful_errors() -> bool:
-    """Whether what is said on stderr may have colours."""
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
 def said(exc: Exception) -> str:

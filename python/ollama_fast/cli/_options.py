@@ -86,6 +86,8 @@ class ModelName(click.ParamType[str]):
         name = str(value)
         if not name.strip():
             self.fail("it is empty", param, ctx)
+        if not name.isprintable():  # also bytes that are no UTF-8, which Python has as halves of surrogate pairs
+            self.fail(f"{name!a} is no name", param, ctx)
         return name
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - what click hands over

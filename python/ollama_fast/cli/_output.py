@@ -7,14 +7,14 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 
 from ._plain import shown
 
-_HIDDEN: Final = re.compile("[\x7f-\x9f\ud800-\udfff]")
-"""What JSON may hold as it is, but a terminal would obey, or no encoding takes."""
+_HIDDEN: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What JSON may hold as it is, but a terminal obeys, some readers take for the end of a line, or no encoding takes."""
 
 
 def on_terminal() -> bool:
@@ -22,9 +22,10 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def colourful() -> bool:
-    """Whether stdout may have colours and bold or dim text."""
-    return on_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def colourful(stream: TextIO | None = None) -> bool:
+    """Whether a stream, by default stdout, may have colours and bold or dim text."""
+    out = sys.stdout if stream is None else stream
+    return out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def write(text: str) -> None:

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from itertools import repeat
 from typing import Final, Literal, TypeAlias, get_args
 
+from ._replies import JSON, LINES, failed
 from ._values import Action, Chunk, End, Reply
 from ._wire import Wire, chunk, wire
 
@@ -62,6 +63,16 @@ class _Instead:
 
 
 @dataclass(frozen=True, slots=True)
+class _NoModel:
+    """What Ollama replies if it has not the model that is asked for."""
+
+    model: str = ""
+
+    def change(self, _reply: Reply) -> Reply:
+        return failed(404, f"model '{self.model}' not found")
+
+
+@dataclass(frozen=True, slots=True)
 class _Edit:
     """Other content in a part."""
 
@@ -78,6 +89,8 @@ class _Edit:
             _check("times", times, 0)
 
     def change(self, reply: Reply) -> Reply:
+        if not reply.chunks:
+            raise ValueError(f"there is no part to edit: the reply has no content, so it holds no {self.old!r}")
         place = _index(self.part, reply)
         ms, data = reply.chunks[place]
         if self.old not in data:
@@ -100,7 +113,8 @@ class _Finish:
 
     def change(self, reply: Reply) -> Reply:
         place = _index(self.part, reply)
-        last = (Chunk(reply.chunks[place].ms, self.data),) if self.data else ()
+        ms = reply.chunks[place].ms if reply.chunks else 0
+        last = (Chunk(ms, self.data),) if self.data else ()
         return _with_content(reply, (*reply.chunks[:place], *last))
 
 
@@ -210,7 +224,7 @@ class _Pieces:
                 yield action[start : start + self.size]
 
 
-Change: TypeAlias = _Instead | _Edit | _Finish | _Headers | _Length | _Chunks
+Change: TypeAlias = _Instead | _NoModel | _Edit | _Finish | _Headers | _Length | _Chunks
 Step: TypeAlias = Change | _Insert | _Cut | _Pieces | _Refuse
 
 
@@ -352,7 +366,9 @@ class Fault:
         return cls((_Pieces(size, seconds),))
 
 
-def faulty(fault: Fault | None, reply: Reply, method: str = "POST", moved: list[str] | None = None) -> Iterator[Action]:
+def faulty(
+    fault: Fault | None, reply: Reply, method: str = "POST", moved: list[str] | None = None, model: str = ""
+) -> Iterator[Action]:
     """
     Give what a server does to send *reply* with *fault*.
 
@@ -364,13 +380,15 @@ def faulty(fault: Fault | None, reply: Reply, method: str = "POST", moved: list[
         method: Of the request.
 
         moved: Gets why a place is that of another part.
+
+        model: That the request names.
     """
     steps = () if fault is None else fault.steps
     moved = [] if moved is None else moved
     for step in steps:
         if isinstance(step, Change):
             _told(step, len(reply.chunks), moved)
-            reply = step.change(reply)
+            reply = (replace(step, model=model) if isinstance(step, _NoModel) else step).change(reply)
     for step in steps:
         if not isinstance(step, Change):
             _told(step, len(reply.chunks), moved)
@@ -417,8 +435,6 @@ def _between(placed: list[tuple[int, _Insert | _Cut]], actions: Iterator[Action]
 
 _OTHER_REPLY: Final = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"error":"evil"}'
 _AFTER_STATUS: Final = len(b"HTTP/1.1 200 OK\r\n")
-_JSON: Final = "application/json; charset=utf-8"
-_LINES: Final = "application/x-ndjson"
 _MARK: Final = b',"done":'
 """What every part of a generate or chat holds, for fields more before it."""
 
@@ -487,7 +503,7 @@ FAULTS: Final[Mapping[str, Fault]] = _Named(
         "endless informational": Fault.insert(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 40, byte=0, times=None),
         "line of 100 MB": _field(b'"', (b"a", 100 * 2**20), b'"'),
         # What is no answer.
-        "empty": Fault.instead(200, b"", _LINES),
+        "empty": Fault.instead(200, b"", LINES),
         "HTML with 200": Fault.instead(200, b"<!DOCTYPE html><title>Log in</title>", "text/html"),
         "HTML with 502": Fault.instead(502, b"<html><h1>502 Bad Gateway</h1></html>", "text/html"),
         "no JSON": Fault.finish(b"Hello!\n", part=3),
@@ -502,19 +518,19 @@ FAULTS: Final[Mapping[str, Fault]] = _Named(
         "duplicated keys": Fault.edit(_MARK, b',"model":"other","model":"smollm2"', _MARK, part=2),
         "null byte": _field(b'"\x00"'),
         # Errors, in every shape in which Ollama and what stands before it say them.
-        "error": Fault.instead(400, b'{"error":"invalid options"}', _JSON),
-        "error of no model": Fault.instead(404, b'{"error":"model \'smollm2\' not found"}', _JSON),
+        "error": Fault.instead(400, b'{"error":"invalid options"}', JSON),
+        "error of no model": Fault((_NoModel(),)),
         "error before the first part": Fault.instead(
             500, b'{"error":"llama runner has terminated"}', "application/json"
         ),
-        "error before the first part, with 200": Fault.instead(200, b'{"error":"busy","status":503}\n', _LINES),
+        "error before the first part, with 200": Fault.instead(200, b'{"error":"busy","status":503}\n', LINES),
         "error between parts": Fault.finish(b'{"error":"an error was encountered while running the model"}\n', part=3),
         "error of nobody": Fault.instead(
-            401, b'{"error":"unauthorized","signin_url":"https://ollama.com/connect"}', _JSON
+            401, b'{"error":"unauthorized","signin_url":"https://ollama.com/connect"}', JSON
         ),
-        "error of nobody, as a line": Fault.instead(401, b'{"error":"unauthorized"}\n', _LINES),
+        "error of nobody, as a line": Fault.instead(401, b'{"error":"unauthorized"}\n', LINES),
         "error of a struct": Fault.instead(
-            404, b'{"StatusCode":404,"Status":"404 Not Found","error":"not here"}', _LINES
+            404, b'{"StatusCode":404,"Status":"404 Not Found","error":"not here"}', LINES
         ),
         "error of a struct between parts": Fault.finish(
             b'{"StatusCode":500,"Status":"500 Internal Server Error","error":"upstream"}', part=3
@@ -525,9 +541,9 @@ FAULTS: Final[Mapping[str, Fault]] = _Named(
         "error of no route": Fault.instead(404, b"404 page not found", "text/plain"),
         "error of the host": Fault.instead(403),
         "error of a panic": Fault.instead(500),
-        "error of too many": Fault.instead(429, b'{"error":"too many requests"}', _JSON, Retry_After="1"),
-        "error that is JSON in a text": Fault.instead(400, b'{"error":"{\\"error\\":{\\"code\\":400}}"}', _JSON),
-        "error that is an object": Fault.instead(500, b'{"error":{"message":"overloaded"}}', _JSON),
+        "error of too many": Fault.instead(429, b'{"error":"too many requests"}', JSON, Retry_After="1"),
+        "error that is JSON in a text": Fault.instead(400, b'{"error":"{\\"error\\":{\\"code\\":400}}"}', JSON),
+        "error that is an object": Fault.instead(500, b'{"error":{"message":"overloaded"}}', JSON),
     }
 )
 """Faults by name. Those that change content do it to a generate or a chat."""

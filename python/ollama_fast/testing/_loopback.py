@@ -6,30 +6,22 @@ It knows nothing of Ollama. Each connection has a thread, so that what one of th
 
 from __future__ import annotations
 
-import hashlib
 import math
-import re
-import selectors
 import socket
 import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
+from ._incoming import KEPT as KEPT
+from ._incoming import Arriving, BadRequestError, ClientLeftError, Incoming, readable
 from ._values import Action, End, Received
 
-KEPT: Final = 1 << 20
-"""Longer bodies of requests are not kept."""
-
-_HEAD_LIMIT = 1 << 16
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _LONGEST_WAIT = 3600.0
-_SIZES: Final = {10: re.compile(r"[0-9]{1,18}"), 16: re.compile(r"[0-9A-Fa-f]{1,15}")}
-# Windows has neither of these; its select does not end at 1024 open files, as that of others does.
-_SELECTOR = getattr(selectors, "PollSelector", selectors.SelectSelector)
 _REUSE_PORT = getattr(socket, "SO_REUSEPORT", None)
 _LINGER = "HH" if sys.platform == "win32" else "ii"
 
@@ -37,12 +29,26 @@ _LINGER = "HH" if sys.platform == "win32" else "ii"
 Respond: TypeAlias = Callable[[Received], Iterable[Action]]
 """Gives all that is done in reply to a request, the head and all."""
 
+Take: TypeAlias = Callable[[Arriving, Callable[[Received], None]], Iterable[Action]]
+"""The same for one whose body is still on the wire; it is to be told the request once that is there as a whole."""
+
+
+def once_whole(respond: Respond) -> Take:
+    """Give what takes requests as wholes."""
+
+    def take(request: Arriving, arrived: Callable[[Received], None]) -> Iterable[Action]:
+        received = request.whole()
+        arrived(received)
+        return respond(received)
+
+    return take
+
 
 class Loopback:
     """A running server: where it is, and what it saw."""
 
-    def __init__(self, respond: Respond, port: int = 0) -> None:
-        self.respond = respond
+    def __init__(self, take: Take, port: int = 0) -> None:
+        self._take = take
         self.requests: list[Received] = []
         self.connections = 0
         """How many were accepted."""
@@ -51,7 +57,7 @@ class Loopback:
         self.rejected: list[str] = []
         """Why what somebody sent was no request."""
         self.failure: BaseException | None = None
-        """What went wrong in `respond`."""
+        """What went wrong in `take`."""
         self._wake, self._woken = socket.socketpair()  # readable, in every thread, once the server stops
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, socket.socket] = {}
@@ -135,7 +141,7 @@ class Loopback:
 
     def _accept(self, listener: socket.socket, told: socket.socket) -> None:
         while True:
-            if told in _readable(listener, told):
+            if told in readable(listener, told):
                 return
             with suppress(BlockingIOError, ConnectionError):
                 connection, _ = listener.accept()
@@ -147,18 +153,24 @@ class Loopback:
                     self._open[thread] = connection
                 thread.start()
 
+    def _arrived(self, request: Received) -> None:
+        self.requests.append(request)
+        self._sending.add(threading.current_thread())
+
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                incoming = _Incoming(connection, self._woken)
-                while (request := self._received(connection, incoming)) is not None:
-                    self.requests.append(request)
-                    self._sending.add(threading.current_thread())
-                    if not self._answer(connection, request):
-                        return
-                    self._sending.discard(threading.current_thread())
-        except _ClientLeftError:
+                incoming = Incoming(connection, self._woken)
+                try:
+                    while (request := incoming.request()) is not None and self._answer(connection, request):
+                        pass
+                except BadRequestError as exc:  # of whoever found the port: it is nobody's failure
+                    self.rejected.append(str(exc))
+                    with suppress(OSError, _StoppedError):
+                        connection.sendall(_BAD_REQUEST)
+                        self._end(connection, End.HALF_CLOSE)  # until it is read: what is closed at once may be lost
+        except ClientLeftError:
             return
         except Exception as exc:  # noqa: BLE001 - it belongs to who started the server, which is in another thread
             self.failure = self.failure or exc
@@ -167,21 +179,10 @@ class Loopback:
             with self._lock:
                 self._open.pop(threading.current_thread(), None)
 
-    def _received(self, connection: socket.socket, incoming: _Incoming) -> Received | None:
-        """Give the next request; None if there is none."""
-        try:
-            return incoming.request()
-        except _BadRequestError as exc:  # of whoever found the port: it is nobody's failure
-            self.rejected.append(str(exc))
-            with suppress(OSError, _StoppedError):
-                connection.sendall(_BAD_REQUEST)
-                self._end(connection, End.HALF_CLOSE)  # until it is read: what is closed at once may be lost
-            return None
-
-    def _answer(self, connection: socket.socket, request: Received) -> bool:
+    def _answer(self, connection: socket.socket, request: Arriving) -> bool:
         """Reply; give whether the connection stays."""
         head = b""
-        actions = iter(self.respond(request))
+        actions = iter(self._take(request, self._arrived))
         try:
             for action in actions:
                 if isinstance(action, bytes):
@@ -193,24 +194,27 @@ class Loopback:
                     return False
                 else:
                     self._pause(connection, action)
-        except (ConnectionError, _ClientLeftError) as exc:
-            if not self._stopping:
-                self.abandoned.append(request)
-            raise _ClientLeftError from exc
+        except (ConnectionError, ClientLeftError) as exc:
+            if not self._stopping and request.received is not None:
+                self.abandoned.append(request.received)
+            raise ClientLeftError from exc
         except _StoppedError:
             return False
         finally:
             if isinstance(actions, Generator):
                 actions.close()  # so that a `finally` in it runs now
+        if not request.skip():
+            return False
+        self._sending.discard(threading.current_thread())
         closing = b"\r\nconnection: close" in head.partition(b"\r\n\r\n")[0].lower()
-        return not closing and (request.header("connection") or "").lower() != "close"
+        return not closing and request.header("connection").lower() != "close"
 
     def _end(self, connection: socket.socket, end: End) -> None:
         if end is End.RESET:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(_LINGER, 1, 0))
         elif end is End.HALF_CLOSE:
             connection.shutdown(socket.SHUT_WR)
-            with suppress(_ClientLeftError):
+            with suppress(ClientLeftError):
                 self._pause(connection, math.inf)
 
     def _pause(self, connection: socket.socket, seconds: float) -> None:
@@ -220,109 +224,14 @@ class Loopback:
         deadline = time.monotonic() + seconds
         watched = [connection, self._woken]
         while (left := deadline - time.monotonic()) > 0:
-            readable = _readable(*watched, seconds=min(left, _LONGEST_WAIT))
-            if self._woken in readable:
+            ready = readable(*watched, seconds=min(left, _LONGEST_WAIT))
+            if self._woken in ready:
                 raise _StoppedError
-            if connection in readable:
+            if connection in ready:
                 if not connection.recv(1, socket.MSG_PEEK):
-                    raise _ClientLeftError
+                    raise ClientLeftError
                 watched = [self._woken]  # the next request is there already
-
-
-class _ClientLeftError(Exception):
-    pass
 
 
 class _StoppedError(Exception):
     pass
-
-
-class _BadRequestError(Exception):
-    pass
-
-
-def _readable(*sockets: socket.socket, seconds: float | None = None) -> list[socket.socket]:
-    with _SELECTOR() as selector:
-        found = {selector.register(each, selectors.EVENT_READ): each for each in sockets}
-        return [found[key] for key, _ in selector.select(seconds)]
-
-
-class _Incoming:
-    """Requests out of a connection."""
-
-    def __init__(self, connection: socket.socket, stop: socket.socket) -> None:
-        self._connection = connection
-        self._stop = stop
-        self._buffer = bytearray()
-
-    def request(self) -> Received | None:
-        """Give the next request; None if there is none."""
-        head = self._until(b"\r\n\r\n", at_start=True)
-        if head is None:
-            return None
-        first, *lines = head.decode("latin-1").split("\r\n")
-        words = first.split(" ")
-        if len(words) != len(("method", "path", "version")):
-            raise _BadRequestError(f"no request begins with {first[:100]!r}")
-        method, path, _version = words
-        headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
-        fields = {name.lower(): value for name, value in headers}
-        if fields.get("expect", "").lower() == "100-continue":
-            self._connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        kept, length, digest = bytearray(), 0, hashlib.sha256()
-        for piece in self._body(fields):
-            length += len(piece)
-            digest.update(piece)
-            if length <= KEPT:
-                kept += piece
-            else:
-                kept.clear()
-        return Received(method, path, headers, bytes(kept), length, digest.hexdigest())
-
-    def _body(self, fields: Mapping[str, str]) -> Iterator[bytes]:
-        if "chunked" not in fields.get("transfer-encoding", "").lower():
-            yield from self._exactly(_size(fields.get("content-length", "0"), 10))
-            return
-        while size := _size((self._until(b"\r\n") or b"").partition(b";")[0].decode("latin-1"), 16):
-            yield from self._exactly(size)
-            self._until(b"\r\n")
-        while self._until(b"\r\n"):  # trailers, up to an empty line
-            pass
-
-    def _exactly(self, size: int) -> Iterator[bytes]:
-        while size:
-            if not self._buffer and not self._more():
-                raise _ClientLeftError
-            piece = bytes(self._buffer[:size])
-            del self._buffer[:size]
-            size -= len(piece)
-            yield piece
-
-    def _until(self, end: bytes, *, at_start: bool = False) -> bytes | None:
-        while (place := self._buffer.find(end)) < 0:
-            if len(self._buffer) > _HEAD_LIMIT:
-                raise _BadRequestError(f"no end of line or head in {_HEAD_LIMIT} bytes: {bytes(self._buffer[:100])!r}")
-            if not self._more():
-                if at_start and not self._buffer:
-                    return None
-                raise _ClientLeftError
-        found = bytes(self._buffer[:place])
-        del self._buffer[: place + len(end)]
-        return found
-
-    def _more(self) -> bool:
-        if self._stop in _readable(self._connection, self._stop):
-            return False
-        try:
-            data = self._connection.recv(1 << 18)
-        except ConnectionError:
-            return False
-        self._buffer += data
-        return bool(data)
-
-
-def _size(text: str, base: int) -> int:
-    """Give the size of a body or a chunk."""
-    if _SIZES[base].fullmatch(text.strip()) is None:
-        raise _BadRequestError(f"no size is {text[:100]!r}")
-    return int(text, base)

@@ -1,10 +1,10 @@
-"""What is replied to a request: by a model that always says the same, and where Ollama knows no such path. Pure."""
+"""What is replied where no model says anything: errors, and where Ollama knows no such path. Pure."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 from ._values import Chunk, Received, Reply
 
@@ -32,37 +32,33 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Paths that Ollama knows, and their methods; blobs are beside this, since their path has a digest."""
 
-_BLOBS = "/api/blobs/"
-_JSON = "application/json; charset=utf-8"
+JSON: Final = "application/json; charset=utf-8"
+LINES: Final = "application/x-ndjson"
+"""Content-Types of Ollama."""
+
+Answer: TypeAlias = Callable[[Received], Reply]
+"""What a server is given: it makes the reply to a request."""
+
+_BLOBS: Final = "/api/blobs/"
 
 
-def reply(text: str) -> Callable[[Received], Reply]:
+def reply_error(status: int, error: str) -> Answer:
     """
-    Answer every generate and chat, of whatever model, with *text*: a part for each word, or one answer for all.
+    Answer every request with an error as Ollama gives it, such as `reply_error(404, "model 'm' not found")`.
 
-    To a request for anything else it replies with an error: 404 or 405 where Ollama does, and else 501. At `/` it says
-    that Ollama is running.
+    Args:
+        status: Of HTTP, at least 400.
+
+        error: What the JSON under "error" says.
     """
-    words = [word if place == 0 else f" {word}" for place, word in enumerate(text.split(" "))]
-
-    def answer(request: Received) -> Reply:
-        fields, chat = request.json, request.path == "/api/chat"
-        if request.method != "POST" or not (chat or request.path == "/api/generate") or not isinstance(fields, dict):
-            return of_no_model(request) or missing(f"no reply is there for {request.method} {request.path}")
-        model = fields.get("model")
-        if fields.get("stream") is False:
-            return whole(200, _line(model, text, chat=chat, done=True).rstrip(), _JSON)
-        lines = [_line(model, word, chat=chat, done=False) for word in words] + [_line(model, "", chat=chat, done=True)]
-        return Reply(200, (("Content-Type", "application/x-ndjson"),), tuple(Chunk(0, line) for line in lines))
-
-    return answer
-
-
-def _line(model: Any, text: str, *, chat: bool, done: bool) -> bytes:
-    said = {"message": {"role": "assistant", "content": text}} if chat else {"response": text}
-    end = {"done_reason": "stop", "eval_count": 1} if done else {}
-    part = {"model": model, "created_at": "2026-01-01T00:00:00Z", **said, "done": done, **end}
-    return json.dumps(part, separators=(",", ":")).encode() + b"\n"
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise TypeError(f"status must be an int, not {status!r}")
+    if not 400 <= status <= 599:
+        raise ValueError(f"status must be that of an error, 400 to 599, not {status}")
+    if not isinstance(error, str):
+        raise TypeError(f"error must be a str, not {error!r}")
+    said = failed(status, error)
+    return lambda _: said
 
 
 def of_no_model(request: Received, known: Iterable[str] = ()) -> Reply | None:
@@ -79,7 +75,12 @@ def of_no_model(request: Received, known: Iterable[str] = ()) -> Reply | None:
 
 def missing(why: str) -> Reply:
     """Give the reply to a request for which none is there."""
-    return whole(501, json.dumps({"error": why}).encode(), _JSON)
+    return failed(501, why)
+
+
+def failed(status: int, why: str) -> Reply:
+    """Give an error as Ollama does."""
+    return whole(status, json.dumps({"error": why}, ensure_ascii=False).encode("utf-8", "replace"), JSON)
 
 
 def whole(status: int, content: bytes, kind: str, *headers: tuple[str, str]) -> Reply:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from ._faults import Fault, faulty
-from ._loopback import Loopback
-from ._replies import reply
+from ._loopback import Loopback, once_whole
+from ._replies import Answer
+from ._scripted import GREETING, model_of
 from ._values import Action, Received, Reply
 
 Faults: TypeAlias = Fault | Iterable[Fault | None] | None
-
-GREETING: Final = reply("Hello! How can I help you today?")
 
 
 class Server:
@@ -29,21 +28,21 @@ class Server:
 
     __slots__ = ("_answer", "_fault", "_lock", "_loopback", "_moved", "_next")  # a misspelt `fault` is an error
 
-    def __init__(self, answer: Callable[[Received], Reply], port: int) -> None:
+    def __init__(self, answer: Answer, port: int) -> None:
         self.answer = answer
         self._lock = Lock()
         self._moved: list[str] = []
         self._fault: Fault | None = None
         self._next: Iterator[Fault | None] | None = None
-        self._loopback = Loopback(self._respond, port)
+        self._loopback = Loopback(once_whole(self._respond), port)
 
     @property
-    def answer(self) -> Callable[[Received], Reply]:
+    def answer(self) -> Answer:
         """What it replies; can be set at any time."""
         return self._answer
 
     @answer.setter
-    def answer(self, answer: Callable[[Received], Reply]) -> None:
+    def answer(self, answer: Answer) -> None:
         if not callable(answer):
             raise TypeError(f"answer must be a function, such as reply('Yes.') makes, not {answer!r}")
         self._answer = answer
@@ -111,7 +110,7 @@ class Server:
         said: object = self.answer(request)
         if not isinstance(said, Reply):
             raise TypeError(f"what answers {request.method} {request.path} must give a Reply, not {said!r}")
-        return faulty(fault, said, request.method, self._moved)
+        return faulty(fault, said, request.method, self._moved, model_of(request))
 
     def _stop(self) -> None:
         self._loopback.stop()
@@ -128,7 +127,7 @@ def _several(faults: Iterable[Fault | None]) -> list[Fault | None]:
 
 @contextmanager
 def serve(
-    answer: Callable[[Received], Reply] = GREETING,
+    answer: Answer = GREETING,
     *,
     fault: Faults = None,
     port: int = 0,

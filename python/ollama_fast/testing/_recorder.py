@@ -1,0 +1,221 @@
+"""The proxy that records: it passes on what clients ask and what a server replies, as it comes, and writes it down."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from ollama_fast import Host
+
+from ._incoming import Arriving, ClientLeftError
+from ._loopback import Loopback
+from ._recording import Ending, Recorded, headers_of, request_of, save
+from ._replies import failed
+from ._upstream import Line, UnreachableError, Upstream, cuts
+from ._values import Action, Chunk, End, Received, Reply
+from ._wire import chunk, wire
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+_HEAD_ALONE: Final = 0.01
+"""Seconds that a head must come before the first chunk to have a time of its own in the recording."""
+
+
+@dataclass
+class _Heard:
+    """What has come of a reply."""
+
+    status: int = 0
+    headers: Headers = ()
+    chunks: list[Chunk] = field(default_factory=list[Chunk])
+
+    def reply(self) -> Reply | None:
+        return Reply(self.status, headers_of(self.headers), tuple(self.chunks)) if self.status else None
+
+
+class _Passing:
+    """What is passed on to a genuine server, and what has been."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.failures: list[str] = []
+        """Why a request got no reply of the genuine server, or not all of one."""
+        self._upstream = upstream
+        self._lock = threading.Lock()
+        self._recorded: dict[int, Recorded | None] = {}
+        self._lines: set[Line] = set()
+        self._stopping = False
+
+    def recorded(self) -> list[Recorded]:
+        """Give what was exchanged, in the order in which requests came."""
+        with self._lock:
+            return [each for each in self._recorded.values() if each is not None]
+
+    def stop(self) -> None:
+        """End what is under way, and what comes from now on."""
+        with self._lock:
+            self._stopping = True
+            lines = list(self._lines)
+        for line in lines:
+            line.end()
+
+    def take(self, request: Arriving, arrived: Callable[[Received], None]) -> Iterator[Action]:
+        """Pass a request on, and its reply back."""
+        line, heard = Line(), _Heard()
+        with self._lock:
+            number = len(self._recorded)
+            self._recorded[number] = None  # it has its place by when it came, and not by when it ended
+            self._lines.add(line)
+            if self._stopping:
+                line.end()
+        end: Ending | None = "left"
+        try:
+            end = yield from self._passed(request, arrived, line, heard)
+        except UnreachableError as exc:
+            why = f"{request.method} {request.path} was not recorded: {self._upstream.url} cannot be reached: {exc}"
+            self.failures.append(why)
+            yield from wire(failed(502, why), request.method).actions()
+            return
+        finally:
+            received = request.received
+            with self._lock:
+                self._lines.discard(line)
+                if received is not None and (heard.status or end not in (None, "left")):
+                    self._recorded[number] = Recorded(request_of(received), heard.reply(), end)
+        if end is not None:
+            self.failures.append(f"{request.method} {request.path}: the server ended the connection ({end})")
+            yield End.RESET if end == "reset" else End.CLOSE
+
+    def _passed(
+        self, request: Arriving, arrived: Callable[[Received], None], line: Line, heard: _Heard
+    ) -> Generator[Action, None, Ending | None]:
+        """Give how the server ended the connection, if its reply was not whole."""
+        cut: list[Ending] = []
+        with cuts(cut), request.passed_on(arrived, line.end) as pieces:
+            if not request.has_body:
+                _drain(pieces)
+            body = pieces if request.has_body else None
+            with self._upstream.asked(request.method, request.path, request.headers, body, line) as reply:
+                _drain(pieces)  # who refuses an upload may do so before its end
+                yield from _replied(request, heard, *reply)
+        if not cut:
+            return None
+        if line.ended:
+            raise ClientLeftError
+        return cut[0]
+
+
+def _replied(
+    request: Arriving, heard: _Heard, status: int, headers: Headers, chunks: Iterator[bytes]
+) -> Iterator[Action]:
+    """Pass a reply back, and keep it."""
+    heard.status, heard.headers = status, headers
+    framed = wire(Reply(status, headers), request.method)
+    frame = chunk if any(name.lower() == "transfer-encoding" for name, _ in headers) else bytes
+    head_at = time.monotonic()
+    yield framed.head
+    for data in chunks:
+        now = time.monotonic()
+        if not heard.chunks and now - head_at > _HEAD_ALONE:
+            heard.chunks.append(Chunk(_ms(head_at - request.since), b""))
+        heard.chunks.append(Chunk(_ms(now - request.since), data))
+        yield frame(data)
+    yield framed.end
+
+
+def _drain(pieces: Iterator[bytes]) -> None:
+    for _ in pieces:
+        pass
+
+
+def _ms(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+class Recorder:
+    """A running proxy, which `record` starts and ends."""
+
+    __slots__ = ("_loopback", "_passing")
+
+    def __init__(self, upstream: Upstream, port: int) -> None:
+        self._passing = _Passing(upstream)
+        self._loopback = Loopback(self._passing.take, port)
+
+    @property
+    def url(self) -> str:
+        """Where it is; a client asks it in place of the genuine server."""
+        return self._loopback.url
+
+    @property
+    def requests(self) -> list[Received]:
+        """The requests that arrived."""
+        return self._loopback.requests
+
+    @property
+    def recorded(self) -> int:
+        """How many exchanges are in the recording so far."""
+        return len(self._passing.recorded())
+
+    @property
+    def failures(self) -> list[str]:
+        """Why a request got no reply of the genuine server, or not all of one."""
+        return self._passing.failures
+
+    def _stop(self) -> None:
+        self._passing.stop()
+        self._loopback.stop()
+
+    def _save(self, path: Path) -> None:
+        if recorded := self._passing.recorded():
+            save(path, recorded)
+        if self._loopback.failure is not None:
+            raise self._loopback.failure
+
+
+@contextmanager
+def record(host: Host | str | None, path: str | os.PathLike[str], /, *, port: int = 0) -> Generator[Recorder]:
+    """
+    Pass requests on to a genuine server until the block ends, and write what was exchanged.
+
+    Any client can ask the proxy, at its `url`: it gets each chunk when it comes. A reply that breaks off does so for
+    the client, too, and in a replay. If the server cannot be reached the client gets a 502, which is not recorded.
+    Passwords, tokens and cookies are passed on and never written; of uploads only the digest is.
+
+    Args:
+        host: The genuine server; None is that of the environment.
+
+        path: The file that `replay` reads. It is written at the end, in one step: it stays as it was if nothing was
+            exchanged, or if the program is killed.
+
+        port: Of 127.0.0.1; by default a free one.
+
+    Raises HostError if *host* cannot be understood, and OSError at once if *path* cannot be written.
+    """
+    target = Path(path)
+    _check_place(target)
+    upstream = Upstream(Host.of(host))
+    try:
+        recorder = Recorder(upstream, port)
+        try:
+            yield recorder
+        finally:
+            recorder._stop()  # noqa: SLF001 - nobody else may stop it
+            recorder._save(target)  # noqa: SLF001
+    finally:
+        upstream.close()
+
+
+def _check_place(path: Path) -> None:
+    """Say before anything is recorded that it could not be written."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "A recording is written to a file, and this is a folder", str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder for the recording", str(path.parent))
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, "The folder of the recording cannot be written", str(path.parent))

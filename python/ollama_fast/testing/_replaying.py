@@ -1,0 +1,167 @@
+"""The server that replays a recording: the bytes that were recorded, at the times when they came or at once."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final, Literal, TypeAlias, get_args
+
+from ._loopback import Loopback, once_whole
+from ._matching import Matches, name_of
+from ._recording import Ending, Recorded, load
+from ._replies import missing, of_no_model
+from ._values import Action, Chunk, End, Received, Reply
+from ._wire import wire
+
+Pace: TypeAlias = Literal["recorded", "fast"]
+
+_ENDS: Final[dict[Ending, Action]] = {"close": End.CLOSE, "reset": End.RESET, "left": math.inf}
+
+
+class Replayer:
+    """A running server, which `replay` starts and ends."""
+
+    __slots__ = ("_loopback", "_replies")
+
+    def __init__(self, replies: Replies, port: int) -> None:
+        self._replies = replies
+        self._loopback = Loopback(once_whole(replies), port)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._loopback.url
+
+    @property
+    def requests(self) -> list[Received]:
+        """The requests that arrived."""
+        return self._loopback.requests
+
+    @property
+    def unknown(self) -> list[str]:
+        """Why a request was answered with a 501: it is not recorded; and which one is nearest to it."""
+        return self._replies.unknown
+
+    @property
+    def unused(self) -> list[str]:
+        """The recorded requests that nobody has made yet."""
+        return [name_of(each.request) for each in self._replies.matches.unused()]
+
+    def _stop(self) -> None:
+        self._loopback.stop()
+        if self._loopback.failure is not None:
+            raise self._loopback.failure
+
+
+class Replies:
+    """
+    What a server does at each request: what is recorded for it.
+
+    Args:
+        recorded: The exchanges.
+
+        pace: Whether chunks come when they came at the recording, or at once.
+
+        strict: As `replay` has it.
+    """
+
+    def __init__(self, recorded: Iterable[Recorded], *, pace: Pace, strict: bool) -> None:
+        self.matches = Matches(recorded, strict=strict)
+        self.unknown: list[str] = []
+        """Why requests were answered with a 501."""
+        self._lock = threading.Lock()
+        self._of: Callable[[int, str], Iterable[Action]] = self._at_once if pace == "fast" else self._at_its_times
+        self._made: dict[tuple[int, str], tuple[Action, ...]] = {}
+
+    def __call__(self, request: Received) -> Iterable[Action]:
+        """Give what is done in reply to *request*."""
+        with self._lock:
+            index = self.matches.next(request)
+        if index is not None:
+            return self._of(index, request.method)
+        methods = self.matches.methods(request.path)
+        reply = None if request.method in methods else of_no_model(request, methods)
+        if reply is None:
+            why = self.matches.why(request)
+            self.unknown.append(why)
+            reply = missing(why)
+        return wire(reply, request.method).actions()
+
+    def _at_once(self, index: int, method: str) -> tuple[Action, ...]:
+        """Give a reply as one write, which is made once: a bench asks for it as often as it can."""
+        made = self._made.get((index, method))
+        if made is None:
+            recorded = self.matches.recorded[index]
+            actions = list(_actions(_unhurried(recorded), method))
+            sent = b"".join(action for action in actions if isinstance(action, bytes))
+            end = () if recorded.end is None else (_ENDS[recorded.end],)
+            made = self._made[index, method] = (*((sent,) if sent else ()), *end)
+        return made
+
+    def _at_its_times(self, index: int, method: str) -> Iterator[Action]:
+        return paced(_actions(self.matches.recorded[index], method))
+
+
+def paced(actions: Iterable[Action]) -> Iterator[Action]:
+    """Give *actions* with pauses that end when they should, though what is between them takes time, too."""
+    began, due = time.monotonic(), 0.0
+    for action in actions:
+        if not isinstance(action, float) or action == math.inf:
+            yield action
+            continue
+        due += action
+        if (left := began + due - time.monotonic()) > 0:
+            yield left
+
+
+def _actions(recorded: Recorded, method: str) -> Iterator[Action]:
+    if recorded.response is not None:
+        sent = wire(recorded.response, method)
+        yield from (sent if recorded.end is None else replace(sent, end=b"")).actions()
+    if recorded.end is not None:
+        yield _ENDS[recorded.end]
+
+
+def _unhurried(recorded: Recorded) -> Recorded:
+    return recorded if recorded.response is None else replace(recorded, response=at_once(recorded.response))
+
+
+def at_once(reply: Reply) -> Reply:
+    """Give *reply* without the pauses that were between its chunks."""
+    return replace(reply, chunks=tuple(Chunk(0, chunk.data) for chunk in reply.chunks))
+
+
+@contextmanager
+def replay(
+    path: str | os.PathLike[str], *, pace: Pace = "recorded", strict: bool = True, port: int = 0
+) -> Generator[Replayer]:
+    """
+    Serve the recording in a file on 127.0.0.1 until the block ends.
+
+    A request is found by its method, path, query and body; a JSON body by what it says, and not by how it is written.
+    Of several equal ones each is served once, in their order, and the last from then on. One that is not recorded gets
+    a 501 that names the nearest recorded one, and is in `unknown`.
+
+    Args:
+        path: A file that `record` has written.
+
+        pace: "recorded" sends each chunk when it came at the recording, counted from the request; "fast" at once.
+
+        strict: Whether a body must be equal to the recorded one, even if only one was recorded for its method and path.
+
+        port: By default a free one.
+
+    Raises RecordingError if the file holds no recording, and OSError if it cannot be read.
+    """
+    if pace not in (known := get_args(Pace)):
+        raise ValueError(f"pace must be {' or '.join(map(repr, known))}, not {pace!r}")
+    replayer = Replayer(Replies(load(path), pace=pace, strict=strict), port)
+    try:
+        yield replayer
+    finally:
+        replayer._stop()  # noqa: SLF001 - nobody else may stop it

@@ -1,0 +1,430 @@
+"""The commands of `ollama-fast`, in this process: what they print, what they ask the server, and how they end."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import click
+import pytest
+
+import ollama_fast
+from docs_server import docs_server
+from ollama_fast.cli import main
+from ollama_fast.cli._group import COMMANDS
+from ollama_fast.cli._group import ollama_fast as group
+from ollama_fast.testing import FAULTS, Chunk, Fault, Received, Reply, Server, reply, serve
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> list[Any]:
+        """What it printed, line by line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Run(Protocol):
+    """Runs the command line."""
+
+    def __call__(self, *arguments: str, stdin: bytes | None = ...) -> Ended:
+        """Run it with *stdin* by a pipe; None is a terminal on which nobody types."""
+        ...
+
+
+class _Typist(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    def call(*arguments: str, stdin: bytes | None = b"") -> Ended:
+        typed: Any = _Typist() if stdin is None else io.TextIOWrapper(io.BytesIO(stdin))
+        monkeypatch.setattr(sys, "stdin", typed)
+        code = main(arguments)
+        out, err = capsys.readouterr()
+        return Ended(code, out, err)
+
+    return call
+
+
+@pytest.fixture
+def at_docs(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    with docs_server() as port:
+        monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{port}")
+        yield
+        ollama_fast.close()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Generator[Server]:
+    with serve() as running:
+        monkeypatch.setenv("OLLAMA_HOST", running.url)
+        yield running
+        ollama_fast.close()
+
+
+def asked(server: Server) -> Any:
+    """Give the body of the last request, which streamed."""
+    body = server.requests[-1].json
+    assert body.pop("stream") is True
+    return body
+
+
+def parts_of(*parts: dict[str, Any]) -> Callable[[Received], Reply]:
+    lines = tuple(Chunk(0, json.dumps(part).encode() + b"\n") for part in parts)
+    return lambda _: Reply(200, (("Content-Type", "application/x-ndjson"),), lines)
+
+
+# --- the group -------------------------------------------------------------------------------------------------------
+
+
+def test_every_command_is_there_and_says_what_it_does(run: Run) -> None:
+    told = run("--help")
+    assert told.code == 0
+    for name in COMMANDS:
+        assert f"\n  {name} " in told.out
+        about = run(name, "--help")
+        assert about.code == 0
+        assert about.out.startswith(f"Usage: ollama-fast {name} ")
+    assert run("--version").out == f"ollama-fast {ollama_fast.__version__}\n"
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"completion"}))
+def test_every_command_has_json(name: str) -> None:
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    assert "--json" in {option for parameter in command.params for option in parameter.opts}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nope"],
+        ["list", "--nope"],
+        ["list", "extra"],
+        ["show"],
+        ["show", ""],
+        ["show", "a\nb"],
+        ["list", "--host", "http://a b"],
+        ["list", "--timeout", "0"],
+        ["list", "--timeout", "soon"],
+        ["generate", "smollm2"],
+        ["generate", "smollm2", "Hi", "--option", "temprature=1"],
+        ["generate", "smollm2", "Hi", "--think", "--effort", "hard"],
+        ["generate", "smollm2", "Hi", "--no-think", "--effort", "low"],
+        ["generate", "smollm2", "Hi", "--image", "nope.png"],
+        ["generate", "smollm2", "Hi", "--format", "nope.json"],
+        ["generate", "smollm2", "\udcff"],
+        ["chat", "smollm2"],
+        ["chat", "smollm2", "--tools", "nope.py"],
+        ["embed", "smollm2", "nope.txt"],
+        ["embed", "smollm2", "--batch-size", "0"],
+        ["unload"],
+        ["unload", "m", "--all"],
+        ["create", "new"],
+        ["create", "new", "--file", "nope.gguf"],
+        ["completion", "tcsh"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_ends_with_2_and_asks_nothing(arguments: list[str], run: Run, server: Server) -> None:
+    ended = run(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert "Usage: ollama-fast" in ended.err
+    assert "Error: " in ended.err
+    assert "Traceback" not in ended.err
+    assert server.requests == []
+
+
+MODEL_COMMANDS: list[list[str]] = [
+    ["generate", "nope", "Hi"],
+    ["show", "nope"],
+    ["push", "nope"],
+    ["copy", "nope", "other"],
+    ["delete", "nope"],
+    ["create", "new", "--from", "nope"],
+]
+
+
+@pytest.mark.parametrize("arguments", MODEL_COMMANDS, ids=" ".join)
+@pytest.mark.usefixtures("at_docs")
+def test_an_unknown_model_ends_with_1_and_says_what_to_do(arguments: list[str], run: Run) -> None:
+    ended = run(*arguments)
+    assert ended.code == 1
+    assert ended.err.splitlines()[-2].endswith("model 'nope' not found")
+    assert ended.err.splitlines()[-1].startswith("`ollama-fast list` shows the models there")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["list"], ["version"], ["ps", "--json"], ["pull", "m"], *MODEL_COMMANDS],
+    ids=" ".join,
+)
+def test_a_host_that_is_not_there_ends_with_1(arguments: list[str], run: Run) -> None:
+    with serve(fault=Fault.refuse()) as server:
+        ended = run(*arguments, "--host", server.url)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("Error: ")
+    assert "cannot connect" in ended.err
+    assert ended.err.endswith("`ollama-fast doctor` looks for the cause.\n")
+
+
+@pytest.mark.parametrize("name", sorted(name for name, fault in FAULTS.items() if not fault.refuses))
+def test_a_server_that_misbehaves_is_never_a_traceback(name: str, run: Run, server: Server) -> None:
+    server.fault = FAULTS[name]
+    ended = run("generate", "m", "Hi", "--timeout", "0.3")
+    assert ended.code in (0, 1)
+    assert ended.code == 1 or ended.out
+    assert ended.code == 0 or ended.err.startswith("Error: ")
+    ollama_fast.close()
+
+
+# --- generate --------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_printed_with_a_line_end(run: Run, server: Server) -> None:
+    server.answer = reply("Light is scattered.")
+    assert run("generate", "m", "Why?") == Ended(0, "Light is scattered.\n", "")
+    assert asked(server) == {"model": "m", "prompt": "Why?"}
+
+
+def test_what_comes_by_a_pipe_stands_before_the_prompt(run: Run, server: Server) -> None:
+    run("generate", "m", "summarise", stdin="café\nnotes\n".encode())
+    assert asked(server)["prompt"] == "café\nnotes\n\nsummarise"
+    run("generate", "m", stdin=b"all of it")
+    assert asked(server)["prompt"] == "all of it"
+    run("generate", "m", "asked on a terminal", stdin=None)
+    assert asked(server)["prompt"] == "asked on a terminal"
+
+
+def test_text_by_a_pipe_must_be_utf_8(run: Run, server: Server) -> None:
+    ended = run("generate", "m", stdin=b"\xff\xfe")
+    assert ended.code == 1
+    assert ended.err.startswith("Error: standard input is not text in UTF-8")
+    assert server.requests == []
+
+
+def test_all_options_arrive(run: Run, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "i.png").write_bytes(PNG)
+    (tmp_path / "s.json").write_text('{"type": "object"}')
+    run(
+        *("generate", "m", "Hi", "--system", "Be brief.", "--format", str(tmp_path / "s.json")),
+        *("--image", str(tmp_path / "i.png"), "--option", "temperature=0", "--option", "stop=a", "--option", "stop=b"),
+        *("--effort", "high", "--keep-alive", "5m"),
+    )
+    body = asked(server)
+    assert len(body.pop("images")) == 1
+    assert body == {
+        "model": "m",
+        "prompt": "Hi",
+        "system": "Be brief.",
+        "format": {"type": "object"},
+        "options": {"temperature": 0.0, "stop": ["a", "b"]},
+        "think": "high",
+        "keep_alive": "5m",
+    }
+    run("generate", "m", "Hi", "--no-think", "--format", "json", "--keep-alive", "-1")
+    assert asked(server) == {"model": "m", "prompt": "Hi", "format": "json", "think": False, "keep_alive": -1.0}
+
+
+def test_an_empty_image_is_refused(run: Run, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "i.png").touch()
+    assert run("generate", "m", "Hi", "--image", str(tmp_path / "i.png")).code == 2
+    assert run("chat", "m", "--image", str(tmp_path / "i.png"), stdin=b"Hi").code == 1
+    assert server.requests == []
+
+
+def test_thinking_is_left_out_of_a_pipe(run: Run, server: Server) -> None:
+    server.answer = parts_of(
+        {"response": "", "thinking": "Hm.", "done": False}, {"response": "Yes.", "done": True, "done_reason": "stop"}
+    )
+    assert run("generate", "m", "Hi").out == "Yes.\n"
+
+
+def test_json_gives_each_part(run: Run, server: Server) -> None:
+    parts = [{"response": "a\x1b[1m\u2028", "done": False}, {"response": "", "done": True, "done_reason": "stop"}]
+    server.answer = parts_of(*parts)
+    assert run("generate", "m", "Hi", "--json").json == parts
+
+
+def test_stats_go_to_stderr(run: Run, at_docs: None) -> None:
+    ended = run("generate", "smollm2", "Hi", "--stats")
+    assert ended.out == "Light is scattered.\n"
+    assert "3 tokens written at 100.0/s" in ended.err
+
+
+def test_what_a_pipe_gets_is_what_the_model_said(run: Run, server: Server) -> None:
+    server.answer = reply("\x1b[31m[bold]red[/bold]")
+    assert run("generate", "m", "Hi").out == "\x1b[31m[bold]red[/bold]\n"
+
+
+def test_an_answer_that_breaks_off_ends_with_1(run: Run, server: Server) -> None:
+    server.fault = Fault.cut("reset", part=2)
+    ended = run("generate", "m", "Hi")
+    assert (ended.code, ended.out) == (1, "Hello!\n") or (ended.code, ended.out.startswith("Hello!")) == (1, True)
+    assert ended.err.startswith("Error: ")
+
+
+def test_the_timeout_is_kept(run: Run, server: Server) -> None:
+    server.fault = Fault.cut("stall", part=0)
+    ended = run("generate", "m", "Hi", "--timeout", "0.2")
+    assert ended.code == 1
+    assert "0.2" in ended.err
+
+
+# --- chat ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_comes_by_a_pipe_is_one_question(run: Run, server: Server) -> None:
+    ended = run("chat", "m", "--system", "Be brief.", stdin=b"a\nb\n")
+    assert ended == Ended(0, "Hello! How can I help you today?\n", "")
+    assert asked(server) == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "a\nb"}],
+    }
+
+
+def test_a_saved_conversation_goes_on(run: Run, server: Server, tmp_path: Path) -> None:
+    saved = {"model": "other", "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}
+    (tmp_path / "talk.json").write_text(json.dumps(saved))
+    run("chat", "m", "--load", str(tmp_path / "talk.json"), stdin=b"Why?")
+    assert asked(server) == {"model": "m", "messages": [*saved["messages"], {"role": "user", "content": "Why?"}]}
+    (tmp_path / "talk.json").write_text("[]")
+    ended = run("chat", "m", "--load", str(tmp_path / "talk.json"), stdin=b"Why?")
+    assert (ended.code, "holds no conversation" in ended.err) == (1, True)
+
+
+@pytest.mark.usefixtures("at_docs")
+def test_tools_of_a_file_are_called(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text("def add(a: int, b: int) -> int:\n    'Add.'\n    return a + b\n")
+    tools = ("--tools", str(tmp_path / "tools.py"))
+    assert run("chat", "qwen3", *tools, stdin=b"3 + 3?") == Ended(0, "Light is scattered.\n", "")
+    told = run("chat", "qwen3", *tools, "--json", stdin=b"3 + 3?").json
+    assert {"message": {"role": "tool", "content": "6", "tool_name": "add", "tool_call_id": "call_0"}} in told
+    refused = run("chat", "smollm2", *tools, stdin=b"3 + 3?")
+    assert (refused.code, "does not support tools" in refused.err) == (1, True)
+
+
+def test_a_chat_in_turns_needs_a_terminal(run: Run, server: Server) -> None:
+    ended = run("chat", "m", stdin=None)
+    assert (ended.code, "needs a terminal" in ended.err) == (2, True)
+    assert server.requests == []
+
+
+# --- models and the server -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("at_docs")
+def test_models_are_listed_shown_copied_and_deleted(run: Run) -> None:
+    listed = run("list").out.splitlines()
+    assert listed[0].split() == ["NAME", "ID", "SIZE", "MODIFIED"]
+    assert listed[1].startswith("smollm2:latest  000000000000  98 MB  ")
+    assert run("list", "--json").json[0]["models"][0]["name"] == "smollm2:latest"
+    assert run("ps").out.splitlines()[1].split()[:6] == ["smollm2:latest", "000000000000", "98", "MB", "100%", "CPU"]
+    assert "models" in run("ps", "--json").json[0]
+    assert "  context length  8192" in run("show", "smollm2").out
+    assert run("show", "smollm2", "--license").out == "Apache-2.0\n"
+    assert run("show", "smollm2", "--json").json[0]["template"] == "{{ .Prompt }}"
+    assert run("copy", "smollm2", "other").out == "copied smollm2 to other\n"
+    assert run("delete", "other", "--json").json == [{"deleted": "other"}]
+    assert run("delete", "other").code == 1
+
+
+@pytest.mark.usefixtures("at_docs")
+def test_pull_push_and_create_say_how_far_they_are(run: Run, tmp_path: Path) -> None:
+    for arguments in (["pull", "new"], ["push", "smollm2"], ["create", "mine", "--from", "smollm2"]):
+        ended = run(*arguments)
+        assert (ended.code, ended.out) == (0, "")
+        assert "success" in ended.err.splitlines()[-1]
+        told = run(*arguments, "--json")
+        assert (told.json[-1]["status"], told.err) == ("success", "")
+    (tmp_path / "m.gguf").write_bytes(b"GGUF" + bytes(100))
+    told = run("create", "filed", "--file", str(tmp_path / "m.gguf"), "--json")
+    assert (told.code, told.json[0]["status"][:9]) == (0, "uploading")
+
+
+def test_create_sends_what_it_is_given(run: Run, server: Server) -> None:
+    server.answer = parts_of({"status": "success"})
+    run(
+        *("create", "new", "--from", "m", "--system", "Be brief.", "--template", "{{ .Prompt }}", "--license", "MIT"),
+        *("--quantize", "q4_K_M", "--option", "temperature=0.5"),
+    )
+    assert asked(server) == {
+        "model": "new",
+        "from": "m",
+        "system": "Be brief.",
+        "template": "{{ .Prompt }}",
+        "license": ["MIT"],
+        "quantize": "q4_K_M",
+        "parameters": {"temperature": 0.5},
+    }
+
+
+def test_insecure_registries_are_allowed_by_name(run: Run, server: Server) -> None:
+    server.answer = parts_of({"status": "success"})
+    for command in ("pull", "push"):
+        run(command, "m", "--insecure")
+        assert asked(server) == {"model": "m", "insecure": True}
+
+
+@pytest.mark.usefixtures("at_docs")
+def test_what_is_missing_is_pulled_and_nothing_else(run: Run) -> None:
+    assert run("pull", "smollm2", "--missing", "--json").json == [{"status": "success"}]
+    assert len(run("pull", "other", "--missing", "--json").json) > 1
+
+
+@pytest.mark.usefixtures("at_docs")
+def test_models_are_loaded_and_unloaded(run: Run) -> None:
+    assert run("load", "smollm2", "--keep-alive", "1h", "--option", "num_ctx=512").out == "loaded smollm2\n"
+    assert run("load", "smollm2", "--json").json == [{"loaded": "smollm2"}]
+    assert run("unload", "smollm2", "qwen3").out == "unloaded smollm2\nunloaded qwen3\n"
+    assert run("unload", "--all", "--json").json == [{"unloaded": "smollm2:latest"}]
+    assert run("load", "nope").code == 1
+
+
+def test_a_server_without_models_has_an_empty_table(run: Run, server: Server) -> None:
+    server.answer = lambda _: Reply(200, (("Content-Type", "application/json"),), (Chunk(0, b'{"models": null}'),))
+    assert run("list") == Ended(0, "NAME  ID  SIZE  MODIFIED\n", "")
+    assert run("ps").code == 0
+
+
+@pytest.mark.usefixtures("at_docs")
+def test_versions_are_printed(run: Run) -> None:
+    assert run("version").out == f"server 0.24.0\nclient {ollama_fast.__version__}\n"
+    assert run("version", "--json").json == [{"server": "0.24.0", "client": ollama_fast.__version__}]
+
+
+@pytest.mark.usefixtures("at_docs")
+def test_the_doctor_reports(run: Run) -> None:
+    well = run("doctor")
+    assert (well.code, "Ollama 0.24.0 answers" in well.out) == (0, True)
+    assert run("doctor", "--json").json[0]["ok"] is True
+    ill = run("doctor", "--host", "http://a b")
+    assert (ill.code, "problem" in ill.out) == (1, True)
+    with serve(fault=Fault.refuse()) as server:
+        ill = run("doctor", "--host", server.url, "--json")
+    assert (ill.code, ill.json[0]["ok"]) == (1, False)
+
+
+# --- completion ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])  # that of bash is run in test_cli_processes.py
+def test_completion_prints_a_script(shell: str, run: Run) -> None:
+    ended = run("completion", shell)
+    assert (ended.code, f"_OLLAMA_FAST_COMPLETE={shell}_complete" in ended.out) == (0, True)

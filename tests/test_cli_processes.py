@@ -1,0 +1,267 @@
+"""`ollama-fast` as a process: pipes that close, Ctrl-C, a missing extra, what is loaded, and completion in a shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docs_server import docs_server
+from ollama_fast.testing import Chunk, Fault, Received, Reply, Server, serve
+from transports import eventually
+
+GENEROUS = 60
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "ollama_fast", *arguments]
+
+
+def started(*arguments: str, host: str, environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(*arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OLLAMA_HOST": host, **(environ or {})},
+    )
+
+
+def endless(request: Received) -> Reply:
+    """Say a line every few milliseconds, for a minute."""
+    chat = request.path == "/api/chat"
+    said: Any = {"message": {"role": "assistant", "content": "line\n"}} if chat else {"response": "line\n"}
+    line = json.dumps({**said, "done": False}).encode() + b"\n"
+    return Reply(200, (("Content-Type", "application/x-ndjson"),), tuple(Chunk(5 * n, line) for n in range(12_000)))
+
+
+def is_left_alone(server: Server) -> bool:
+    return len(server.abandoned) == 1 and server.underway == 0
+
+
+# --- leaving ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["generate", "m", "Hi"], ["generate", "m", "Hi", "--json"]], ids=" ".join)
+def test_ctrl_c_ends_with_130_and_the_server_stops(arguments: list[str]) -> None:
+    with serve(endless) as server, started(*arguments, host=server.url) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=GENEROUS)
+        assert (process.returncode, err.strip()) == (130, "")
+        eventually(lambda: is_left_alone(server))
+
+
+def test_ctrl_c_ends_the_wait_for_a_first_part() -> None:
+    with serve(fault=Fault.cut("stall", part=0)) as server, started("generate", "m", "Hi", host=server.url) as process:
+        eventually(lambda: server.requests, GENEROUS)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=GENEROUS)
+        assert (process.returncode, out, err.strip()) == (130, "", "")
+        eventually(lambda: is_left_alone(server))
+
+
+@pytest.mark.parametrize("arguments", [["generate", "m", "Hi"], ["generate", "m", "Hi", "--json"]], ids=" ".join)
+def test_a_pipe_that_closes_is_quiet_and_the_server_stops(arguments: list[str]) -> None:
+    with serve(endless) as server, started(*arguments, host=server.url) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        assert process.wait(GENEROUS) == 1
+        eventually(lambda: is_left_alone(server))
+
+
+@pytest.mark.skipif(shutil.which("sh") is None, reason="it is about a shell's pipe")
+def test_head_takes_a_line_and_all_is_well() -> None:
+    with serve(endless) as server:
+        line = f"echo notes | {sys.executable} -m ollama_fast generate m 'Why?' | head -1"
+        environ = {**os.environ, "OLLAMA_HOST": server.url}
+        ran = subprocess.run(
+            ["sh", "-c", line], capture_output=True, text=True, env=environ, timeout=GENEROUS, check=False
+        )
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "line\n", "")
+        assert server.requests[0].json["prompt"] == "notes\n\nWhy?"
+        eventually(lambda: is_left_alone(server))
+
+
+def test_a_closed_stdin_is_no_input() -> None:
+    with docs_server() as port:
+        shell = f"exec {sys.executable} -m ollama_fast generate smollm2 Hi <&-"
+        environ = {**os.environ, "OLLAMA_HOST": f"127.0.0.1:{port}"}
+        ran = subprocess.run(
+            ["sh", "-c", shell], capture_output=True, text=True, env=environ, timeout=GENEROUS, check=False
+        )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "Light is scattered.\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_an_error() -> None:
+    with docs_server() as port, Path("/dev/full").open("wb") as full:
+        environ = {**os.environ, "OLLAMA_HOST": f"127.0.0.1:{port}"}
+        ran = subprocess.run(
+            command("list"), stdout=full, stderr=subprocess.PIPE, text=True, env=environ, timeout=GENEROUS, check=False
+        )
+    assert ran.returncode == 1
+    assert ran.stderr == "Error: No space left on device\n"
+
+
+def test_text_that_the_encoding_lacks_is_no_error() -> None:
+    with docs_server() as port:
+        environ = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+        with started("copy", "smollm2", "grün", host=f"127.0.0.1:{port}", environ=environ) as process:
+            out, err = process.communicate(timeout=GENEROUS)
+    assert (process.returncode, out, err) == (0, "copied smollm2 to gr?n\n", "")
+
+
+# --- what is installed and loaded ------------------------------------------------------------------------------------
+
+_WITHOUT = """
+import sys
+sys.modules[sys.argv.pop(1)] = None
+from ollama_fast.cli import main
+sys.exit(main())
+"""
+
+
+def without(missing: str, *arguments: str, host: str = "127.0.0.1:1") -> subprocess.CompletedProcess[str]:
+    """Run the command line where a module cannot be imported."""
+    return subprocess.run(
+        [sys.executable, "-c", _WITHOUT, missing, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OLLAMA_HOST": host},
+        timeout=GENEROUS,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["list"], []], ids=" ".join)
+def test_without_the_extra_one_line_names_it(arguments: list[str]) -> None:
+    ran = without("click", *arguments)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    (line,) = ran.stderr.splitlines()
+    assert "click" in line
+    assert line.endswith("pip install 'ollama_fast[cli]'")
+
+
+def test_without_rich_pipes_do_as_before() -> None:
+    with docs_server() as port:
+        listed = without("rich", "list", host=f"127.0.0.1:{port}")
+        pulled = without("rich", "pull", "new", host=f"127.0.0.1:{port}")
+    assert (listed.returncode, listed.stderr, listed.stdout.startswith("NAME ")) == (0, "", True)
+    assert (pulled.returncode, "success" in pulled.stderr) == (0, True)
+
+
+def test_without_pyarrow_the_extra_is_named(tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("a\n")
+    ran = without("pyarrow", "embed", "m", str(tmp_path / "in.txt"), "-o", str(tmp_path / "out.parquet"))
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "pip install 'ollama_fast[parquet]'" in ran.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
+
+
+_LOADED = """
+import sys
+from ollama_fast.cli import main
+code = main()
+print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--version"], ["generate", "smollm2", "Hi"], ["list"], ["chat", "--help"], ["completion", "zsh"]],
+    ids=" ".join,
+)
+def test_a_quick_command_loads_nothing_slow(arguments: list[str]) -> None:
+    with docs_server() as port:
+        ran = subprocess.run(
+            [sys.executable, "-c", _LOADED, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OLLAMA_HOST": f"127.0.0.1:{port}"},
+            timeout=GENEROUS,
+            check=False,
+        )
+    assert ran.returncode == 0
+    slow = {"rich", "asyncio", "pydantic", "pyarrow", "matplotlib", "numpy", "tqdm"}
+    assert slow & set(ran.stderr.split()) == set()
+
+
+@pytest.mark.checkout
+def test_the_program_has_its_name() -> None:
+    about = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))
+    assert about["project"]["scripts"] == {"ollama-fast": "ollama_fast.cli:main"}
+
+
+# --- completion ------------------------------------------------------------------------------------------------------
+
+
+def completed(typed: str, host: str) -> list[str]:
+    """Give what bash is told when Tab is pressed behind *typed*."""
+    words = typed.split(" ")
+    environ = {
+        **os.environ,
+        "OLLAMA_HOST": host,
+        "_OLLAMA_FAST_COMPLETE": "bash_complete",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    ran = subprocess.run(command(), capture_output=True, text=True, env=environ, timeout=GENEROUS, check=False)
+    assert ran.stderr == ""
+    return [line.partition(",")[2] for line in ran.stdout.splitlines() if line]
+
+
+def test_commands_options_and_models_are_completed() -> None:
+    with docs_server() as port:
+        host = f"127.0.0.1:{port}"
+        assert completed("ollama-fast ge", host) == ["generate"]
+        assert completed("ollama-fast generate --st", host) == ["--stats"]
+        assert completed("ollama-fast generate ", host) == ["smollm2", "qwen3", "gemma3"]
+        assert completed("ollama-fast show q", host) == ["qwen3"]
+        assert completed(f"ollama-fast show --host {host} q", "127.0.0.1:1") == ["qwen3"]
+
+
+def test_completion_never_complains() -> None:
+    with serve(fault=Fault.refuse()) as server:
+        assert completed("ollama-fast show ", server.url) == []
+    with serve(fault=Fault.cut("stall", part=0)) as server:
+        assert completed("ollama-fast show ", server.url) == []
+    assert completed("ollama-fast show ", "http://a b") == []
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_bash_takes_the_script(tmp_path: Path) -> None:
+    program = tmp_path / "ollama-fast"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m ollama_fast "$@"\n')
+    program.chmod(0o755)
+    script = """
+eval "$(ollama-fast completion bash)"
+COMP_WORDS=(ollama-fast ge) COMP_CWORD=1
+_ollama_fast_completion ollama-fast
+echo "${COMPREPLY[@]}"
+complete -p ollama-fast
+"""
+    environ = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    ran = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, env=environ, timeout=GENEROUS, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.splitlines()[0] == "generate"
+    assert "_ollama_fast_completion ollama-fast" in ran.stdout
