@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ COUNTS = {
 }
 
 
-def answering(*moments: int, end: int | None = None, **more: Any) -> Any:
+def answering(*moments: int, end: int | None = None, **more: Any) -> Callable[[Received], Reply]:
     """Answer with a part at each of *moments*, in ms after the request, and the last one at *end*."""
 
     def answer(request: Received) -> Reply:

@@ -120,6 +120,7 @@ def pages(groups_page: str) -> dict[str, str]:
         "reference/errors.md": _module_page("Errors", "ollama_fast.errors"),
         "reference/testing.md": _module_page("Testing", "ollama_fast.testing"),
         "reference/telemetry.md": _module_page("Telemetry", "ollama_fast.telemetry"),
+        "reference/bench.md": _module_page("Benchmarks", "ollama_fast.bench"),
         "reference/compat.md": _module_page("The drop-in module", "ollama_fast.compat", "ollama_fast.compat.errors"),
     }
 

@@ -84,7 +84,7 @@ def _tiles(run: Run) -> str:
         (shown(number(summary, "ttft.p99"), "s"), f"TTFT, p99 at {level.load}"),
     ]
     if run.ceiling is not None:
-        tiles.append((shown(run.ceiling.tokens_per_second, "/s"), "tokens/s that this client can read"))
+        tiles.append((shown(run.ceiling.tokens_per_second, "/s"), "tokens/s that this client read in the self-test"))
     cells = "".join(f"<div class=tile><b>{escape(value)}</b><span>{escape(name)}</span></div>" for value, name in tiles)
     return f"<div class=tiles>{cells}</div>"
 

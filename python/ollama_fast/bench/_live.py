@@ -107,6 +107,7 @@ def _drawn(title: str, rows: Sequence[Sequence[str]]) -> Table:
     from rich.text import Text
 
     found = Table(title=Text(f"{title}; latencies: p50 / p99"), title_justify="left", box=None, pad_edge=False)
+    found.collapse_padding = True  # so that it goes into 80 columns
     for place, head in enumerate(HEADS):
         found.add_column(Text(head, style="bold"), justify="right" if place else "left", no_wrap=place == 0)
     for row in rows:
