@@ -14,10 +14,16 @@ unexport PYTHONHOME
 WORKERS ?= 4
 SUITE := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 DEVMODE := tests/test_transport_cancellation.py tests/test_transport_pool.py tests/test_stream.py tests/test_closing.py
-PY_TREES := python tests benches examples fuzz/seeds.py
+PY_TREES := python tests benches examples release website fuzz/seeds.py
 CARGO_FUZZ_VERSION := 0.13.2
-CARGO_FUZZ := $(or $(OLLAMA_FAST_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ollama_fast)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
+CACHE := $(or $(OLLAMA_FAST_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ollama_fast)
+CARGO_FUZZ := $(CACHE)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 FUZZED := $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)
+# Panics name the files of crates by their paths: without this one's own folder, wheels of all machines are the same.
+REMAP := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=crates
+MATURIN = RUSTFLAGS="$$RUSTFLAGS $(REMAP)" $(BIN)/maturin
 RUST := Cargo.toml Cargo.lock $(wildcard src/*.rs src/*/*.rs)
 
 .PHONY: help  ## Show this list
@@ -38,7 +44,7 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 
 $(VENV)/.built: $(VENV)/.installed $(RUST)
 	@echo "building the Rust core: about a minute, once"
-	$(BIN)/maturin develop --quiet --release >/dev/null
+	$(MATURIN) develop --quiet --release >/dev/null
 	touch $@
 
 .PHONY: build  ## Make the local environment, .venv, and build the extension into it
@@ -106,7 +112,7 @@ $(ENGINES)/.installed: pyproject.toml | $(BIN)/python
 .PHONY: test-engines  ## Run the examples for Ray and Dask with the real engines and the wheel, in .venv-engines
 test-engines: build $(ENGINES)/.installed
 	rm -rf $(ENGINES)/wheel
-	$(BIN)/maturin build --quiet --release --out $(ENGINES)/wheel
+	$(MATURIN) build --quiet --release --out $(ENGINES)/wheel
 	$(ENGINES)/bin/python -m pip install -q $(ENGINES)/wheel/*.whl
 	$(ENGINES)/bin/python -m pip install -q --force-reinstall --no-deps $(ENGINES)/wheel/*.whl
 	$(ENGINES)/bin/python -m pytest -m engines --durations 5 tests/engines $(ARGS)
@@ -120,7 +126,7 @@ $(DOWNSTREAM)/.installed: pyproject.toml | $(BIN)/python
 
 $(DOWNSTREAM)/.wheel: $(VENV)/.built $(DOWNSTREAM)/.installed $(shell find python -name '*.py')
 	rm -rf $(DOWNSTREAM)/wheel
-	$(BIN)/maturin build --quiet --release --out $(DOWNSTREAM)/wheel
+	$(MATURIN) build --quiet --release --out $(DOWNSTREAM)/wheel
 	$(DOWNSTREAM)/bin/python -m pip install -q $(DOWNSTREAM)/wheel/*.whl
 	$(DOWNSTREAM)/bin/python -m pip install -q --force-reinstall --no-deps $(DOWNSTREAM)/wheel/*.whl
 	touch $@
@@ -178,14 +184,57 @@ format: build
 	cargo fmt
 	cd fuzz && cargo fmt
 
-.PHONY: wheel  ## Build the wheel, and smoke-test it in a clean environment without Rust
+# --- what is released -----------------------------------------------------------------------------------------------
+
+.PHONY: wheel  ## Build the wheel, look at what it holds, and smoke-test it in a clean environment without compilers
 wheel: build
 	rm -rf dist
-	$(BIN)/maturin build --quiet --release --out dist
+	$(MATURIN) build --quiet --release --locked --out dist
+	$(BIN)/python -m release.check dist/*.whl
+	$(BIN)/abi3audit --strict --assume-minimum-abi3 3.11 dist/*.whl
 	tests/smoke_wheel.sh $(BIN)/python dist/*.whl
 
-.PHONY: full  ## Run all of .ci/run's checks, the engines, the libraries, the oldest dependencies, and the suite on every CPython from 3.11 that is found
-full: test test-over-httpx test-calls soak test-mocked test-httpx-suite test-dropin test-floors check demo test-real test-engines test-downstream test-downstream-real wheel
+.PHONY: sdist  ## Make the source distribution, look at what it holds, and build the same wheel from it without the network
+sdist: wheel
+	$(BIN)/maturin sdist --out dist 2>/dev/null >/dev/null
+	$(BIN)/python -m release.check dist/*.tar.gz
+	# The crates that it uses need not be compiled again, but itself must be.
+	cargo clean --quiet --release --package ollama_fast
+	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" CARGO_TARGET_DIR=$(abspath target) $(BIN)/python -m release.from_sdist dist/*.tar.gz dist/*.whl
+
+.PHONY: licences  ## Write THIRD-PARTY-LICENSES.txt, which wheels hold, from the crates in Cargo.lock
+licences: $(VENV)/.installed
+	$(BIN)/python -m release.third_party
+
+$(CARGO_DENY)/bin/cargo-deny:
+	@echo "installing cargo-deny into $(CARGO_DENY): some minutes, once"
+	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+		cargo install --quiet --locked --root $(CARGO_DENY) --version $(CARGO_DENY_VERSION) cargo-deny
+
+.PHONY: deny  ## Check the crates in Cargo.lock: licences, where they are from, and that none is there twice
+deny: $(CARGO_DENY)/bin/cargo-deny
+	$< --locked check bans licenses sources
+
+.PHONY: advisories  ## Ask the database of RustSec about the crates in Cargo.lock; it is fetched from GitHub
+advisories: $(CARGO_DENY)/bin/cargo-deny
+	$< --locked check advisories
+
+.PHONY: msrv  ## Compile the core with the oldest Rust that Cargo.toml allows; rustup installs it
+msrv: MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+msrv: $(BIN)/python
+	rustup toolchain install $(MSRV) --profile minimal --no-self-update
+	PYO3_PYTHON=$(abspath $(BIN)/python) cargo +$(MSRV) check --quiet --locked --target-dir target/msrv
+	cargo +$(MSRV) check --quiet --locked --target-dir target/msrv --no-default-features
+
+.PHONY: platforms  ## Type-check the core for every platform that there are wheels for; rustup installs their standard libraries
+platforms: PLATFORMS = $(shell sed -n 's/^    "\(.*\)",$$/\1/p' deny.toml)
+platforms:
+	rustup target add $(PLATFORMS)
+	for platform in $(PLATFORMS); do echo "$$platform"; \
+		PYO3_NO_PYTHON=1 cargo check --quiet --locked --target-dir target/platforms --target $$platform || exit 1; done
+
+.PHONY: full  ## Run all of .ci/run's checks, the engines, the libraries, the oldest dependencies and Rust, cargo-deny, and the suite on every CPython from 3.11 that is found
+full: test test-over-httpx test-calls soak test-mocked test-httpx-suite test-dropin test-floors check demo test-real test-engines test-downstream test-downstream-real sdist deny msrv platforms
 	$(MAKE) test-devmode ARGS=tests
 	tests/every_python.sh dist/*.whl
 
@@ -232,6 +281,29 @@ bench-streams: build
 bench-abi3: $(VENV)/.installed
 	@command -v valgrind >/dev/null || apt-get install -y -qq valgrind || { echo "valgrind is needed"; exit 1; }
 	$(BIN)/python -m benches.abi3
+
+# --- docs -----------------------------------------------------------------------------------------------------------
+
+# Its theme's news, which would be in the log of every build.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
+
+.PHONY: docs  ## Build the site of the docs into target/site; fails at a broken link, or a public function without a reference
+docs: build
+	$(MKDOCS) build --quiet --strict
+	@echo "target/site/index.html"
+
+.PHONY: docs-serve  ## Show the site of the docs at http://127.0.0.1:8000, built anew when a page changes
+docs-serve: build
+	$(MKDOCS) serve --watch python --watch website
+
+.PHONY: pictures  ## Draw the pictures of the docs, from benches/RESULTS.md and the recorded stream
+pictures: build
+	$(BIN)/python -m website.pictures
+
+.PHONY: record-stream  ## Record the stream of the picture in the README anew: from OLLAMA_HOST with OLLAMA_MODEL, or a server that is built here
+record-stream: build genuine
+	$(BIN)/python -m website.terminal
+	$(BIN)/python -m website.pictures
 
 .PHONY: clean  ## Remove what was built, but not the cache of the genuine server
 clean:

@@ -18,7 +18,7 @@ from ollama_fast._stand_in import uninstall
 ROOT = Path(__file__).parent.parent
 DOCS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 WITH_EXAMPLES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
-TREES = ("python", "src", "tests", "benches", "examples", "docs", ".ci", ".github")
+TREES = ("python", "src", "tests", "benches", "examples", "docs", "website", ".ci", ".github")
 SOURCES = (".py", ".pyi", ".rs", ".md", ".toml", ".lock", ".sh", ".yml")
 PACKAGE = ROOT / "python" / "ollama_fast"
 
@@ -127,8 +127,15 @@ def test_an_example_runs(block: Block, tmp_path: Path, monkeypatch: pytest.Monke
     run(block, tmp_path, monkeypatch)
 
 
-def test_the_readme_has_examples_and_all_are_found() -> None:
-    assert sum(block.page == "README.md" for block in EXAMPLES) >= 12
+@pytest.mark.parametrize(
+    ("page", "number"),
+    [("README.md", 5), ("docs/tutorial.md", 9), ("docs/calls.md", 8), ("docs/hosts.md", 5), ("docs/vectors.md", 4)],
+)
+def test_a_page_has_examples(page: str, number: int) -> None:
+    assert sum(block.page == page for block in EXAMPLES) >= number
+
+
+def test_all_examples_are_found() -> None:
     for page in WITH_EXAMPLES:
         text = page.read_text(encoding="utf-8")
         assert len(re.findall(r"^ *```", text, re.MULTILINE)) == 2 * len(FENCE.findall(text)), page

@@ -119,6 +119,9 @@ async def close(host: Host | str | None = None, /) -> None:
     """
     Close the connections that are kept to *host* by this event loop, or without one all of them.
 
+    Args:
+        host: A Host or its URL, or None for every host.
+
     They are opened again when needed, and closed with the loop. Connections of a caller's own httpx client are the
     caller's.
     """
@@ -171,7 +174,11 @@ async def _open(exchange: Exchange[Any]) -> httpx.Response:
         if exchange.draft is not None:
             exchange.body, exchange.draft = await off_the_loop(exchange.draft.encode), None
         tries = _try_once(exchange) if exchange.retry is None else _try_often(exchange, exchange.retry)
-        response = await tries
+        if exchange.observed is None:
+            response = await tries
+        else:
+            with exchange.observed.sending():
+                response = await tries
     except asyncio.CancelledError:
         if opener is None or not exchange.closed or opener.uncancel():
             raise  # somebody else's cancellation
@@ -240,8 +247,10 @@ def _answer(
         return pool.handle_async_request(outgoing)
     import httpx
 
+    from ._hushed import hushed
+
     # Whoever has replaced something of httpx's clients expects to see one. It holds nothing, so nobody closes it.
-    return httpx.AsyncClient(transport=pool, trust_env=False).send(outgoing, stream=True)
+    return httpx.AsyncClient(transport=pool, trust_env=False).send(hushed(outgoing), stream=True)
 
 
 async def _pause(seconds: float) -> None:
@@ -286,9 +295,9 @@ async def send(host: AnyHost, request: Request[R], /) -> R:
             if arrival is not None:
                 async for chunk in _chunks(exchange, response, whole=True):
                     arrival.feed(chunk)
-                return arrival.close()
+                return exchange.arrived(arrival)
             body = await _read(exchange, response)
-    return exchange.answer(response, body)
+        return exchange.answer(response, body)
 
 
 def receive(host: AnyHost, request: Request[R], /) -> Stream[R]:
@@ -400,6 +409,8 @@ class Stream(Reading, Generic[R]):
             opener, self._exchange.opener = self._exchange.opener, None
             if opener is not None:
                 opener.cancel()  # once, since it takes back one
+            if not self._is_read():
+                self._exchange.ends(None)
             if self._exchange.response is not None:
                 await self._exchange.response.aclose()
         elif isinstance(self._memory, Latest):

@@ -11,7 +11,7 @@ from weakref import finalize
 
 from ._async import check_call, send
 from ._lift import lift_many
-from ._many import Many
+from ._many import Many, tell_of_host
 from ._map import Schedule
 from .errors import StreamClosedError
 
@@ -87,8 +87,11 @@ class _Crew(Generic[R]):
         while True:
             batch = await self._wait(lambda: self.schedule.take(place))
             results, error = await self._attempt(place, batch)
+            asked = self.schedule.is_asked(place)
             rest = self.schedule.settle(place, batch, results, error)
             self.change()
+            if error is not None and not self.closed:
+                tell_of_host(error, rest, lost=asked and not self.schedule.is_asked(place))
             if rest is not None:
                 await asyncio.sleep(rest)
                 self.schedule.rested(place)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from . import _endpoints
+from . import _endpoints, _observe
 from ._answers import conversation
 from ._images import seal_message
 from ._steps import Outcome, Steps, Telling, ask, need, tell, try_all
@@ -139,11 +139,14 @@ def run_tools(
     # Once, since what is no file but a pipe can be read once only.
     sealed = tuple(seal_message(message, place) for place, message in enumerate(given) if isinstance(message, Mapping))
 
+    seen = _observe.agent(model)
+
     def asking(said: Sequence[AnyMessage]) -> Request[ChatResponse]:
-        return _endpoints.chat(model, [*sealed, *said], tools=tools, format=format, **chat)
+        request = _endpoints.chat(model, [*sealed, *said], tools=tools, format=format, **chat)
+        return request if seen is None else replace(request, within=seen)
 
     _endpoints.chat(model, given, tools=tools, format=format, **chat).draft(stream=False)  # refused now, not in a round
-    return _run_tools(asking, given, tools, max_rounds, on_error)
+    return _run_tools(asking, given, tools, max_rounds, on_error, seen)
 
 
 def _run_tools(
@@ -152,7 +155,22 @@ def _run_tools(
     tools: Tools,
     max_rounds: int,
     on_error: OnError,
+    seen: _observe.Agent | None,
 ) -> Telling[ChatResponse | ToolResult | Conversation, Conversation]:
+    with _observe.around(seen):
+        done = yield from _rounds(asking, given, tools, max_rounds, on_error, seen)
+    yield from tell(done)
+    return done
+
+
+def _rounds(
+    asking: Callable[[Sequence[AnyMessage]], Request[ChatResponse]],
+    given: tuple[AnyMessage, ...],
+    tools: Tools,
+    max_rounds: int,
+    on_error: OnError,
+    seen: _observe.Agent | None,
+) -> Telling[ChatResponse | ToolResult, Conversation]:
     from ._parameters import target
 
     functions = tools.values() if isinstance(tools, Mapping) else tools
@@ -171,14 +189,12 @@ def _run_tools(
                 raise ToolRoundsError(text, model=answer.get("model"))
             rounds += 1
             _check_calls(calls, answer)
-            results = _accepted((yield from _call_all(tools, calls)), on_error)
+            results = _accepted((yield from _call_all(tools, calls, seen)), on_error)
             said += [result.message for result in results]
     except OllamaError as exc:
         exc.messages = (*given, *said)
         raise
-    done = Conversation(answer, (*given, *said), rounds)
-    yield from tell(done)
-    return done
+    return Conversation(answer, (*given, *said), rounds)
 
 
 def _call_tool(tools: Any, call: Any, on_error: OnError) -> Steps[Message]:
@@ -197,7 +213,9 @@ def _accepted(results: Sequence[ToolResult], on_error: OnError) -> Sequence[Tool
     return results
 
 
-def _call_all(tools: Any, calls: Sequence[Any]) -> Telling[ToolResult, list[ToolResult]]:
+def _call_all(
+    tools: Any, calls: Sequence[Any], seen: _observe.Agent | None = None
+) -> Telling[ToolResult, list[ToolResult]]:
     from . import tools as tool_room
 
     jobs: dict[int, Callable[[], Any]] = {}
@@ -215,7 +233,8 @@ def _call_all(tools: Any, calls: Sequence[Any]) -> Telling[ToolResult, list[Tool
     def view(number: int, outcome: Outcome[Any]) -> ToolResult:
         return _result(calls[places[number]], outcome)
 
-    called = iter((yield from try_all(*jobs.values(), view=view)))
+    observed = (_observe.tool(calls[place], job, seen) for place, job in jobs.items())
+    called = iter((yield from try_all(*observed, view=view)))
     # Taken out of this frame, which each error holds by its traceback: else it would hold itself.
     return [refused.pop(place) if place in refused else next(called) for place in range(len(calls))]
 

@@ -150,6 +150,7 @@ def generate(
         memory=_stream.Generated,
         idle=_BETWEEN_TOKENS,
         changes=False,
+        operation="text_completion",
     )
 
 
@@ -229,6 +230,7 @@ def chat(
         memory=_stream.Chatted,
         idle=_BETWEEN_TOKENS,
         changes=False,
+        operation="chat",
     )
 
 
@@ -273,7 +275,7 @@ def embed(
         "options": options,
         "keep_alive": keep_alive,
     }
-    return Request("POST", "/api/embed", body, extra, key="embeddings", changes=False)
+    return Request("POST", "/api/embed", body, extra, key="embeddings", changes=False, operation="embeddings")
 
 
 def embed_array(
@@ -353,7 +355,7 @@ def embeddings(
     See https://github.com/ollama/ollama/blob/main/docs/api.md#generate-embedding
     """
     body = {"model": _name(model), "prompt": prompt, "options": options, "keep_alive": keep_alive}
-    return Request("POST", "/api/embeddings", body, extra, key="embedding", changes=False)
+    return Request("POST", "/api/embeddings", body, extra, key="embedding", changes=False, operation="embeddings")
 
 
 def systemone(

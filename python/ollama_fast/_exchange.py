@@ -13,7 +13,7 @@ from functools import lru_cache
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 
-from . import _core, errors
+from . import _core, _log, _observe, errors
 from ._dropped import Droppable
 from ._failures import Telling, failed, foreign, hint, misplaced, waits
 from ._host import Host, api_key
@@ -70,8 +70,8 @@ class Exchange(Generic[R]):
         "_ends_by",
         "_redirects",
         "_sent_along",
-        "_stream",
         "_timeout",
+        "_why",
         "began_at",
         "body",
         "client",
@@ -85,9 +85,11 @@ class Exchange(Generic[R]):
         "host",
         "idle",
         "leash",
+        "observed",
         "opener",
         "request",
         "response",
+        "streams",
         "url",
     )
 
@@ -113,8 +115,10 @@ class Exchange(Generic[R]):
         """The task that waits for the head of a stream."""
         self.body, self.draft = _begun(request.draft(stream=stream), at_once=at_once)
         """The body, and what makes it if it is still to be encoded."""
-        self._stream = stream
-        self._redirects = 0
+        self.streams = stream
+        """Whether the answer comes in parts."""
+        self._redirects, self._why = 0, ""
+        """How many were followed; what the last attempt failed by."""
         self._timeout: dict[str, float | None] = {}
         self._ends_by: float | None = None
         """When the body shall end, once the last part is here."""
@@ -136,6 +140,9 @@ class Exchange(Generic[R]):
             self.client = host
             self.url = _client_url(host, request)
             self.context = Context(request.method, self.url, request.model)
+        seer = _observe.observer
+        self.observed = None if seer is None else seer.call(request, self.url, stream=stream)
+        """What observes the call, if something does."""
         if stream and self.draft is None:
             self.request = request.encoded()
 
@@ -152,7 +159,10 @@ class Exchange(Generic[R]):
     @property
     def parts(self) -> Parts[R]:
         """A new decoder of this exchange's parts."""
-        return Parts(self.request, self.context)
+        parts = Parts(self.request, self.context)
+        if self.observed is not None:
+            self.observed.memory = parts.memory
+        return parts
 
     def begin(self) -> None:
         """
@@ -168,6 +178,12 @@ class Exchange(Generic[R]):
 
     def outgoing(self, content: Content) -> httpx.Request:
         """Give the HTTP request, whose body is *content*."""
+        outgoing = self._outgoing(content)
+        if self.observed is not None:
+            self.observed.mark(outgoing.headers)
+        return outgoing
+
+    def _outgoing(self, content: Content) -> httpx.Request:
         import httpx
 
         if self.client is not None:
@@ -182,7 +198,7 @@ class Exchange(Generic[R]):
         except httpx.InvalidURL as exc:
             raise errors.HostError(self.context.say(f"no request can be made for this URL: {exc}")) from exc
         kind = None if self.request.body is None else "application/json"
-        headers = _headers(url.netloc, *self._sent_along, kind, stream=self._stream)
+        headers = _headers(url.netloc, *self._sent_along, kind, stream=self.streams)
         method = self.request.method
         limits = self.host.limits
         sizes = limits.max_line_bytes, limits.max_head_bytes, limits.max_body_bytes
@@ -242,7 +258,12 @@ class Exchange(Generic[R]):
         self.context = replace(self.context, more=f" (not tried again: {why})" if why else "")
 
     def _begins_again(self, state: RetryCallState) -> None:
-        self.context = replace(self.context, attempts=state.attempt_number)
+        attempt = state.attempt_number
+        self.context = replace(self.context, attempts=attempt)
+        if self.observed is not None:
+            self.observed.attempts = attempt
+        if attempt > 1 and self.retry is not None:
+            _log.again(self.context, self.retry.attempts, self._why)
 
     def _time_left(self) -> float | None:
         """Give the seconds that the whole call may still take; None if there is no limit."""
@@ -250,6 +271,11 @@ class Exchange(Generic[R]):
 
     def _setback(self, outcome: Any) -> Setback | None:
         """Say what became of an attempt, by its response or exception; None if another one would not help."""
+        found = self._judged(outcome)
+        self._why = "" if found is None else found.trouble.value
+        return found
+
+    def _judged(self, outcome: Any) -> Setback | None:
         import httpx
 
         if isinstance(outcome, httpx.Response) and outcome.status_code in _BUSY:
@@ -264,6 +290,8 @@ class Exchange(Generic[R]):
         """Remember that the head of the answer is in: from now on the limit between parts counts."""
         self.response = response
         self.body = b""  # it is not sent again
+        if _log.logger.isEnabledFor(_log.DEBUG):
+            _log.head(self.context, response.status_code, perf_counter() - (self.began_at or 0.0))
         if self.leash is not None and self.decoded(response) is None:
             self.droppable = Droppable(response, self)
         if self.client is None:
@@ -343,7 +371,17 @@ class Exchange(Generic[R]):
         """Turn the whole response into its answer."""
         if self.request.raw:
             return cast("R", Answered(response.status_code, tuple(response.headers.multi_items()), body))
-        return answer(self.request, self._told(response, body), response.status_code, self._explained(response, body))
+        told, explained = self._told(response, body), self._explained(response, body)
+        return self._given(answer(self.request, told, response.status_code, explained))
+
+    def arrived(self, arrival: Arrival[R]) -> R:
+        """Give the answer that has arrived, after its last byte."""
+        return self._given(arrival.close())
+
+    def _given(self, found: R) -> R:
+        if self.observed is not None:
+            self.observed.answer = found
+        return found
 
     def error(self, response: httpx.Response, body: bytes) -> errors.ResponseError:
         """Say what a response with an error status says went wrong."""
@@ -375,6 +413,11 @@ class Exchange(Generic[R]):
         Once the last part is there, what becomes of the connection is of no interest.
         """
         return Telling(self, parts)
+
+    def ends(self, error: BaseException | None) -> None:
+        """Tell who observes the call that it is over, by *error* or early, unless it was over before."""
+        if self.observed is not None:
+            self.observed.ends(error)
 
     def was_closed(self, parts: Parts[R] | None) -> errors.OllamaError:
         """Say that somebody closed the stream that is read."""

@@ -55,6 +55,8 @@ class Telling:
             found.__cause__ = value  # now, so that it is remembered with it
         if self._parts is not None:
             self._parts.memory.ends(found)
+        if self._exchange.observed is not None and (self._parts is not None or not self._exchange.streams):
+            self._exchange.observed.ends(found)
         try:
             if found is not None and found is not value:
                 raise found

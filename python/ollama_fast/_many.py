@@ -76,6 +76,13 @@ class Many(Generic[R]):
         self.build(())
 
 
+def tell_of_host(error: BaseException, rest: float | None, *, lost: bool) -> None:
+    """Log what became of the host whose request failed: it rests for so many seconds, or is *lost*."""
+    from . import _log  # only now: most programs have no need of it before their first call
+
+    _log.host(error, rest, lost=lost)
+
+
 def embed_many(
     model: str,
     inputs: Iterable[str] | AsyncIterable[str],

@@ -223,6 +223,10 @@ class Schedule(Generic[T, R]):
             self._failed = batch.start, error
         return None
 
+    def is_asked(self, host: int) -> bool:
+        """Whether *host* is one of those that are asked, and not dead."""
+        return host in self._alive
+
     def rested(self, host: int) -> None:
         """Take note that *host* may be asked again."""
         self._resting.discard(host)

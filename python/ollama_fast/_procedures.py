@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import os
     from pathlib import Path
 
+    from ._modelfile import Modelfile
     from ._upload import Files
     from .types import Message, ProgressResponse
 
@@ -67,6 +68,7 @@ def create(
     from_: str | None = None,
     files: Files | None = None,
     adapters: Files | None = None,
+    modelfile: Modelfile | os.PathLike[str] | None = None,
     draft_files: Files | None = None,
     template: str | None = None,
     system: str | None = None,
@@ -83,7 +85,7 @@ def create(
     extra: Mapping[str, Any] | None = None,
 ) -> Telling[ProgressResponse, ProgressResponse]:
     """
-    Make *model* from another one, or from files, which are sent to the server unless it has them.
+    Make *model* from another one, from files, which are sent to the server unless it has them, or by a Modelfile.
 
     Args:
         model: Name of the new model; one that has it is overwritten.
@@ -94,6 +96,9 @@ def create(
             GGUF file or of a folder with a safetensors model.
 
         adapters: An adapter's files, in the same way; or a path alone.
+
+        modelfile: The path of a Modelfile, or what `parse_modelfile` made of one. Arguments that are given beside it
+            count in place of what it says, such as `parameters` in place of all of its own.
 
         draft_files: Files of a draft model, in the same way; or a path alone.
 
@@ -124,14 +129,14 @@ def create(
         extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
     While files are sent, a stream has parts of the server's form whose status begins with "uploading". The last part
-    has the status "success". Raises OSError if a file cannot be read, ResponseError, TransportError, DecodeError or
-    IncompleteStreamError.
+    has the status "success". Raises OSError if a file cannot be read, ModelfileError, ResponseError, TransportError,
+    DecodeError or IncompleteStreamError.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#create-a-model
     """
     from . import _upload
 
-    body = {
+    body: dict[str, Any] = {
         "from": from_,
         "template": template,
         "system": system,
@@ -146,12 +151,29 @@ def create(
         "info": info,
         "remote_host": remote_host,
     }
-    sets = {"files": files, "adapters": adapters, "draft_files": draft_files}
+    sets: dict[str, Files | None] = {"files": files, "adapters": adapters, "draft_files": draft_files}
+    if modelfile is not None:
+        _fill(body, sets, modelfile)
     named = {field: _upload.named(given) for field, given in sets.items() if given is not None}
     for digest in (file for files_of_set in named.values() for file in files_of_set.values() if isinstance(file, str)):
         _endpoints.check_digest(digest)
     _endpoints.create_from(model, body, extra).draft(stream=False)  # better refused before an upload than after it
     return _create(model, body, named, extra)
+
+
+def _fill(body: dict[str, Any], sets: dict[str, Files | None], modelfile: Modelfile | os.PathLike[str]) -> None:
+    """Put what *modelfile* says where no argument was given."""
+    from . import _modelfile
+
+    if isinstance(modelfile, str | bytes):
+        raise TypeError("modelfile is a path or a Modelfile: wrap a str in pathlib.Path, or call parse_modelfile(text)")
+    known = modelfile if isinstance(modelfile, _modelfile.Modelfile) else _modelfile.read(modelfile)
+    made_of = body["from"] is not None or sets["files"] is not None
+    for name, value in _modelfile.arguments(known).items():
+        field = name.removesuffix("_")
+        place: dict[str, Any] = sets if field in sets else body
+        if place[field] is None and not (made_of and field in ("from", "files")):
+            place[field] = value
 
 
 def _create(

@@ -17,6 +17,7 @@ from ._images import Draft, Sealed
 from ._stream import Batches, Memory, Part, Within, is_last
 
 if TYPE_CHECKING:
+    from ._observe import Agent
     from ._upload import Upload
 
 R = TypeVar("R")
@@ -87,6 +88,10 @@ class Request(Generic[R]):
         raw: Whether the answer is whatever comes, as an Answered: nothing is judged, and no redirect followed.
         changes: Whether it changes what is on the server, which then must not get it twice; False for what only reads
             or computes.
+
+        operation: What a model is asked to do, as OpenTelemetry's conventions name it; "" if it is asked nothing.
+
+        within: What observes the larger work that this call is a part of, if something does.
     """
 
     method: str
@@ -103,6 +108,8 @@ class Request(Generic[R]):
     origin: str | None = None
     raw: bool = False
     changes: bool = True
+    operation: str = ""
+    within: Agent | None = None
 
     @property
     def model(self) -> str | None:

@@ -143,7 +143,7 @@ def seconds_of(header: str | None, now: float) -> float | None:
         return None
 
 
-_NO_ENGINE: Final = "Host(retry=...) needs tenacity: pip install tenacity (the extra ollama-fast[retry] brings it)"
+_NO_ENGINE: Final = "Host(retry=...) needs tenacity: pip install 'ollama_fast[retry]'"
 
 
 def _look_for_engine() -> None:

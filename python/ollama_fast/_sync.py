@@ -86,6 +86,9 @@ def close(host: Host | str | None = None, /) -> None:
     """
     Close the connections that are kept to *host*, or without one all of them.
 
+    Args:
+        host: A Host or its URL, or None for every host.
+
     They are opened again when needed. Connections of a caller's own httpx client are the caller's.
     """
     with _pools_lock:
@@ -134,12 +137,20 @@ def check_call(host: AnyHost, request: Request[Any]) -> None:
 def _open(exchange: Exchange[Any]) -> httpx.Response:
     """Send the request, as often as the host says, and wait for the head of its response."""
     exchange.begin()
-    response = _try_once(exchange) if exchange.retry is None else _try_often(exchange, exchange.retry)
+    if exchange.observed is None:
+        response = _attempt(exchange)
+    else:
+        with exchange.observed.sending():
+            response = _attempt(exchange)
     exchange.has_head(response)
     if exchange.closed:  # while a client of the caller's own waited
         response.close()
         raise exchange.was_closed(None)
     return response
+
+
+def _attempt(exchange: Exchange[Any]) -> httpx.Response:
+    return _try_once(exchange) if exchange.retry is None else _try_often(exchange, exchange.retry)
 
 
 def _try_often(exchange: Exchange[Any], retry: Retry) -> httpx.Response:
@@ -197,22 +208,25 @@ def _answer(exchange: Exchange[Any], outgoing: httpx.Request) -> httpx.Response:
         return pool.handle_request(outgoing)
     import httpx
 
+    from ._hushed import hushed
+
     # Whoever has replaced something of httpx's clients expects to see one. It holds nothing, so nobody closes it.
-    return httpx.Client(transport=pool, trust_env=False).send(outgoing, stream=True)
+    return httpx.Client(transport=pool, trust_env=False).send(hushed(outgoing), stream=True)
 
 
 def send(host: AnyHost, request: Request[R], /, leash: Leash | None = None) -> R:
     """Do *request* and give its whole answer; *leash* can end it from another thread."""
     exchange = _exchange(host, request, stream=False)
     exchange.leash = leash
-    with exchange.telling(), closing(_open(exchange)) as response:
-        arrival = exchange.arrival(response)
-        if arrival is not None:
-            for chunk in _chunks(exchange, response, whole=True):
-                arrival.feed(chunk)
-            return arrival.close()
-        body = _read(exchange, response)
-    return exchange.answer(response, body)
+    with exchange.telling():
+        with closing(_open(exchange)) as response:
+            arrival = exchange.arrival(response)
+            if arrival is not None:
+                for chunk in _chunks(exchange, response, whole=True):
+                    arrival.feed(chunk)
+                return exchange.arrived(arrival)
+            body = _read(exchange, response)
+        return exchange.answer(response, body)
 
 
 def receive(host: AnyHost, request: Request[R], /) -> Stream[R]:
@@ -356,6 +370,8 @@ class Stream(Reading, Generic[R]):
                 exchange.leash.pull()
             if is_read and exchange.client is not None:
                 exchange.wake_reader()
+            if not is_read:
+                exchange.ends(None)
             if not is_read or exchange.client is not None:
                 exchange.leave(kind)
         elif isinstance(self._memory, Latest):
@@ -379,6 +395,7 @@ class Stream(Reading, Generic[R]):
                     _open(self._exchange)
             except BaseException as exc:
                 self._memory.ends(exc)
+                self._exchange.ends(exc)
                 self._parts.close()  # who reads on shall not send it again
                 raise
         return self

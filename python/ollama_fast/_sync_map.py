@@ -21,7 +21,7 @@ from weakref import WeakSet, finalize
 
 from ._leash import Leash
 from ._lift import lift_many
-from ._many import Many
+from ._many import Many, tell_of_host
 from ._map import Schedule
 from ._sync import check_call, send
 from .errors import StreamClosedError
@@ -75,8 +75,12 @@ class _Crew(Generic[R]):
         while (batch := self._wait(lambda: self.schedule.take(place))) is not None:
             results, error = self._attempt(place, batch)
             with self.changed:
+                asked = self.schedule.is_asked(place)
                 rest = self.schedule.settle(place, batch, results, error)
+                lost = asked and not self.schedule.is_asked(place)
                 self.changed.notify_all()
+            if error is not None and not self.closing.is_set():
+                tell_of_host(error, rest, lost=lost)
             if rest is not None and not self.closing.wait(rest):
                 with self.changed:
                     self.schedule.rested(place)

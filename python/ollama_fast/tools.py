@@ -54,6 +54,9 @@ def describe(tools: Tools) -> list[Tool | Mapping[str, Any]]:
     """
     Give the tools' dicts: those of functions, and those that are dicts as they are.
 
+    Args:
+        tools: Functions and dicts, or functions by the names that a model is told.
+
     Raises ToolSchemaError if two have the same name.
     """
     if isinstance(tools, Mapping):

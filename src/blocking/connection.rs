@@ -142,7 +142,8 @@ impl Connection {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    let mut source = SourceFd(&self.stream.as_raw_fd());
+                    let descriptor = self.stream.as_raw_fd();
+                    let mut source = SourceFd(&descriptor);
                     let mut poll = Poll::new().map_err(failed)?;
                     let registered = poll.registry().register(&mut source, Token(0), interest);
                     registered.map_err(failed)?;

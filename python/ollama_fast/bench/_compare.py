@@ -1,0 +1,110 @@
+"""Two runs, side by side. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ._aggregate import Summary, summarise
+from ._metrics import COUNTS, SPREADS, Metric, Unit, number
+from ._values import Level, Run
+
+_COMPARED = ("request_rate", "output_rate")
+_STATISTICS = ("mean", "p50", "p90", "p99")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    A number under one load in both runs.
+
+    Args:
+        key: As `summary` has it, such as "ttft.p99".
+
+        ratio: The second one divided by the first one; None if one was not measured, or the first one is 0.
+    """
+
+    load: str
+    key: str
+    label: str
+    unit: Unit
+    first: float | None
+    second: float | None
+    ratio: float | None
+    better: bool | None
+    """Whether the second one is better; None if they are equal, or nobody can say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """
+    Two runs, by the loads that both had.
+
+    Args:
+        unmatched: Loads that only one of them had.
+
+        differences: What else was not the same, and so may be why the numbers differ.
+    """
+
+    first: str
+    second: str
+    rows: tuple[Row, ...]
+    unmatched: tuple[str, ...]
+    differences: tuple[str, ...]
+
+
+def compare(first: Run, second: Run) -> Comparison:
+    """Compare two runs, of one host or of two, load by load."""
+    ours = {str(level.load): level for level in first.levels}
+    theirs = {str(level.load): level for level in second.levels}
+    rows = [row for load in ours if load in theirs for row in _rows(load, ours[load], theirs[load])]
+    return Comparison(
+        first.label,
+        second.label,
+        tuple(rows),
+        tuple(load for load in (*ours, *theirs) if (load in ours) != (load in theirs)),
+        tuple(_differences(first, second)),
+    )
+
+
+def _rows(load: str, first: Level, second: Level) -> list[Row]:
+    ours, theirs = summarise(first), summarise(second)
+    counts = [
+        _row(load, metric, metric.key, metric.label, ours, theirs) for metric in COUNTS if metric.key in _COMPARED
+    ]
+    return counts + [
+        _row(load, metric, f"{metric.key}.{statistic}", f"{metric.label} {statistic}", ours, theirs)
+        for metric in SPREADS
+        if metric.key != "lag"
+        for statistic in _STATISTICS
+    ]
+
+
+def _row(load: str, metric: Metric, key: str, label: str, ours: Summary, theirs: Summary) -> Row:
+    first, second = number(ours, key), number(theirs, key)
+    ratio = second / first if first and second is not None else None
+    better = None
+    if first is not None and second is not None and first != second and metric.better is not None:
+        better = (second < first) == (metric.better == "less")
+    return Row(load, key, label, metric.unit, first, second, ratio, better)
+
+
+def _differences(first: Run, second: Run) -> list[str]:
+    pairs = {
+        "host": (first.host, second.host),
+        "server": (first.server, second.server),
+        "model": (first.workload.model, second.workload.model),
+        "API": (first.workload.api, second.workload.api),
+        "num_predict": (first.workload.num_predict, second.workload.num_predict),
+        "options": (dict(first.workload.options), dict(second.workload.options)),
+        "client machine": (
+            (first.machine.processor, first.machine.cores, first.machine.system),
+            (second.machine.processor, second.machine.cores, second.machine.system),
+        ),
+        "client versions": (dict(first.machine.versions), dict(second.machine.versions)),
+        "requests": (first.amount.requests, second.amount.requests),
+        "seconds": (first.amount.seconds, second.amount.seconds),
+    }
+    found = [f"{name}: {ours} and {theirs}" for name, (ours, theirs) in pairs.items() if ours != theirs]
+    if first.workload.prompts != second.workload.prompts:
+        found.append("the prompts are not the same")
+    return found

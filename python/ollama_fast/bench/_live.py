@@ -1,0 +1,136 @@
+"""
+The table that grows on a terminal while a server is measured.
+
+Drawing it takes rich some ten milliseconds, which would be seen in the latencies. So it is drawn between two loads;
+while one runs, a line below says how far it is, and that is one short write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from ._aggregate import Spread, Summary, summarise
+from ._metrics import Unit, shown
+from ._running import Begun, Told
+from ._values import Ceiling, Level, Run, Sample
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+HEADS: Final = ("Load", "Done", "Failed", "Req/s", "Tok/s", "Tok/s per stream", "TTFT", "ITL", "E2E")
+_PAUSE: Final = 0.25
+"""Seconds from one writing of the line to the next, at least."""
+
+
+def cells(level: Level, summary: Summary) -> list[str]:
+    """Give a row of the table; of a latency p50 and p99."""
+    return [
+        f"{level.load}{' (cut)' if level.cut else ''}",
+        str(summary.done),
+        str(summary.failed),
+        shown(summary.request_rate, "/s"),
+        shown(summary.output_rate, "/s"),
+        shown(summary.stream_rate.p50 if summary.stream_rate else None, "/s"),
+        *(_middle_and_tail(found, "s") for found in (summary.ttft, summary.itl, summary.e2e)),
+    ]
+
+
+def _middle_and_tail(found: Spread | None, unit: Unit) -> str:
+    return "-" if found is None else f"{shown(found.p50, unit)} / {shown(found.p99, unit)}"
+
+
+def said_of(ceiling: Ceiling | None) -> str:
+    """Say in a sentence what the client can do at most."""
+    if ceiling is None:
+        return "Self-test: the client's own ceiling was not measured."
+    what = f"this client reads {ceiling.tokens_per_second:,.0f} tokens/s in {shown(ceiling.streams, '')} streams"
+    shares = f"client {ceiling.client_cpu:.0%}, server {ceiling.server_cpu:.0%} of a core"
+    limit = {
+        "client": "the client was the limit",
+        "server": "the server was the limit, so the client can do more",
+        "neither": "other programs took the rest",
+    }
+    return f"Self-test: {what} ({shares}: {limit[ceiling.limited_by]})."
+
+
+@contextmanager
+def table(console: Console, title: str) -> Generator[Callable[[Told], None]]:
+    """Show a table of what is measured, and give what is to be told of it."""
+    from rich.console import Group
+    from rich.live import Live
+    from rich.text import Text
+
+    rows: list[Sequence[str]] = []
+    state: dict[str, Any] = {"load": "", "done": 0, "failed": 0, "written": 0.0, "began": monotonic()}
+
+    def tell(what: Told) -> None:
+        match what:
+            case Begun():
+                load = "self-test of the client" if what.load is None else str(what.load)
+                state.update(load=load, done=0, failed=0, began=monotonic(), written=0.0)
+                write()
+            case Sample():
+                state["failed" if what.outcome == "failed" else "done"] += 1
+                write()
+            case Level():
+                rows.append(cells(what, summarise(what)))
+                live.update(drawn(), refresh=True)
+
+    def write() -> None:
+        now = monotonic()
+        if not console.is_terminal or now - state["written"] < _PAUSE:
+            return
+        state["written"] = now
+        failed = f", {state['failed']} failed" if state["failed"] else ""
+        console.file.write(f"\r\x1b[2K{state['load']}: {state['done']} done{failed}, {now - state['began']:.0f} s")
+        console.file.flush()
+
+    def drawn() -> Group:
+        return Group(_drawn(title, rows), Text(""))  # the line below is the one that is written over
+
+    with Live(drawn(), console=console, auto_refresh=False) as live:
+        yield tell
+        live.update(drawn(), refresh=True)
+
+
+def _drawn(title: str, rows: Sequence[Sequence[str]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    found = Table(title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for place, head in enumerate(HEADS):
+        note = "\np50 / p99" if head in {"TTFT", "ITL", "E2E"} else ""
+        found.add_column(Text(f"{head}{note}", style="bold"), justify="right" if place else "left", no_wrap=place == 0)
+    for row in rows:
+        found.add_row(*map(Text, row))
+    return found
+
+
+def print_comparison(console: Console, runs: Sequence[Run]) -> None:
+    """Print how each of *runs* but the first one compares to that."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from ._compare import compare
+
+    for other in runs[1:]:
+        found = compare(runs[0], other)
+        drawn = Table(
+            "Load", "Metric", title=Text(f"{found.second} compared to {found.first}"), box=None, pad_edge=False
+        )
+        for head in (Text(found.first), Text(found.second), Text("Ratio")):
+            drawn.add_column(head, justify="right")
+        for row in found.rows:
+            if row.key.endswith((".mean", ".p90")):
+                continue  # they are in the report
+            ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
+            style = "" if row.better is None else "green" if row.better else "red"
+            values = (Text(shown(row.first, row.unit)), Text(shown(row.second, row.unit)), Text(ratio, style=style))
+            drawn.add_row(Text(row.load), Text(row.label), *values)
+        console.print(drawn)
+        for difference in found.differences:
+            console.print(Text(f"Not the same: {difference}."))

@@ -1,0 +1,242 @@
+"""The command `bench`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from ollama_fast import Host
+
+from ._exits import INTERRUPTED
+from ._options import hosts_option
+from ._run_options import WrongOptionError, options_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ollama_fast.bench import Amount, Load, Run, Workload
+
+T = TypeVar("T")
+
+_MISSING: Final = "the command bench needs matplotlib and rich: pip install 'ollama_fast[bench,cli]'"
+
+
+class _Numbers(click.ParamType[tuple[float, ...]]):
+    """Numbers with commas between them, such as 1,2,4."""
+
+    name = "numbers"
+
+    def __init__(self, kind: Callable[[str], float]) -> None:
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Give the numbers, of which each is more than 0, and none is there twice."""
+        if not isinstance(value, str):
+            numbers: tuple[float, ...] = value
+            return numbers
+        try:
+            found = tuple(self._kind(text) for text in value.split(","))
+        except ValueError:
+            found = ()
+        if not found or not all(0 < number < float("inf") for number in found):
+            what = "whole numbers" if self._kind is int else "numbers"
+            self.fail(f"{value!r} must be {what} above 0 with commas between them, such as 1,2,4", param, ctx)
+        if len(set(found)) < len(found):
+            self.fail(f"{value!r} has a number twice", param, ctx)
+        return found
+
+
+@click.command
+@click.argument("model", required=False)
+@hosts_option
+@click.option("--concurrency", type=_Numbers(int), metavar="N,...", help="Workers of closed loops.  [default: 1,2,4,8]")
+@click.option("--rate", type=_Numbers(float), metavar="R,...", help="Arrivals a second of open loops, in its place.")
+@click.option("--requests", type=click.IntRange(1), help="Requests of each load.  [default: 32, or as time allows]")
+@click.option(
+    "--duration", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="How long each load sends."
+)
+@click.option("--warm-up", type=click.IntRange(0), help="Requests before each load.  [default: one for each worker]")
+@click.option("--prompts", type=click.Path(), metavar="FILE", help="A prompt a line; JSON if it is named .jsonl.")
+@click.option(
+    "--api", type=click.Choice(["chat", "generate"]), default="chat", show_default=True, help="What is called."
+)
+@click.option(
+    "--num-predict", type=click.IntRange(1), default=128, show_default=True, help="Tokens of an answer, at most."
+)
+@click.option("--option", "pairs", multiple=True, metavar="KEY=VALUE", help="Of the model's run, as temperature=0.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the arrivals in open loops.")
+@click.option(
+    "--json", "json_path", type=click.Path(), metavar="FILE", help="Write all that was measured; - is stdout."
+)
+@click.option("--html", "html_path", type=click.Path(), metavar="FILE", help="Write a report with plots.")
+@click.option("--compare", "others", multiple=True, type=click.Path(), metavar="FILE", help="JSON of a run before.")
+@click.option("--self-test", "only_self_test", is_flag=True, help="Measure what this client can read, and end.")
+def bench(
+    model: str | None,
+    hosts: tuple[Host, ...],
+    concurrency: tuple[int, ...] | None,
+    rate: tuple[float, ...] | None,
+    requests: int | None,
+    duration: float | None,
+    warm_up: int | None,
+    prompts: str | None,
+    api: str,
+    num_predict: int,
+    pairs: tuple[str, ...],
+    seed: int,
+    json_path: str | None,
+    html_path: str | None,
+    others: tuple[str, ...],
+    only_self_test: bool,
+) -> int | None:
+    """
+    Measure how fast a server streams MODEL's answers.
+
+    Each load is a number of workers that ask again and again, or with --rate requests that arrive at random, whether
+    or not others were answered. A second --host is measured after the first one, and compared to it; --compare does
+    the same with a run that --json wrote, also without MODEL. Ctrl-C ends it, and what was measured is written.
+    """
+    if only_self_test:
+        with _usage():
+            _refuse(model is None, "--self-test is of this client alone: leave out MODEL")
+        _self_test(max(concurrency or (8,)))
+        return None
+    with _usage():
+        _refuse(model is not None or len(others) > 1, "name a MODEL, or at least two files to --compare")
+        _refuse(not (concurrency and rate), "--concurrency is of closed loops and --rate of open ones: choose one")
+        _refuse(json_path is None or len(hosts) == 1, "--json is of one run, so of one --host")
+        _refuse(json_path is None or model is not None, "--json is of a new run, so it needs a MODEL")
+        before = _read(others)
+        _check(json_path, html_path)
+        if model is None:
+            return _report(before, None, html_path, on_stderr=False, cut=False)
+        work = _workload(model, prompts, api, num_predict, pairs)
+        amount = _amount(requests, duration, warm_up)
+    runs = _runs(hosts, work, _loads(concurrency, rate), amount, seed, on_stderr=json_path == "-")
+    cut = any(run.cut for run in runs)
+    measured = [run for run in runs if run.levels]
+    if not measured:
+        click.echo("Nothing was measured, so nothing is written.", err=True)
+        return INTERRUPTED
+    return _report([*before, *measured], json_path, html_path, on_stderr=json_path == "-", cut=cut)
+
+
+# --- what was asked for ----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _usage() -> Generator[None]:
+    """Make a wrong command line of what is no value of the benchmark's, and name the extra where it is missing."""
+    try:
+        yield
+    except ImportError as exc:
+        raise click.ClickException(f"{_MISSING} ({exc})") from exc
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from exc
+
+
+def _refuse(holds: bool, text: str) -> None:
+    if not holds:
+        raise ValueError(text)
+
+
+def _workload(model: str, path: str | None, api: str, num_predict: int, pairs: Sequence[str]) -> Workload:
+    from ollama_fast.bench import DEFAULT_PROMPTS, Workload, read_prompts
+
+    try:
+        options: Any = options_of(pairs) or {}
+    except WrongOptionError as exc:
+        raise click.BadParameter(str(exc), param_hint="'--option'") from exc
+    prompts = DEFAULT_PROMPTS if path is None else read_prompts(path)
+    called: Any = api
+    return Workload(model, prompts, called, num_predict, options)
+
+
+def _amount(requests: int | None, duration: float | None, warm_up: int | None) -> Amount:
+    from ollama_fast.bench import Amount
+
+    return Amount(32 if requests is None and duration is None else requests, duration, warm_up)
+
+
+def _loads(concurrency: tuple[int, ...] | None, rate: tuple[float, ...] | None) -> list[Load]:
+    from ollama_fast.bench import Closed, Open
+
+    return [Open(each) for each in rate] if rate else [Closed(each) for each in concurrency or (1, 2, 4, 8)]
+
+
+def _read(paths: Sequence[str]) -> list[Run]:
+    from ollama_fast.bench import read
+
+    return [read(path) for path in paths]
+
+
+def _check(json_path: str | None, html_path: str | None) -> None:
+    """See to it before a load that what comes of it can be written."""
+    from ollama_fast.bench import check_writable
+
+    if html_path is not None:
+        import_module("matplotlib")  # so that it is missed before the load
+    for path in (json_path, html_path):
+        if path is not None and path != "-":
+            check_writable(path)
+
+
+# --- what is done ----------------------------------------------------------------------------------------------------
+
+
+def _console(*, on_stderr: bool) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=on_stderr, highlight=False)
+
+
+def _self_test(streams: int) -> None:
+    from ollama_fast.bench import self_test
+    from ollama_fast.bench._live import said_of
+
+    click.echo(said_of(self_test(streams)))
+
+
+def _runs(
+    hosts: Sequence[Host], work: Workload, loads: Sequence[Load], amount: Amount, seed: int, *, on_stderr: bool
+) -> list[Run]:
+    """Measure one host after the other, until Ctrl-C."""
+    from ollama_fast.bench import run
+    from ollama_fast.bench._live import table
+
+    runs: list[Run] = []
+    for host in hosts:
+        with table(_console(on_stderr=on_stderr), f"{work.model} at {host.url}") as tell:
+            runs.append(run(host, work, loads, amount, seed=seed, tell=tell))
+        if runs[-1].cut:
+            break
+    return runs
+
+
+def _report(
+    runs: Sequence[Run], json_path: str | None, html_path: str | None, *, on_stderr: bool, cut: bool
+) -> int | None:
+    """Say and write what was measured; the last one of *runs* is the new one."""
+    from ollama_fast.bench import doubts, encode, write_html, write_json
+    from ollama_fast.bench._live import print_comparison, said_of
+
+    console = _console(on_stderr=on_stderr)
+    if len(runs) > 1:
+        print_comparison(console, runs)
+    console.print(said_of(runs[-1].ceiling), markup=False)
+    for doubt in doubts(runs[-1]):
+        console.print(f"Note: {doubt}", markup=False)
+    if json_path == "-":
+        click.echo(encode(runs[-1]))
+    elif json_path is not None:
+        write_json(runs[-1], json_path)
+    if html_path is not None:
+        write_html(runs, html_path)
+    for path in (json_path, html_path):
+        if path not in (None, "-"):
+            console.print(f"Written: {path}", markup=False)
+    return INTERRUPTED if cut else None
