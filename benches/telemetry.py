@@ -1,10 +1,10 @@
 """
-What being observed costs, and what the possibility does: `make bench-telemetry`, Linux with valgrind.
+What being observed costs, and what the possibility does: `make bench-telemetry`.
 
 The same work is done by this checkout without an observer, with OpenTelemetry's API alone, and with its SDK; and, with
-`--before REVISION`, by the Python of another revision over the same core. callgrind counts instructions, of which the
-difference of a long run and a short one is given, so that what a start costs cancels out; then the CPU time is taken in
-interleaved rounds. Only the client's process counts.
+`--before REVISION`, by the Python of another revision over the same core. The CPU time is taken in interleaved rounds.
+With `--count`, on Linux, callgrind counts instructions, too, of which the difference of a long run and a short one is
+given, so that what a start costs cancels out. Only the client's process counts.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from .abi3 import LINES, ROOT, Work, environment
+from .abi3 import ROOT, Work, environment
 from .machine import machine
 from .table import table
 
+LINES: Final = 5_000
 ROUNDS: Final = 15
 PYTHON: Final = ROOT / "python"
 WORKS: Final = [
-    Work("`chat`, a small answer", "whole", 100, 500),
-    Work("`aio.chat`, a small answer", "whole_asyncio", 100, 500),
+    Work("`chat`, a small answer", "whole", 20, 120),
+    Work("`aio.chat`, a small answer", "whole_asyncio", 20, 120),
     Work(f"`chat_stream`, a part of {LINES:,}", "burst", 1, 3, LINES),
     Work(f"`aio.chat_stream`, a part of {LINES:,}", "burst_asyncio", 1, 3, LINES),
 ]
@@ -114,25 +115,25 @@ def time_rounds(work: Work, ways: dict[str, tuple[str, Path]], port: str) -> dic
 
 
 def main() -> None:
-    """Print the tables; some minutes."""
+    """Print the tables; a minute, and many with counts."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--before", metavar="REVISION", help="a revision to compare with")
-    before: str | None = parser.parse_args().before
+    parser.add_argument("--count", action="store_true", help="count instructions, too; valgrind is needed")
+    options = parser.parse_args()
     ways = {"off": ("off", PYTHON), "API alone": ("api", PYTHON), "SDK": ("sdk", PYTHON)}
     with TemporaryDirectory() as folder, server() as port:
-        if before is not None:
-            ways = {f"before ({before})": ("off", earlier(before, Path(folder))), **ways}
-        counted: list[list[object]] = []
-        timed: list[list[object]] = []
-        for work in WORKS:
-            print(work.title, flush=True)
-            counted.append([work.title, *(f"{count(work, *way, port):,}" for way in ways.values())])
-            rounds = time_rounds(work, ways, port)
-            timed.append([work.title, *(f"{min(each):.2f} / {median(each):.2f}" for each in rounds.values())])
-    print(f"\n{machine()}\n\nInstructions per call or part:\n")
-    print(table(["", *ways], counted))
-    print("\nMicroseconds of CPU per call or part, the least and the median:\n")
-    print(table(["", *ways], timed))
+        if options.before is not None:
+            ways = {f"before ({options.before})": ("off", earlier(options.before, Path(folder))), **ways}
+        print(f"{machine()}\n\nMicroseconds of CPU per call or part, the least and the median of {ROUNDS} rounds:\n")
+        rounds = [(work.title, time_rounds(work, ways, port).values()) for work in WORKS]
+        print(table(["", *ways], [[title, *map(_shown, each)] for title, each in rounds]), flush=True)
+        if options.count:
+            counts = [[work.title, *(f"{count(work, *way, port):,}" for way in ways.values())] for work in WORKS]
+            print(f"\nInstructions per call or part:\n\n{table(['', *ways], counts)}")
+
+
+def _shown(rounds: list[float]) -> str:
+    return f"{min(rounds):.3f} / {median(rounds):.3f}"
 
 
 if __name__ == "__main__":
