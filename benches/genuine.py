@@ -36,14 +36,15 @@ def main() -> int:
     files = ["--json", str(_FOLDER / "run.json"), "--html", str(_FOLDER / "run.html")]
     loads = ["--concurrency", "1,2,4,8", "--requests", str(settings.requests)]
     with ExitStack() as stack:
-        model, theirs = os.environ.get("OLLAMA_MODEL"), os.environ.get("OLLAMA_HOST")
-        if not (model and theirs):
+        model = os.environ.get("OLLAMA_MODEL")
+        is_theirs = bool(model and os.environ.get("OLLAMA_HOST"))
+        if model is None or not is_theirs:
             paths = genuine.build()
             server = stack.enter_context(genuine.server(paths))
             genuine.make_models(server, paths)
             os.environ["OLLAMA_HOST"], model = server.url, genuine.MODEL
         code = ollama_fast(["bench", model, *loads, "--num-predict", str(settings.num_predict), *files])
-    if code or theirs:
+    if code or is_theirs:
         return code
     browser = find_browser()
     if browser is None:
