@@ -269,6 +269,10 @@ bench: build
 bench-compat: build
 	$(BIN)/python -m benches.compat $(ARGS)
 
+.PHONY: bench-create  ## Measure create of a local file beside Ollama's own command, and write that part; ARGS="--rounds 3" for a glance
+bench-create: build genuine
+	$(BIN)/python -m benches.creating $(ARGS)
+
 .PHONY: bench-schemas  ## Measure what decision 0013 says of libraries for schemas, and print it
 bench-schemas: build
 	$(BIN)/python -m benches.schemas

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,9 +38,10 @@ class Ollama:
         self.asked: list[tuple[str, Any]] = []
 
     def __call__(self, request: Received) -> Iterator[bytes]:
-        path, body = request.path.removeprefix("/api/"), request.json if request.body else None
+        path = request.path.removeprefix("/api/")
+        body: dict[str, Any] = request.json if request.body else {}
         self.asked.append((path, body))
-        model = (body or {}).get("model")
+        model = str(body.get("model"))
         if path == "ps":
             running = [{"name": name, "model": name, "context_length": 4096} for name in self.running]
             return response(200, {"models": running})
@@ -231,7 +232,7 @@ def test_a_server_is_waited_for_until_it_is_there(every: Colour) -> None:
 
 
 @contextmanager
-def later(seconds: float) -> Iterator[str]:
+def later(seconds: float) -> Generator[str]:
     """Give the URL of a server that is not there yet."""
     with replay(respond=lambda _request: response(200, {"version": "0.24.0"})) as server:
         port = int(server.url.rpartition(":")[2])

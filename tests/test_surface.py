@@ -46,6 +46,7 @@ VALUES = {
     "Finding",
     "Host",
     "Limits",
+    "Modelfile",
     "Parsed",
     "Partial",
     "Progress",
@@ -61,6 +62,7 @@ HOST_IS_OPTIONAL = {"doctor"}
 ONLY_BLOCKING = {
     *VALUES,
     "check_context",
+    "parse_modelfile",
     "AsyncTransport",
     "Transport",
     "__version__",

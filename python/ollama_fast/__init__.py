@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from ._composed import unload_all as unload_all
     from ._composed import wait_ready as wait_ready
     from ._embeddings import EmbedArray as EmbedArray
+    from ._modelfile import Modelfile as Modelfile
+    from ._modelfile import parse_modelfile as parse_modelfile
     from ._transport import Transport as Transport
     from .tools import tool as tool
 
@@ -68,6 +70,7 @@ __all__ = [
     "Finding",
     "Host",
     "Limits",
+    "Modelfile",
     "Parsed",
     "Partial",
     "Progress",
@@ -110,6 +113,7 @@ __all__ = [
     "map_generate",
     "model_recommendations",
     "parse",
+    "parse_modelfile",
     "parse_stream",
     "progress",
     "ps",
@@ -155,7 +159,9 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of the packa
     _ROOMS = {
         "AsyncTransport": "_async_transport",
         "EmbedArray": "_embeddings",
+        "Modelfile": "_modelfile",
         "Transport": "_transport",
+        "parse_modelfile": "_modelfile",
         "tool": "tools",
         **dict.fromkeys(
             (
@@ -239,9 +245,9 @@ push = call(_endpoints.push)
 push_stream = stream(_endpoints.push)
 """Upload a model from the server to its registry, and tell how far it is."""
 create = procedure(_procedures.create)
-"""Make a model from another one, or from files, which are sent to the server unless it has them."""
+"""Make a model from another one, from files, which are sent to the server unless it has them, or by a Modelfile."""
 create_stream = procedure_stream(_procedures.create)
-"""Make a model from another one or from files, and tell how far it is."""
+"""Make a model from another one, from files or by a Modelfile, and tell how far it is."""
 create_blob = procedure(_procedures.create_blob)
 """Send a file of any size to the server, unless it has it, and give its digest."""
 has_blob = call(_endpoints.has_blob)

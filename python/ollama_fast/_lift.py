@@ -36,6 +36,7 @@ _ROOMS: Final = (
     "._endpoints",
     "._procedures",
     "._models",
+    "._modelfile",
     "._answers",
     "._conversation",
     "._many",

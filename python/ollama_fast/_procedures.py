@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from . import _endpoints
-from ._steps import Steps, Telling, ask, run_all, tell
+from ._steps import Steps, Telling, ask, run_all, tell, upload
 from .errors import HostError, OllamaError
 
 if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-    from ._upload import Files
+    from ._modelfile import Modelfile
+    from ._upload import Files, Upload
     from .types import Message, ProgressResponse
+
+
+_GATHERING: Final = "gathering model components"
+"""What Ollama's own command says while it reads files for their digests."""
 
 
 def is_running() -> Steps[bool]:
@@ -50,15 +55,20 @@ def create_blob(path: str | os.PathLike[str], *, digest: str | None = None) -> S
     """
     from . import _upload
 
-    upload = _upload.Upload.of(path)
+    file = _upload.Upload.of(path)
     if digest is None:
         (digest,) = yield from run_all(partial(_upload.digest, path))
+    yield from _send_blob(digest, file)
+    return digest
+
+
+def _send_blob(digest: str, file: Upload) -> Telling[ProgressResponse, None]:
+    """Send *file*, unless the server has it."""
     there = yield from ask(_endpoints.has_blob(digest))
     if not there:
-        yield from tell(_progress(digest, upload.size, 0))
-        yield from ask(_endpoints.upload_blob(digest, upload))
-    yield from tell(_progress(digest, upload.size, upload.size))
-    return digest
+        view = partial(_progress, digest, file.size)
+        yield from upload(_endpoints.upload_blob(digest, file), view)
+    yield from tell(_progress(digest, file.size, file.size))
 
 
 def create(
@@ -67,6 +77,7 @@ def create(
     from_: str | None = None,
     files: Files | None = None,
     adapters: Files | None = None,
+    modelfile: Modelfile | os.PathLike[str] | None = None,
     draft_files: Files | None = None,
     template: str | None = None,
     system: str | None = None,
@@ -83,7 +94,7 @@ def create(
     extra: Mapping[str, Any] | None = None,
 ) -> Telling[ProgressResponse, ProgressResponse]:
     """
-    Make *model* from another one, or from files, which are sent to the server unless it has them.
+    Make *model* from another one, from files, which are sent to the server unless it has them, or by a Modelfile.
 
     Args:
         model: Name of the new model; one that has it is overwritten.
@@ -94,6 +105,9 @@ def create(
             GGUF file or of a folder with a safetensors model.
 
         adapters: An adapter's files, in the same way; or a path alone.
+
+        modelfile: The path of a Modelfile, or what `parse_modelfile` made of one. Arguments that are given beside it
+            count in place of what it says, such as `parameters` in place of all of its own.
 
         draft_files: Files of a draft model, in the same way; or a path alone.
 
@@ -123,15 +137,16 @@ def create(
 
         extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
-    While files are sent, a stream has parts of the server's form whose status begins with "uploading". The last part
-    has the status "success". Raises OSError if a file cannot be read, ResponseError, TransportError, DecodeError or
-    IncompleteStreamError.
+    Before the server's own parts, a stream has parts of the same form for local files: one whose status is "gathering
+    model components" while they are read for their digests, some whose status begins with "uploading" while they are
+    sent, ten in a second at most. The last part has the status "success". Raises OSError if a file cannot be read,
+    ModelfileError, ResponseError, TransportError, DecodeError or IncompleteStreamError.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#create-a-model
     """
     from . import _upload
 
-    body = {
+    body: dict[str, Any] = {
         "from": from_,
         "template": template,
         "system": system,
@@ -146,12 +161,29 @@ def create(
         "info": info,
         "remote_host": remote_host,
     }
-    sets = {"files": files, "adapters": adapters, "draft_files": draft_files}
+    sets: dict[str, Files | None] = {"files": files, "adapters": adapters, "draft_files": draft_files}
+    if modelfile is not None:
+        _fill(body, sets, modelfile)
     named = {field: _upload.named(given) for field, given in sets.items() if given is not None}
     for digest in (file for files_of_set in named.values() for file in files_of_set.values() if isinstance(file, str)):
         _endpoints.check_digest(digest)
     _endpoints.create_from(model, body, extra).draft(stream=False)  # better refused before an upload than after it
     return _create(model, body, named, extra)
+
+
+def _fill(body: dict[str, Any], sets: dict[str, Files | None], modelfile: Modelfile | os.PathLike[str]) -> None:
+    """Put what *modelfile* says where no argument was given."""
+    from . import _modelfile
+
+    if isinstance(modelfile, str | bytes):
+        raise TypeError("modelfile is a path or a Modelfile: wrap a str in pathlib.Path, or call parse_modelfile(text)")
+    known = modelfile if isinstance(modelfile, _modelfile.Modelfile) else _modelfile.read(modelfile)
+    made_of = body["from"] is not None or sets["files"] is not None
+    for name, value in _modelfile.arguments(known).items():
+        field = name.removesuffix("_")
+        place: dict[str, Any] = sets if field in sets else body
+        if place[field] is None and not (made_of and field in ("from", "files")):
+            place[field] = value
 
 
 def _create(
@@ -165,10 +197,15 @@ def _create(
     local = sorted({file for files in sets.values() for file in files.values() if not isinstance(file, str)})
     digests: dict[Path, str] = {}
     if local:
+        uploads = [_upload.Upload.of(file) for file in local]
+        gathering: ProgressResponse = {"status": _GATHERING}
+        yield from tell(gathering)
         found = yield from run_all(*(partial(_upload.digest, file) for file in local))
         digests = dict(zip(local, found, strict=True))
-        for file, digest in digests.items():
-            yield from create_blob(file, digest=digest)
+        for digest, each in zip(found, uploads, strict=True):  # all of them first, so that it is seen how much there is
+            yield from tell(_progress(digest, each.size, 0))
+        for digest, each in zip(found, uploads, strict=True):
+            yield from _send_blob(digest, each)
     uploaded = {
         field: {name: digests[file] if not isinstance(file, str) else file for name, file in files.items()}
         for field, files in sets.items()

@@ -143,9 +143,9 @@ push = call(_endpoints.push)
 push_stream = stream(_endpoints.push)
 """Upload a model from the server to its registry, and tell how far it is."""
 create = procedure(_procedures.create)
-"""Make a model from another one, or from files, which are sent to the server unless it has them."""
+"""Make a model from another one, from files, which are sent to the server unless it has them, or by a Modelfile."""
 create_stream = procedure_stream(_procedures.create)
-"""Make a model from another one or from files, and tell how far it is."""
+"""Make a model from another one, from files or by a Modelfile, and tell how far it is."""
 create_blob = procedure(_procedures.create_blob)
 """Send a file of any size to the server, unless it has it, and give its digest."""
 has_blob = call(_endpoints.has_blob)

@@ -17,6 +17,7 @@ Everything that can go wrong, as one tree.
     - TruncatedAnswerError it was cut off before its end
   + ToolRoundsError        a model called tools again and again, and never answered
   + HostError              a host cannot be understood (also a ValueError)
+  + ModelfileError         a Modelfile cannot be understood; `line` says where (also a ValueError)
   + ToolSchemaError        a function cannot be a tool (also a TypeError)
   + ToolCallError          a tool cannot be called as the model asks, or failed
 
@@ -39,6 +40,7 @@ __all__ = [
     "IncompleteStreamError",
     "InputsError",
     "ModelNotFoundError",
+    "ModelfileError",
     "OllamaError",
     "ResponseError",
     "StreamClosedError",
@@ -250,6 +252,15 @@ class ToolRoundsError(OllamaError):
 
 class HostError(OllamaError, ValueError):
     """A host cannot be understood."""
+
+
+class ModelfileError(OllamaError, ValueError):
+    """A Modelfile cannot be understood."""
+
+    def __init__(self, text: str, *, line: int | None = None, **facts: Any) -> None:
+        super().__init__(text if line is None else f"line {line}: {text}", **facts)
+        self.line = line
+        """The line where it is wrong, from 1; None if something is missing."""
 
 
 class ToolSchemaError(OllamaError, TypeError):
