@@ -1,4 +1,4 @@
-"""Programs that use the transports in a process of their own: for signals, forks and the interpreter's end."""
+"""Programs in a process of their own: with the transports, for signals and forks and ends; and runs of pytest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,3 +84,13 @@ def program(code: str, url: str = "", *, develop: bool = True) -> Generator[Prog
             yield Program(process)
         finally:
             process.kill()
+
+
+def pytest_in(folder: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
+    """Run pytest with the plugin, in a process of its own, and give what it prints."""
+    command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["--strict-config", "-c", os.devnull, *arguments, str(folder)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env={**os.environ, **(environ or {})}, check=False
+    )
+    return done.stdout + done.stderr

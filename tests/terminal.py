@@ -48,8 +48,13 @@ class Terminal:
         return self.shown[before : self._seen]
 
     def type(self, text: str) -> None:
-        """Press keys; that of code 3 is Ctrl-C."""
+        """Press keys."""
         os.write(self._screen, text.encode())
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C as a person does, and not in the microsecond between a prompt and the wait behind it."""
+        time.sleep(0.3)
+        self.type("\x03")
 
     def end(self) -> int:
         """Wait for the end of the program, and give its exit code."""

@@ -134,6 +134,8 @@ def test_every_command_has_json(name: str) -> None:
         ["chat", "smollm2", "--tools", "nope.py"],
         ["embed", "smollm2", "nope.txt"],
         ["embed", "smollm2", "--batch-size", "0"],
+        ["unload"],
+        ["unload", "m", "--all"],
         ["create", "new"],
         ["create", "new", "--file", "nope.gguf"],
         ["completion", "tcsh"],
@@ -378,6 +380,27 @@ def test_insecure_registries_are_allowed_by_name(run: Run, server: Server) -> No
     for command in ("pull", "push"):
         run(command, "m", "--insecure")
         assert asked(server) == {"model": "m", "insecure": True}
+
+
+@pytest.mark.usefixtures("at_docs")
+def test_what_is_missing_is_pulled_and_nothing_else(run: Run) -> None:
+    assert run("pull", "smollm2", "--missing", "--json").json == [{"status": "success"}]
+    assert len(run("pull", "other", "--missing", "--json").json) > 1
+
+
+@pytest.mark.usefixtures("at_docs")
+def test_models_are_loaded_and_unloaded(run: Run) -> None:
+    assert run("load", "smollm2", "--keep-alive", "1h", "--option", "num_ctx=512").out == "loaded smollm2\n"
+    assert run("load", "smollm2", "--json").json == [{"loaded": "smollm2"}]
+    assert run("unload", "smollm2", "qwen3").out == "unloaded smollm2\nunloaded qwen3\n"
+    assert run("unload", "--all", "--json").json == [{"unloaded": "smollm2:latest"}]
+    assert run("load", "nope").code == 1
+
+
+def test_a_server_without_models_has_an_empty_table(run: Run, server: Server) -> None:
+    server.answer = lambda _: Reply(200, (("Content-Type", "application/json"),), (Chunk(0, b'{"models": null}'),))
+    assert run("list") == Ended(0, "NAME  ID  SIZE  MODIFIED\n", "")
+    assert run("ps").code == 0
 
 
 @pytest.mark.usefixtures("at_docs")

@@ -8,7 +8,6 @@ import importlib.metadata
 import inspect
 import json
 import math
-import os
 import pickle
 import re
 import socket
@@ -34,6 +33,7 @@ from ollama_fast.testing import FAULTS, Chunk, Fault, Reply, reply, serve
 from ollama_fast.testing._faults import faulty
 from ollama_fast.testing._scripted import GREETING
 from ollama_fast.testing._values import End
+from programs import pytest_in
 from transports import eventually
 
 LINES = (b'{"n":1,"done":false}\n', b'{"n":2,"done":false}\n', b'{"n":3,"done":true,"done_reason":"length"}\n')
@@ -512,11 +512,3 @@ def test_a_run_that_does_not_ask_loads_nothing_of_the_package(tmp_path: Path) ->
         encoding="utf-8",
     )
     assert "1 passed" in pytest_in(tmp_path)
-
-
-def pytest_in(folder: Path, *arguments: str) -> str:
-    """Run pytest with the plugin, in a process of its own, and give what it prints."""
-    command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    command += ["--strict-config", "-c", os.devnull, *arguments, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
-    return done.stdout + done.stderr

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from ollama_fast.errors import OllamaError
 from ollama_fast.types import KeepAlive, Think
 
 from ._run_options import WrongOptionError, options_of
@@ -79,6 +80,8 @@ def checked() -> Generator[None]:
     """Say of an argument that a function refuses, before any I/O, that the command line is wrong."""
     try:
         yield
+    except OllamaError:  # of a file, such as a Modelfile, and no argument
+        raise
     except (TypeError, ValueError) as exc:
         raise click.UsageError(str(exc)) from exc
 

@@ -66,7 +66,7 @@ def chat(
     from ._question import edit_lines
 
     dim(f"loading {model} ...\n")
-    ollama_fast.chat(host, model, options=options, keep_alive=keep_alive)
+    ollama_fast.load(host, model, options=options, keep_alive=keep_alive)
     dim("/help lists commands, Ctrl-C stops an answer, Ctrl-D ends\n")
     edit_lines(f"/{name}" for name in _slash.COMMANDS)
     converse(setting, talk)

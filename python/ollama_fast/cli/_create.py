@@ -15,10 +15,12 @@ from ._moving import follow
 from ._options import ModelName, host_option, json_option, model_argument
 
 _READABLE = click.Path(exists=True, readable=True, path_type=Path)
+_FILE = click.Path(exists=True, readable=True, dir_okay=False, path_type=Path)
 
 
 @click.command
 @model_argument
+@click.option("-f", "--modelfile", type=_FILE, help="A Modelfile.")
 @click.option("--from", "start", type=ModelName(), metavar="MODEL", help="A model to start from.")
 @click.option("--file", "model_file", type=_READABLE, help="A GGUF file, or a folder with a safetensors model.")
 @click.option("--adapter", type=_READABLE, help="An adapter: a file, or a folder.")
@@ -32,6 +34,7 @@ _READABLE = click.Path(exists=True, readable=True, path_type=Path)
 def create(
     host: Host,
     model: str,
+    modelfile: Path | None,
     start: str | None,
     model_file: Path | None,
     adapter: Path | None,
@@ -43,16 +46,17 @@ def create(
     as_json: bool,
 ) -> None:
     """
-    Make MODEL out of another one, or of files, which are sent unless the server has them.
+    Make MODEL by a Modelfile, out of another model, or of files, which are sent unless the server has them.
 
-    --option gives the parameters that every run of it has.
+    What is given beside a Modelfile goes before what is in it. --option gives the parameters that every run has.
     """
-    if start is None and model_file is None:
-        raise click.UsageError("what shall it be made of? give --from or --file")
+    if modelfile is None and start is None and model_file is None:
+        raise click.UsageError("what shall it be made of? give --modelfile, --from or --file")
     with checked():
         parts = ollama_fast.create_stream(
             host,
             model,
+            modelfile=modelfile,
             from_=start,
             files=model_file,
             adapters=adapter,

@@ -20,8 +20,8 @@ from ._output import print_json, say
 @host_option
 def delete(host: Host, models: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Remove each MODEL from the server."""
-    if not yes and sys.stdin.isatty():
-        click.confirm(f"Delete {', '.join(models)} at {host.url}?", abort=True, err=True)
+    if not yes and sys.stdin.isatty() and not click.confirm(f"Delete {', '.join(models)} at {host.url}?", err=True):
+        raise click.ClickException("nothing was deleted")
     for model in models:
         ollama_fast.delete(host, model)
         if as_json:

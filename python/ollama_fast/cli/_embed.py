@@ -76,7 +76,7 @@ def embed(
     where = source.name if source else "standard input"
     pending: deque[Row] = deque()
     texts = length = 0
-    with _opened(source) as lines, _to(output) as file, write(file, output_key) as put:
+    with _explained(where, pending), _opened(source) as lines, _to(output) as file, write(file, output_key) as put:
         rows = _rows(lines, source, input_key)
         with checked():
             vectors = ollama_fast.embed_many(
@@ -91,7 +91,7 @@ def embed(
                 keep_alive=keep_alive,
             )
         total = source.stat().st_size if source else None
-        with _explained(where, pending), vectors, counted(total, visible=bool(output) or not on_terminal()) as count:
+        with vectors, counted(total, visible=bool(output) or not on_terminal()) as count:
             for vector in vectors:
                 row = pending.popleft()
                 put(row, vector)

@@ -14,6 +14,7 @@ import click
 
 from ollama_fast.errors import AuthenticationError, ConnectError, ModelNotFoundError, OllamaError
 
+from ._output import colourful
 from ._plain import shown
 
 SUCCESS: Final = 0
@@ -70,13 +71,8 @@ def _without_that_of_httpx() -> Generator[None]:
 
 def complain(text: str) -> None:
     """Say on stderr what went wrong."""
-    label = click.style("Error:", fg="red") if colourful_errors() else "Error:"
+    label = click.style("Error:", fg="red") if colourful(sys.stderr) else "Error:"
     click.echo(f"{label} {shown(text) if sys.stderr.isatty() else text}", err=True)
-
-
-def colourful_errors() -> bool:
-    """Whether what is said on stderr may have colours."""
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
 def said(exc: Exception) -> str:

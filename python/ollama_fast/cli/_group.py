@@ -42,13 +42,7 @@ class Lazily(click.Group):
         """Give the command with this name, if there is one."""
         if cmd_name not in COMMANDS:
             return None
-        module = f"{__package__}._{cmd_name}"
-        try:
-            found: click.Command = getattr(import_module(module), cmd_name)
-        except ModuleNotFoundError as exc:
-            if exc.name == module:
-                return None
-            raise
+        found: click.Command = getattr(import_module(f"{__package__}._{cmd_name}"), cmd_name)
         return found
 
 

@@ -24,4 +24,4 @@ def list(host: Host, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     else:
-        print_table(LIST_HEADS, list_rows(answer["models"], datetime.now(UTC)))
+        print_table(LIST_HEADS, list_rows(answer["models"] or (), datetime.now(UTC)))

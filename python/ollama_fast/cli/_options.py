@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -76,7 +76,13 @@ def json_option(shape: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return click.option("--json", "as_json", is_flag=True, help=f"Print JSON: {shape}.")
 
 
-class ModelName(click.ParamType[str]):
+if TYPE_CHECKING:
+    _Text = click.ParamType[str]
+else:
+    _Text = click.ParamType  # which older versions of click cannot subscript
+
+
+class ModelName(_Text):
     """The name of a model, which a shell completes from what the server has."""
 
     name = "model"

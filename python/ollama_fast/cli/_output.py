@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 
@@ -22,9 +22,10 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def colourful() -> bool:
-    """Whether stdout may have colours and bold or dim text."""
-    return on_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def colourful(stream: TextIO | None = None) -> bool:
+    """Whether a stream, by default stdout, may have colours and bold or dim text."""
+    out = sys.stdout if stream is None else stream
+    return out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def write(text: str) -> None:

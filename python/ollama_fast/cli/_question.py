@@ -35,7 +35,7 @@ def edit_lines(words: Iterable[str]) -> None:
 
     def complete(typed: str, place: int) -> str | None:
         found = [word for word in known if typed and word.startswith(typed)]
-        return found[place] if place < len(found) else None
+        return f"{found[place]} " if place < len(found) else None
 
     readline.set_completer(complete)
     readline.set_completer_delims(" ")

@@ -45,8 +45,11 @@ def parquet(file: IO[bytes], key: str) -> Generator[Put]:
         key: The column of the vectors. The others are the keys of the rows, with the types that the first group has.
     """
     group = _Groups(file, key)
-    yield group.put
-    group.end()
+    try:
+        yield group.put
+        group.end()
+    finally:
+        group.close()  # else it would close itself, and complain, when the file is closed already
 
 
 class _Groups:
@@ -78,6 +81,8 @@ class _Groups:
     def end(self) -> None:
         if self._rows:
             self._write()
+
+    def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
 

@@ -17,6 +17,9 @@ from ._values import Received
 KEPT: Final = 1 << 20
 """Longer bodies of requests are not kept."""
 
+PATIENCE: Final = 0.2
+"""Seconds that an exchange has to end by itself once its client has left: it may be at its end."""
+
 _HEAD_LIMIT: Final = 1 << 16
 _SIZES: Final = {10: re.compile(r"[0-9]{1,18}"), 16: re.compile(r"[0-9A-Fa-f]{1,15}")}
 # Windows has neither of these; its select does not end at 1024 open files, as that of others does.
@@ -206,8 +209,8 @@ class Arriving:
             gone = not connection.recv(1, socket.MSG_PEEK)
         except OSError:
             gone = True
-        if gone:
-            leave()  # else the next request is there already
+        if gone and not readable(ended, seconds=PATIENCE):  # else the next request is there already
+            leave()
 
 
 def _size(text: str, base: int) -> int:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TypeAlias
 
 from ._incoming import KEPT as KEPT
@@ -64,8 +64,12 @@ class Loopback:
         self._sending: set[threading.Thread] = set()
         self._stopping = False
         self._place: tuple[str, int] = ("127.0.0.1", port)
-        self._keeper = None if _REUSE_PORT is None else self._keep(_REUSE_PORT)
-        self._listen()
+        with ExitStack() as opened:  # so that nothing is left of one that cannot be, as on a port that is taken
+            for each in (self._wake, self._woken):
+                opened.enter_context(each)
+            self._keeper = None if _REUSE_PORT is None else opened.enter_context(self._keep(_REUSE_PORT))
+            self._listen()
+            opened.pop_all()
         self.url = "http://{}:{}".format(*self._place)
 
     @property
@@ -105,7 +109,11 @@ class Loopback:
         keeper = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         for option in (socket.SO_REUSEADDR, reuse_port):
             keeper.setsockopt(socket.SOL_SOCKET, option, 1)
-        keeper.bind(self._place)
+        try:
+            keeper.bind(self._place)
+        except OSError as exc:
+            keeper.close()
+            raise OSError(exc.errno, "{}: {}:{}".format(exc.strerror, *self._place)) from exc
         self._place = keeper.getsockname()
         return keeper
 

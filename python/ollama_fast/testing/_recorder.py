@@ -7,14 +7,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from ollama_fast import Host
 
-from ._incoming import Arriving, ClientLeftError
+from ._incoming import PATIENCE, Arriving, ClientLeftError
 from ._loopback import Loopback
 from ._recording import Ending, Recorded, headers_of, request_of, save
 from ._replies import failed
@@ -35,6 +35,10 @@ class _Heard:
     status: int = 0
     headers: Headers = ()
     chunks: list[Chunk] = field(default_factory=list[Chunk])
+    sent: int = 0
+    """How many of the chunks the client was sent."""
+    whole: bool = False
+    """Whether the server has said all."""
 
     def reply(self) -> Reply | None:
         return Reply(self.status, headers_of(self.headers), tuple(self.chunks)) if self.status else None
@@ -47,7 +51,7 @@ class _Passing:
         self.failures: list[str] = []
         """Why a request got no reply of the genuine server, or not all of one."""
         self._upstream = upstream
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._recorded: dict[int, Recorded | None] = {}
         self._lines: set[Line] = set()
         self._stopping = False
@@ -61,6 +65,7 @@ class _Passing:
         """End what is under way, and what comes from now on."""
         with self._lock:
             self._stopping = True
+            self._lock.wait_for(lambda: not self._lines, PATIENCE)
             lines = list(self._lines)
         for line in lines:
             line.end()
@@ -84,8 +89,13 @@ class _Passing:
             return
         finally:
             received = request.received
+            if heard.whole:
+                end = None
+            elif end == "left":
+                del heard.chunks[heard.sent :]
             with self._lock:
                 self._lines.discard(line)
+                self._lock.notify_all()
                 if received is not None and (heard.status or end not in (None, "left")):
                     self._recorded[number] = Recorded(request_of(received), heard.reply(), end)
         if end is not None:
@@ -103,7 +113,7 @@ class _Passing:
             body = pieces if request.has_body else None
             with self._upstream.asked(request.method, request.path, request.headers, body, line) as reply:
                 _drain(pieces)  # who refuses an upload may do so before its end
-                yield from _replied(request, heard, *reply)
+                yield from _replied(request, line, heard, *reply)
         if not cut:
             return None
         if line.ended:
@@ -112,21 +122,35 @@ class _Passing:
 
 
 def _replied(
-    request: Arriving, heard: _Heard, status: int, headers: Headers, chunks: Iterator[bytes]
+    request: Arriving, line: Line, heard: _Heard, status: int, headers: Headers, chunks: Iterator[bytes]
 ) -> Iterator[Action]:
     """Pass a reply back, and keep it."""
     heard.status, heard.headers = status, headers
     framed = wire(Reply(status, headers), request.method)
     frame = chunk if any(name.lower() == "transfer-encoding" for name, _ in headers) else bytes
+    kept = _kept(chunks, request, heard)
+    try:
+        yield framed.head
+        for data in kept:
+            yield frame(data)
+            heard.sent = len(heard.chunks)
+        if framed.end:
+            yield framed.end
+    except GeneratorExit:  # a client may have all that it needs a moment before the server has said all
+        with line.ended_after(PATIENCE), suppress(Exception):
+            _drain(kept)
+        raise
+
+
+def _kept(chunks: Iterator[bytes], request: Arriving, heard: _Heard) -> Iterator[bytes]:
     head_at = time.monotonic()
-    yield framed.head
     for data in chunks:
         now = time.monotonic()
         if not heard.chunks and now - head_at > _HEAD_ALONE:
             heard.chunks.append(Chunk(_ms(head_at - request.since), b""))
         heard.chunks.append(Chunk(_ms(now - request.since), data))
-        yield frame(data)
-    yield framed.end
+        yield data
+    heard.whole = True
 
 
 def _drain(pieces: Iterator[bytes]) -> None:

@@ -58,6 +58,17 @@ class Line:
             for each in self._sockets:
                 _shut(each)
 
+    @contextmanager
+    def ended_after(self, seconds: float) -> Generator[None]:
+        """End the exchange if the block takes longer."""
+        timer = threading.Timer(seconds, self.end)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
     def trace(self, name: str, info: Mapping[str, Any]) -> None:
         """Hear from httpx's transport which sockets it made."""
         if not name.endswith((".connect_tcp.complete", ".start_tls.complete")):
@@ -111,6 +122,7 @@ class Upstream:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as exc:
             raise UnreachableError(str(exc) or type(exc).__name__) from exc
         try:
+            response.request = request
             yield response.status_code, _headers(response), _chunks(response)
         finally:
             response.close()
@@ -133,7 +145,8 @@ def _headers(response: httpx.Response) -> tuple[tuple[str, str], ...]:
     """Give the headers that are the answer's, and say how it is framed: as it was, or else in chunks."""
     pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw]
     kept = [pair for pair in pairs if pair[0].lower() not in _HOP_BY_HOP]
-    if "content-length" not in response.headers:
+    bodiless = response.request.method == "HEAD" or response.status_code in (204, 304)
+    if not bodiless and "content-length" not in response.headers:
         kept.append(("Transfer-Encoding", "chunked"))
     return tuple(kept)
 

@@ -1,0 +1,29 @@
+"""The command `unload`."""
+
+from __future__ import annotations
+
+import click
+
+import ollama_fast
+from ollama_fast import Host
+
+from ._options import ModelName, host_option, json_option
+from ._output import print_json, say
+
+
+@click.command
+@click.argument("models", type=ModelName(), nargs=-1, metavar="MODEL...")
+@click.option("--all", "every", is_flag=True, help="All that are in memory.")
+@json_option('`{"unloaded": "..."}` for each model in a line')
+@host_option
+def unload(host: Host, models: tuple[str, ...], every: bool, as_json: bool) -> None:
+    """Let the server free the memory that each MODEL takes."""
+    if every == bool(models):
+        raise click.UsageError("give the models to unload, or --all")
+    for model in models:
+        ollama_fast.unload(host, model)
+    for model in ollama_fast.unload_all(host) if every else models:
+        if as_json:
+            print_json({"unloaded": model})
+        else:
+            say(f"unloaded {model}")
