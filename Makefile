@@ -290,6 +290,10 @@ bench-schemas: build
 bench-streams: build
 	$(BIN)/python -m benches.peers.run $(ARGS)
 
+.PHONY: bench-telemetry  ## Measure what being observed costs; ARGS="--before main" compares with a revision, --count counts instructions by valgrind
+bench-telemetry: build
+	$(BIN)/python -m benches.telemetry $(ARGS)
+
 .PHONY: bench-abi3  ## Measure what the stable ABI costs, on Linux with valgrind
 bench-abi3: $(VENV)/.installed
 	@command -v valgrind >/dev/null || apt-get install -y -qq valgrind || { echo "valgrind is needed"; exit 1; }
