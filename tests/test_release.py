@@ -24,7 +24,7 @@ pytest.importorskip("trove_classifiers", reason="trove-classifiers is in the gro
 pytest.importorskip("elftools", reason="pyelftools is in the group `release`")
 
 from packaging.requirements import Requirement  # noqa: E402
-from release import check, from_sdist, notes, third_party  # noqa: E402
+from release import check, floors, from_sdist, notes, third_party  # noqa: E402
 from release.extension import debug_sections, foreign_paths, wrong_in_extension  # noqa: E402
 from release.metadata import EXTRAS, LICENCE_FILES, RUNTIME, wrong_in_metadata  # noqa: E402
 
@@ -173,6 +173,14 @@ def test_the_project_and_the_docs_have_the_extras_of_the_rule() -> None:
     page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| ([\w, -]+) \|", page, re.MULTILINE)
     assert {name: set(brought.split(", ")) for name, brought in rows} == EXTRAS
+
+
+def test_the_oldest_versions_are_those_that_are_named() -> None:
+    named = ["b>=2", "a>=1.5,<3", "b>=2; extra == 'x'", "c[d]>=0.27,<1"]
+    assert floors.floors(named) == ["a==1.5", "b==2", "c==0.27"]
+    for wrong in (["a"], ["a>=1", "a>=2"], ["a<2"]):
+        with pytest.raises(ValueError, match="not one least version of a"):
+            floors.floors(wrong)
 
 
 # --- the extension ---------------------------------------------------------------------------------------------------
