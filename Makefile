@@ -155,6 +155,11 @@ genuine:
 test-real: build genuine
 	$(BIN)/python -m pytest -m real --timeout 900 --durations 5 tests/real $(ARGS)
 
+.PHONY: test-report  ## Open reports of the benchmark in Chromium, wide and narrow, light and dark
+test-report: build
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || apt-get install -y -qq chromium || { echo "Chromium is needed"; exit 1; }
+	PYTHONPATH=tests $(BIN)/python tests/report_in_browser.py
+
 .PHONY: soak  ## Read a thousand streams at once, with faults, cancellations and slow readers; MINUTES=1, ARGS="--seed 7"
 soak: build
 	PYTHONPATH=tests $(BIN)/python -m soak.run --minutes $(or $(MINUTES),1) $(ARGS)
@@ -255,7 +260,7 @@ platforms:
 		PYO3_NO_PYTHON=1 PYO3_BUILD_EXTENSION_MODULE=1 cargo check --quiet --locked --target-dir target/platforms --target $$platform || exit 1; done
 
 .PHONY: full  ## Run all of .ci/run's checks, the engines, the libraries, the oldest dependencies and Rust, cargo-deny, and the suite on every CPython from 3.11 that is found
-full: test test-over-httpx test-calls soak test-mocked test-httpx-suite test-dropin test-floors check demo test-real test-engines test-downstream test-downstream-real sdist reproducible deny msrv platforms check-workflows
+full: test test-over-httpx test-calls soak test-mocked test-httpx-suite test-dropin test-floors check demo test-report test-real test-engines test-downstream test-downstream-real sdist reproducible deny msrv platforms check-workflows
 	$(MAKE) test-devmode ARGS=tests
 	tests/every_python.sh dist/*.whl
 
@@ -286,9 +291,17 @@ fuzz: build $(CARGO_FUZZ)/bin/cargo-fuzz
 bench: build
 	$(BIN)/python -m benches.run
 
+.PHONY: bench-genuine  ## Measure a genuine server at 1, 2, 4 and 8 streams by `ollama-fast bench`, and take the picture of docs/bench.md
+bench-genuine: build genuine
+	PYTHONPATH=tests $(BIN)/python -m benches.genuine $(ARGS)
+
 .PHONY: bench-compat  ## Measure ollama_fast.compat beside the official client, and write that part; ARGS="--only stream --rounds 5" for a glance
 bench-compat: build
 	$(BIN)/python -m benches.compat $(ARGS)
+
+.PHONY: bench-create  ## Measure create of a local file beside Ollama's own command, and write that part; ARGS="--rounds 3" for a glance
+bench-create: build genuine
+	$(BIN)/python -m benches.creating $(ARGS)
 
 .PHONY: bench-schemas  ## Measure what decision 0013 says of libraries for schemas, and print it
 bench-schemas: build

@@ -29,6 +29,8 @@ def doubts(run: Run) -> list[str]:
         )
     for level in run.levels:
         found += [f"{level.load}: {doubt}." for doubt in _of_level(level, summarise(level), run)]
+    if few := [str(level.load) for level in run.levels if 0 < summarise(level).done < _FEW]:
+        found.append(f"Under {_FEW} requests, p99 of TTFT and E2E is hardly but the greatest one: {', '.join(few)}.")
     return found
 
 
@@ -43,7 +45,5 @@ def _of_level(level: Level, summary: Summary, run: Run) -> Iterator[str]:
     if summary.failed:
         kinds = ", ".join(f"{count} {kind}" for kind, count in summary.errors.items())
         yield f"{summary.failed} of {summary.requests} requests failed ({kinds}); latencies are of the others"
-    if 0 < summary.done < _FEW:
-        yield f"of {summary.done} requests, p99 of TTFT and E2E is hardly but the greatest one, and differs by chance"
     if summary.counted_parts:
         yield f"the server did not count the tokens of {summary.counted_parts} answers, so their parts were counted"
