@@ -1,5 +1,6 @@
 """What a wheel says where the package of an extra is missing: run by smoke_wheel.sh."""
 
+import re
 import subprocess
 import sys
 
@@ -7,9 +8,11 @@ import sys
 WANTED = {
     "none": {
         "cli": "import sys; from ollama_fast.cli import main; sys.exit(main(['--version']))",
+        "otel": "from ollama_fast import telemetry; telemetry.instrument()",
         "retry": "from ollama_fast import Host, Retry; Host('localhost', retry=Retry(attempts=2))",
     },
     "cli": {
+        "bench": "import sys; from ollama_fast.cli import main; sys.exit(main(['bench', 'm', '--html', 'x.html']))",
         "parquet": "import sys; from ollama_fast.cli import main; sys.exit(main(['embed', 'm', '-o', 'x.parquet']))",
     },
 }
@@ -20,7 +23,8 @@ def main(installed: str) -> int:
     failed = 0
     for extra, program in WANTED[installed].items():
         ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
-        if ran.returncode != 1 or f"pip install 'ollama_fast[{extra}]'" not in ran.stderr:
+        named = re.search(r"pip install 'ollama_fast\[([\w,]+)\]'", ran.stderr)
+        if ran.returncode != 1 or named is None or extra not in named[1].split(","):
             failed = 1
             print(f"without the extra {extra}: exit code {ran.returncode}, and on stderr:\n{ran.stderr}")
     print(f"what is missing without {', '.join(WANTED[installed])} is said" if not failed else "see above")
