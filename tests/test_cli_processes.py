@@ -257,7 +257,11 @@ def test_bash_takes_the_script(tmp_path: Path) -> None:
     program.chmod(0o755)
     script = """
 eval "$(ollama-fast completion bash)"
-press() { COMPREPLY=() COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _ollama_fast_completion ollama-fast; echo "${COMPREPLY[@]}"; }
+press() {
+    COMPREPLY=() COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    _ollama_fast_completion ollama-fast
+    echo "${COMPREPLY[@]}"
+}
 press ollama-fast ge
 press ollama-fast show qwen3 : la
 press ollama-fast show qwen3 :
