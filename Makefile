@@ -19,6 +19,8 @@ CARGO_FUZZ_VERSION := 0.13.2
 CACHE := $(or $(OLLAMA_FAST_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ollama_fast)
 CARGO_FUZZ := $(CACHE)/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 FUZZED := $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
+ACTIONLINT_VERSION := 1.7.12
+ACTIONLINT := $(CACHE)/actionlint-$(ACTIONLINT_VERSION)
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)
 # Panics name the files of crates by their paths: without this one's own folder, wheels of all machines are the same.
@@ -90,17 +92,19 @@ test-httpx-suite: build
 test-dropin: build
 	PYTHONPATH=tests $(BIN)/python -m dropin.run $(ARGS)
 
+# The SDK and the instrumentation of OpenTelemetry, which the tests use, are those of the oldest API.
 $(FLOORS)/.installed: pyproject.toml $(VENV)/.installed
 	rm -rf $(FLOORS)
-	$(BIN)/python -m pip install -q --no-warn-conflicts --target $(FLOORS) \
-		$$(sed -n '/^dependencies/,/^]/s/^ *"\([^>]*\)>=\([^,"]*\).*/\1==\2/p' pyproject.toml)
+	$(BIN)/python -m pip install -q --no-warn-conflicts --target $(FLOORS) $$($(BIN)/python -m release.floors) \
+		opentelemetry-sdk==1.30 opentelemetry-instrumentation-httpx==0.51b0
 	touch $@
 
-# The plugins are those of tools that need newer versions. The oldest wheels are for Python 3.11 and 3.12.
-.PHONY: test-floors  ## Run tests of ollama_fast.compat with the oldest httpx, pydantic and others that pyproject.toml allows
+# The plugins are those of tools that need newer versions. The oldest wheels are for Python 3.11 and 3.12. Old packages call
+# what newer ones below them deprecate.
+.PHONY: test-floors  ## Run tests of ollama_fast.compat and of the extras with the oldest packages that pyproject.toml allows
 test-floors: build $(FLOORS)/.installed
-	PYTHONPATH=$(FLOORS) $(BIN)/python -m pytest -p no:anyio -p no:pytest_httpx \
-		tests/test_compat_client.py tests/test_compat_threads.py tests/test_compat_types.py $(ARGS)
+	PYTHONPATH=$(FLOORS) $(SUITE) -W default::DeprecationWarning -p no:anyio -p no:pytest_httpx \
+		$(wildcard $(addprefix tests/test_,compat_client.py compat_threads.py compat_types.py bench_report.py cli_*.py progress.py retry.py telemetry*.py)) $(ARGS)
 
 $(ENGINES)/.installed: pyproject.toml | $(BIN)/python
 	@echo "making $(ENGINES) with Ray and Dask: half a minute, once"
@@ -151,6 +155,11 @@ genuine:
 test-real: build genuine
 	$(BIN)/python -m pytest -m real --timeout 900 --durations 5 tests/real $(ARGS)
 
+.PHONY: test-report  ## Open reports of the benchmark in Chromium, wide and narrow, light and dark
+test-report: build
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || apt-get install -y -qq chromium || { echo "Chromium is needed"; exit 1; }
+	PYTHONPATH=tests $(BIN)/python tests/report_in_browser.py
+
 .PHONY: soak  ## Read a thousand streams at once, with faults, cancellations and slow readers; MINUTES=1, ARGS="--seed 7"
 soak: build
 	PYTHONPATH=tests $(BIN)/python -m soak.run --minutes $(or $(MINUTES),1) $(ARGS)
@@ -194,13 +203,21 @@ wheel: build
 	$(BIN)/abi3audit --strict --assume-minimum-abi3 3.11 dist/*.whl
 	tests/smoke_wheel.sh $(BIN)/python dist/*.whl
 
+# The core is compiled anew from what is in the source distribution; the crates that it uses need not be.
 .PHONY: sdist  ## Make the source distribution, look at what it holds, and build the same wheel from it without the network
 sdist: wheel
 	$(BIN)/maturin sdist --out dist 2>/dev/null >/dev/null
 	$(BIN)/python -m release.check dist/*.tar.gz
-	# The crates that it uses need not be compiled again, but itself must be.
 	cargo clean --quiet --release --package ollama_fast
 	RUSTFLAGS="$$RUSTFLAGS $(REMAP)" CARGO_TARGET_DIR=$(abspath target) $(BIN)/python -m release.from_sdist dist/*.tar.gz dist/*.whl
+
+.PHONY: reproducible  ## Build the wheel twice, from nothing the second time, and see that it has the same bytes
+reproducible: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+reproducible: build
+	rm -rf target/once target/twice target/again
+	$(MATURIN) build --quiet --release --locked --out target/once
+	$(MATURIN) build --quiet --release --locked --out target/twice --target-dir target/again
+	cmp target/once/*.whl target/twice/*.whl
 
 .PHONY: licences  ## Write THIRD-PARTY-LICENSES.txt, which wheels hold, from the crates in Cargo.lock
 licences: $(VENV)/.installed
@@ -219,6 +236,15 @@ deny: $(CARGO_DENY)/bin/cargo-deny
 advisories: $(CARGO_DENY)/bin/cargo-deny
 	$< --locked check advisories
 
+$(ACTIONLINT)/actionlint:
+	@echo "installing actionlint into $(ACTIONLINT): half a minute, once"
+	GOBIN=$(ACTIONLINT) go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT_VERSION)
+
+.PHONY: check-workflows  ## Check the workflows: what they mean, and that nobody else can change what they do; Go is needed
+check-workflows: $(VENV)/.installed $(ACTIONLINT)/actionlint
+	$(ACTIONLINT)/actionlint
+	$(BIN)/zizmor --quiet --offline --pedantic .github/workflows
+
 .PHONY: msrv  ## Compile the core with the oldest Rust that Cargo.toml allows; rustup installs it
 msrv: MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 msrv: $(BIN)/python
@@ -231,10 +257,10 @@ platforms: PLATFORMS = $(shell sed -n 's/^    "\(.*\)",$$/\1/p' deny.toml)
 platforms:
 	rustup target add $(PLATFORMS)
 	for platform in $(PLATFORMS); do echo "$$platform"; \
-		PYO3_NO_PYTHON=1 cargo check --quiet --locked --target-dir target/platforms --target $$platform || exit 1; done
+		PYO3_NO_PYTHON=1 PYO3_BUILD_EXTENSION_MODULE=1 cargo check --quiet --locked --target-dir target/platforms --target $$platform || exit 1; done
 
 .PHONY: full  ## Run all of .ci/run's checks, the engines, the libraries, the oldest dependencies and Rust, cargo-deny, and the suite on every CPython from 3.11 that is found
-full: test test-over-httpx test-calls soak test-mocked test-httpx-suite test-dropin test-floors check demo test-real test-engines test-downstream test-downstream-real sdist deny msrv platforms
+full: test test-over-httpx test-calls soak test-mocked test-httpx-suite test-dropin test-floors check docs demo test-report test-real test-engines test-downstream test-downstream-real sdist reproducible deny msrv platforms check-workflows
 	$(MAKE) test-devmode ARGS=tests
 	tests/every_python.sh dist/*.whl
 
@@ -265,9 +291,17 @@ fuzz: build $(CARGO_FUZZ)/bin/cargo-fuzz
 bench: build
 	$(BIN)/python -m benches.run
 
+.PHONY: bench-genuine  ## Measure a genuine server at 1, 2, 4 and 8 streams by `ollama-fast bench`, and take the picture of docs/bench.md
+bench-genuine: build genuine
+	PYTHONPATH=tests $(BIN)/python -m benches.genuine $(ARGS)
+
 .PHONY: bench-compat  ## Measure ollama_fast.compat beside the official client, and write that part; ARGS="--only stream --rounds 5" for a glance
 bench-compat: build
 	$(BIN)/python -m benches.compat $(ARGS)
+
+.PHONY: bench-create  ## Measure create of a local file beside Ollama's own command, and write that part; ARGS="--rounds 3" for a glance
+bench-create: build genuine
+	$(BIN)/python -m benches.creating $(ARGS)
 
 .PHONY: bench-schemas  ## Measure what decision 0013 says of libraries for schemas, and print it
 bench-schemas: build
@@ -276,6 +310,10 @@ bench-schemas: build
 .PHONY: bench-streams  ## Measure streams beside other clients, and write that part; ARGS="--rounds 2" for a glance
 bench-streams: build
 	$(BIN)/python -m benches.peers.run $(ARGS)
+
+.PHONY: bench-telemetry  ## Measure what being observed costs; ARGS="--before main" compares with a revision, --count counts instructions by valgrind
+bench-telemetry: build
+	$(BIN)/python -m benches.telemetry $(ARGS)
 
 .PHONY: bench-abi3  ## Measure what the stable ABI costs, on Linux with valgrind
 bench-abi3: $(VENV)/.installed
@@ -289,7 +327,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .PHONY: docs  ## Build the site of the docs into target/site; fails at a broken link, or a public function without a reference
 docs: build
-	$(MKDOCS) build --quiet --strict
+	$(MKDOCS) build --strict
 	@echo "target/site/index.html"
 
 .PHONY: docs-serve  ## Show the site of the docs at http://127.0.0.1:8000, built anew when a page changes

@@ -8,7 +8,7 @@ from typing import Final
 
 RESULTS: Final = Path(__file__).with_name("RESULTS.md")
 
-_PARTS: Final = ("bench", "bench-streams", "bench-compat")
+_PARTS: Final = ("bench", "bench-streams", "bench-compat", "bench-create")
 _PART: Final = re.compile(r"^<!-- begin: make (\S+) -->\n(.*?)^<!-- end: make \1 -->\n", re.DOTALL | re.MULTILINE)
 
 

@@ -91,6 +91,7 @@ def test_create_stream_tells_of_uploads_too(every_or_mocked: Colour, tmp_path: P
         seen = every_or_mocked.parts("create_stream", server.url, "mine", files={"m.gguf": file})
     assert seen.error is None
     assert seen.parts == [
+        {"status": "gathering model components"},
         {"status": status, "digest": digest, "total": 4},
         {"status": status, "digest": digest, "total": 4, "completed": 4},
         {"status": "success"},

@@ -110,6 +110,19 @@ def test_other_framings_stay_what_they_are(method: str, said: Reply, tmp_path: P
         assert direct == passed == exchanged(replayer.url, asked)
 
 
+def test_a_reply_that_ends_with_its_connection_is_whole(tmp_path: Path) -> None:
+    def respond(_: Received) -> Iterator[Any]:
+        yield b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n"
+        yield b"all of it"
+        raise raw.HangUpError
+
+    with raw.replay(respond=respond) as genuine, record(genuine.url, tmp_path / "one.json") as recorder:
+        assert curl(f"{recorder.url}/") == "all of it"
+        assert recorder.failures == []
+    with replay(tmp_path / "one.json") as replayer:
+        assert curl(f"{replayer.url}/") == "all of it"
+
+
 def test_a_first_token_arrives_while_the_second_is_not_there(every: Colour, tmp_path: Path) -> None:
     seen = threading.Event()
     line = b'{"model":"m","created_at":"x","response":"a","done":%s}\n'

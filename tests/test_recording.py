@@ -170,6 +170,9 @@ def test_a_file_is_written_in_one_step(tmp_path: Path, monkeypatch: pytest.Monke
     assert [file.name for file in tmp_path.iterdir()] == ["one.json"]
     save(path, [exchange({"model": "other"})])
     assert load(path) == (exchange({"model": "other"}),)
+    (tmp_path / "link.json").symlink_to(path)
+    save(tmp_path / "link.json", [exchange()])
+    assert path.read_bytes() == before
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 

@@ -1,8 +1,10 @@
 """What is looked at in wheels and source distributions is looked at: each fault of one is told."""
 
 import json
+import re
 import shutil
 import struct
+import tomllib
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,7 +23,8 @@ pytest.importorskip("readme_renderer", reason="readme-renderer is in the group `
 pytest.importorskip("trove_classifiers", reason="trove-classifiers is in the group `release`")
 pytest.importorskip("elftools", reason="pyelftools is in the group `release`")
 
-from release import check, from_sdist, notes, third_party  # noqa: E402
+from packaging.requirements import Requirement  # noqa: E402
+from release import check, floors, from_sdist, notes, third_party  # noqa: E402
 from release.extension import debug_sections, foreign_paths, wrong_in_extension  # noqa: E402
 from release.metadata import EXTRAS, LICENCE_FILES, RUNTIME, wrong_in_metadata  # noqa: E402
 
@@ -160,6 +163,26 @@ def test_a_fault_of_the_metadata_is_told(old: str, new: str, said: str) -> None:
     assert any(said in what for what in wrong_in_metadata(METADATA.replace(old, new).encode()))
 
 
+def test_the_project_and_the_docs_have_the_extras_of_the_rule() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {Requirement(one).name for one in project["dependencies"]} == RUNTIME
+    extras = {
+        name: {Requirement(one).name for one in listed} for name, listed in project["optional-dependencies"].items()
+    }
+    assert extras == EXTRAS
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([\w, -]+) \|", page, re.MULTILINE)
+    assert {name: set(brought.split(", ")) for name, brought in rows} == EXTRAS
+
+
+def test_the_oldest_versions_are_those_that_are_named() -> None:
+    named = ["b>=2", "a>=1.5,<3", "b>=2; extra == 'x'", "c[d]>=0.27,<1"]
+    assert floors.floors(named) == ["a==1.5", "b==2", "c==0.27"]
+    for wrong in (["a"], ["a>=1", "a>=2"], ["a<2"]):
+        with pytest.raises(ValueError, match="not one least version of a"):
+            floors.floors(wrong)
+
+
 # --- the extension ---------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +213,17 @@ def test_sections_for_debuggers_are_found_in_an_elf_file() -> None:
 def test_the_licences_are_those_of_the_crates_in_cargo_lock() -> None:
     text = (ROOT / "THIRD-PARTY-LICENSES.txt").read_text(encoding="utf-8")
     assert text == third_party.third_party(), "make licences"
+
+
+def test_the_platforms_are_the_same_everywhere() -> None:
+    deny = tomllib.loads((ROOT / "deny.toml").read_text(encoding="utf-8"))
+    assert deny["graph"]["targets"] == list(third_party.PLATFORMS)
+    workflow = (ROOT / ".github" / "workflows" / "wheels.yml").read_text(encoding="utf-8")
+    linux = re.findall(r"machine: (\w+), runner: .*, libc: (many|musl)linux,", workflow)
+    built = {f"{machine}-unknown-linux-{'gnu' if libc == 'many' else 'musl'}" for machine, libc in linux}
+    built |= set(re.findall(r"target: (\w+-apple-darwin)", workflow))
+    built |= {"x86_64-pc-windows-msvc"} if "name: windows-x86_64" in workflow else set()
+    assert built == set(third_party.PLATFORMS)
 
 
 def crate(name: str, licence: str = "MIT", kind: str = "lib", manifest: str = "") -> dict[str, Any]:

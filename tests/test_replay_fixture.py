@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import textwrap
 from pathlib import Path
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import ollama_fast
+from docs_server import docs_server
 from ollama_fast.testing import reply, serve
 from ollama_fast.testing._recording import load
 from ollama_fast.testing._shut_in import NetworkBlockedError, shut_in
@@ -129,3 +131,20 @@ def test_only_other_places_are_refused_and_only_in_the_block(name: str) -> None:
                     getattr(made, name)(place)
         assert ollama_fast.generate(server.url, "m", "x")["done"] is True
     assert dict(vars(socket.socket)) == before
+
+
+def test_the_tests_that_the_docs_show_pass(tmp_path: Path) -> None:
+    page = Path(__file__).parent.parent / "docs" / "testing.md"
+    shown = [
+        code
+        for code in re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+        if "def test_" in code
+    ]
+    assert len(shown) == 3
+    for number, code in enumerate(shown):
+        (tmp_path / f"test_{number}.py").write_text(code)
+    with docs_server() as port:
+        environ = {"OLLAMA_HOST": f"127.0.0.1:{port}"}
+        assert "3 passed" in pytest_in(tmp_path, "--ollama-record", environ=environ)
+    assert [file.name for file in tmp_path.rglob("*.json")] == ["test_colours.json"]
+    assert "3 passed" in pytest_in(tmp_path, environ=environ)

@@ -23,6 +23,7 @@ from ollama_fast._steps import (
     Steps,
     Tell,
     Try,
+    Uploading,
     ask,
     ask_viewed,
     need,
@@ -52,8 +53,12 @@ class Server:
         match effect:
             case Tell():
                 event = effect.event
-                self.asked.append(f"tell {event['status']} {event.get('completed', 0)}/{event['total']}")
+                self.asked.append(f"tell {event['status']} {event.get('completed', 0)}/{event.get('total', 0)}")
                 return None
+            case Uploading(request, view):
+                answer = self.answer(request)
+                self.asked.append(f"seen {view(1)['completed']}/{view(1)['total']}")
+                return answer
             case Run(jobs):
                 self.asked.append(f"run {len(jobs)}")
                 return [job() for job in jobs]
@@ -177,8 +182,8 @@ def test_a_blob_is_hashed_asked_for_and_sent(file: Path, as_text: bool) -> None:
     assert server.asked == [
         "run 1",
         f"HEAD blobs/{GGUF}",
-        f"tell uploading {SHORT} 0/4",
         f"POST blobs/{GGUF}",
+        "seen 1/4",
         f"tell uploading {SHORT} 4/4",
     ]
 
@@ -253,16 +258,13 @@ def test_local_files_are_hashed_together_and_sent_once_each_before_the_model_is_
     server = Server(digest_of(b"B"))
     drive(create("m", files={"1": a, "2": b, "3": GGUF}, adapters={"4": a}), server)
     assert [asked.split(" ")[0] for asked in server.asked] == [
-        "run",
-        "HEAD",
-        "tell",
-        "POST",
-        "tell",
-        "HEAD",
-        "tell",
+        *("tell", "run", "tell", "tell"),
+        *("HEAD", "POST", "seen", "tell"),
+        *("HEAD", "tell"),
         "POST",
     ]
-    assert server.asked[0] == "run 2"
+    assert server.asked[:2] == ["tell gathering model components 0/0", "run 2"]
+    assert server.asked[2:4] == [f"tell uploading {digest_of(data)[7:19]} 0/1" for data in (b"A", b"B")]
     (body,) = server.bodies
     assert body["files"] == {"1": digest_of(b"A"), "2": digest_of(b"B"), "3": GGUF}
     assert body["adapters"] == {"4": digest_of(b"A")}

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import aclosing, closing, suppress
 from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from time import perf_counter
@@ -34,6 +35,7 @@ from ._steps import (
     Tell,
     Telling,
     Try,
+    Uploading,
     addressed,
     asked,
     viewed,
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from ._exchange import Exchange
     from ._pool import Connection
     from ._retry import Retry
-    from ._upload import Upload
+    from ._upload import Counted, Upload
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -276,7 +278,7 @@ async def off_the_loop(job: Callable[[], R]) -> R:
 class Pieces:
     """A file, read in a thread; as often as a client's auth wants it sent."""
 
-    def __init__(self, upload: Upload) -> None:
+    def __init__(self, upload: Upload | Counted) -> None:
         self._upload = upload
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -500,6 +502,19 @@ async def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], late
                     if event is not None:
                         yield event
             course.reply = memory.whole()
+        case Uploading(request, view) if current_task() is not None:
+            from ._upload import BETWEEN, Counted
+
+            counted = Counted(cast("Upload", request.upload))
+            aside = _Aside(send(host, replace(request, upload=counted)))
+            latest.turn_to(aside)
+            try:
+                while not await aside.wait(BETWEEN):
+                    yield view(counted.sent)
+            finally:
+                await aside.aclose()
+            latest.check_open()
+            course.reply = aside.result()
         case Try(jobs, view):
             tasks = [asyncio.create_task(_try(place, job, view)) for place, job in enumerate(jobs)]
             try:
@@ -514,9 +529,33 @@ async def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], late
             course.reply = await _perform_one(host, effect)
 
 
+class _Aside(Generic[R]):
+    """A request in a task of its own, which other tasks can end."""
+
+    _exchange = None  # an error of the stream that has it says nothing of a request
+
+    def __init__(self, sending: Coroutine[Any, Any, R]) -> None:
+        self._task = asyncio.create_task(sending)
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait for its end, and give whether it came."""
+        await asyncio.wait([self._task], timeout=seconds)
+        return self._task.done()
+
+    async def aclose(self) -> None:
+        """End it, unless it has ended."""
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def result(self) -> R:
+        """Give what came of it."""
+        return self._task.result()
+
+
 async def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
     match effect:
-        case Request() | Ask() | At() | Limited():
+        case Request() | Ask() | At() | Limited() | Uploading():
             return await send(*addressed(host, effect))
         case Pause(seconds):
             return await _pause(seconds)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from . import _endpoints
-from ._steps import Steps, Telling, ask, run_all, tell
+from ._steps import Steps, Telling, ask, run_all, tell, upload
 from .errors import HostError, OllamaError
 
 if TYPE_CHECKING:
@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ._modelfile import Modelfile
-    from ._upload import Files
+    from ._upload import Files, Upload
     from .types import Message, ProgressResponse
+
+
+_GATHERING: Final = "gathering model components"
+"""What Ollama's own command says while it reads files for their digests."""
 
 
 def is_running() -> Steps[bool]:
@@ -51,15 +55,20 @@ def create_blob(path: str | os.PathLike[str], *, digest: str | None = None) -> S
     """
     from . import _upload
 
-    upload = _upload.Upload.of(path)
+    file = _upload.Upload.of(path)
     if digest is None:
         (digest,) = yield from run_all(partial(_upload.digest, path))
+    yield from _send_blob(digest, file)
+    return digest
+
+
+def _send_blob(digest: str, file: Upload) -> Telling[ProgressResponse, None]:
+    """Send *file*, unless the server has it."""
     there = yield from ask(_endpoints.has_blob(digest))
     if not there:
-        yield from tell(_progress(digest, upload.size, 0))
-        yield from ask(_endpoints.upload_blob(digest, upload))
-    yield from tell(_progress(digest, upload.size, upload.size))
-    return digest
+        view = partial(_progress, digest, file.size)
+        yield from upload(_endpoints.upload_blob(digest, file), view)
+    yield from tell(_progress(digest, file.size, file.size))
 
 
 def create(
@@ -128,9 +137,10 @@ def create(
 
         extra: More fields for the request's body. One that is given by its own parameter, too, is a ValueError.
 
-    While files are sent, a stream has parts of the server's form whose status begins with "uploading". The last part
-    has the status "success". Raises OSError if a file cannot be read, ModelfileError, ResponseError, TransportError,
-    DecodeError or IncompleteStreamError.
+    Before the server's own parts, a stream has parts of the same form for local files: one whose status is "gathering
+    model components" while they are read for their digests, some whose status begins with "uploading" while they are
+    sent, ten in a second at most. The last part has the status "success". Raises OSError if a file cannot be read,
+    ModelfileError, ResponseError, TransportError, DecodeError or IncompleteStreamError.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#create-a-model
     """
@@ -187,10 +197,15 @@ def _create(
     local = sorted({file for files in sets.values() for file in files.values() if not isinstance(file, str)})
     digests: dict[Path, str] = {}
     if local:
+        uploads = [_upload.Upload.of(file) for file in local]
+        gathering: ProgressResponse = {"status": _GATHERING}
+        yield from tell(gathering)
         found = yield from run_all(*(partial(_upload.digest, file) for file in local))
         digests = dict(zip(local, found, strict=True))
-        for file, digest in digests.items():
-            yield from create_blob(file, digest=digest)
+        for digest, each in zip(found, uploads, strict=True):  # all of them first, so that it is seen how much there is
+            yield from tell(_progress(digest, each.size, 0))
+        for digest, each in zip(found, uploads, strict=True):
+            yield from _send_blob(digest, each)
     uploaded = {
         field: {name: digests[file] if not isinstance(file, str) else file for name, file in files.items()}
         for field, files in sets.items()

@@ -18,7 +18,7 @@ from ._stream import Batches, Memory, Part, Within, is_last
 
 if TYPE_CHECKING:
     from ._observe import Agent
-    from ._upload import Upload
+    from ._upload import Counted, Upload
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -104,7 +104,7 @@ class Request(Generic[R]):
     accepts: frozenset[int] = frozenset()
     memory: Callable[[], Memory] | None = None
     idle: float | None = None
-    upload: Upload | None = None
+    upload: Upload | Counted | None = None
     origin: str | None = None
     raw: bool = False
     changes: bool = True

@@ -43,7 +43,7 @@ class Ask(NamedTuple, Generic[E_co]):
 
 
 class Run(NamedTuple):
-    """Jobs that block: done in turn, or together in threads on asyncio."""
+    """Jobs that block: done together, in threads."""
 
     jobs: tuple[Callable[[], Any], ...]
 
@@ -102,13 +102,27 @@ class Limited(NamedTuple):
     seconds: float
 
 
+class Uploading(NamedTuple, Generic[E_co]):
+    """
+    A request that sends a file, whose bytes are shown while they go.
+
+    Args:
+        request: Whose whole answer is sent back.
+
+        view: Makes an event of how many bytes have gone, which is asked for ten times a second.
+    """
+
+    request: Request[Any]
+    view: Callable[[int], E_co]
+
+
 class Pause(NamedTuple):
     """Nothing, for some seconds: in an event loop, others have their turn."""
 
     seconds: float
 
 
-Effect: TypeAlias = Request[Any] | Ask[E] | Run | Try[E] | Tell[E] | Need | At | Limited | Pause
+Effect: TypeAlias = Request[Any] | Ask[E] | Run | Try[E] | Tell[E] | Need | At | Limited | Pause | Uploading[E]
 Steps: TypeAlias = Generator[Effect[Any], Any, R]
 """Steps that give an R in the end."""
 Telling: TypeAlias = Generator[Effect[E], Any, R]
@@ -166,6 +180,12 @@ def ask_within(seconds: float, request: Request[R]) -> Steps[R]:
     return answer
 
 
+def upload(request: Request[R], view: Callable[[int], E]) -> Telling[E, R]:
+    """Send *request*, and give its whole answer; whoever watches sees what *view* makes of how many bytes have gone."""
+    answer: R = yield Uploading(request, view)
+    return answer
+
+
 def pause(seconds: float) -> Steps[None]:
     """Wait for *seconds*."""
     yield Pause(seconds)
@@ -176,13 +196,13 @@ def asked(effect: Request[R] | Ask[Any]) -> Request[R]:
     return effect.request if isinstance(effect, Ask) else effect
 
 
-def addressed(host: Any, effect: Request[R] | Ask[Any] | At | Limited) -> tuple[Any, Request[R]]:
+def addressed(host: Any, effect: Request[R] | Ask[Any] | At | Limited | Uploading[Any]) -> tuple[Any, Request[R]]:
     """Give where to send an effect that asks something, and what; *host* is the driver's."""
     if isinstance(effect, At):
         return effect.host, effect.request
     if isinstance(effect, Limited):
         return limited(host, effect.seconds), effect.request
-    return host, asked(effect)
+    return host, effect.request if isinstance(effect, Uploading) else asked(effect)
 
 
 def viewed(effect: Request[Any] | Ask[E]) -> Callable[[Any], E | None]:

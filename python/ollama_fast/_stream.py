@@ -328,10 +328,11 @@ class Latest(_Ending):
     ) -> None:
         self.ends(value)
 
-    def turn_to(self, stream: Any, memory: Memory | Latest) -> None:
-        """Look at another request's parts from now on."""
+    def turn_to(self, stream: Any, memory: Memory | Latest | None = None) -> None:
+        """Look at another request's parts from now on, if it has parts; *stream* can end it."""
         self.stream = stream
-        self._memory = memory
+        if memory is not None:
+            self._memory = memory
 
     def tells(self, event: Any) -> None:
         """Notice an *event*, and remember it if it is progress of no request."""

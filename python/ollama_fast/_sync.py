@@ -6,8 +6,10 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
+from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from inspect import iscoroutine, iscoroutinefunction
 from time import perf_counter
@@ -35,6 +37,7 @@ from ._steps import (
     Tell,
     Telling,
     Try,
+    Uploading,
     addressed,
     asked,
     viewed,
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from ._pool import Connection
     from ._retry import Retry
     from ._transport import Transport
+    from ._upload import Counted, Upload
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,6 +64,8 @@ AnyHost: TypeAlias = "Host | str | httpx.Client | None"
 """Where Ollama is: a Host, its URL, a client of the caller's own, or None for what the environment says."""
 
 _MODULE = "ollama_fast"
+_PATIENCE = 2.0
+"""Seconds that leaving an upload waits for its thread; once its connection is ended it needs a millisecond."""
 
 
 # --- pools -----------------------------------------------------------------------------------------------------------
@@ -461,6 +467,8 @@ def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], latest: La
                     if event is not None:
                         yield event
             course.reply = memory.whole()
+        case Uploading(request, view):
+            course.reply = yield from _upload(host, request, view, latest)
         case Try(jobs, view):
             course.reply = []
             for place, job in enumerate(jobs):
@@ -473,12 +481,12 @@ def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], latest: La
 
 def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
     match effect:
-        case Request() | Ask() | At() | Limited():
+        case Request() | Ask() | At() | Limited() | Uploading():
             return send(*addressed(host, effect))
         case Pause(seconds):
             time.sleep(seconds)
         case Run(jobs):
-            return [job() for job in jobs]
+            return _together(jobs)
         case Try(jobs, view):
             return [view(place, _try(job)) for place, job in enumerate(jobs)]
         case Need(functions):
@@ -488,6 +496,79 @@ def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
         case Tell():
             pass
     return None
+
+
+def _together(jobs: Sequence[Callable[[], R]]) -> list[R]:
+    """Do *jobs* in threads, as many at a time as there are processors, and give their results in order."""
+    if len(jobs) < 2:
+        return [job() for job in jobs]
+    from concurrent.futures import ThreadPoolExecutor
+
+    threads = ThreadPoolExecutor(min(len(jobs), os.cpu_count() or 1), "ollama_fast")
+    try:
+        return [done.result() for done in [threads.submit(copy_context().run, job) for job in jobs]]
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)  # after a Ctrl-C, too, nobody waits for the rest
+
+
+def _upload(host: AnyHost, request: Request[R], view: Callable[[int], E], latest: Latest) -> Generator[E, None, R]:
+    """Send a file in a thread, and give meanwhile what *view* makes of how many bytes have gone."""
+    from ._upload import BETWEEN, Counted
+
+    counted = Counted(cast("Upload", request.upload))
+    aside = _Aside(host, replace(request, upload=counted), counted)
+    latest.turn_to(aside)
+    try:
+        while not aside.wait(BETWEEN):
+            yield view(counted.sent)
+    finally:
+        aside.end()
+    latest.check_open()
+    return aside.result()
+
+
+class _Aside(Generic[R]):
+    """A request in a thread of its own, which other threads can end."""
+
+    _exchange = None  # an error of the stream that has it says nothing of a request
+
+    def __init__(self, host: AnyHost, request: Request[R], counted: Counted) -> None:
+        self._leash = Leash()
+        self._counted = counted
+        self._came: list[Outcome[R | None] | BaseException] = []
+        """Taken out again, since an error holds the frames below by its traceback, and would hold itself."""
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._send, host, request), name="ollama_fast", daemon=True
+        )
+        self._thread.start()
+
+    def _send(self, host: AnyHost, request: Request[R]) -> None:
+        try:
+            self._came.append(Outcome(send(host, request, self._leash)))
+        except BaseException as exc:  # noqa: BLE001 - it is for who waits
+            self._came.append(exc)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end, and give whether it came."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def end(self) -> None:
+        """End it, unless it has ended."""
+        if not self.wait(0):
+            self._leave(None)
+            self.wait(_PATIENCE)
+
+    def _leave(self, _kind: type[BaseException] | None) -> None:
+        self._counted.held = True
+        self._leash.pull()
+
+    def result(self) -> R:
+        """Give what came of it, once."""
+        came = self._came.pop()
+        if isinstance(came, BaseException):
+            raise came
+        return cast("R", came.result)
 
 
 def _coroutine_function(function: Any) -> TypeError:

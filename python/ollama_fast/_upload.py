@@ -6,7 +6,12 @@ import os
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from .errors import StreamClosedError
+
+BETWEEN: Final = 0.1
+"""Seconds between two looks at how much of a file has gone."""
 _PIECE = 1 << 20
 """How much of a file is in memory at a time, in bytes."""
 
@@ -34,6 +39,27 @@ class Upload:
             raise OSError(
                 f"{str(self.path)!r} became shorter while it was sent: {left} of {self.size} bytes are missing"
             )
+
+
+class Counted:
+    """A file to send that counts what of it has gone, and can be held back."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+        self.size = upload.size
+        self.sent = 0
+        """How many bytes were taken, in the newest attempt."""
+        self.held = False
+        """Whether nothing more of it shall go."""
+
+    def __iter__(self) -> Generator[bytes]:
+        """Read the file piece by piece. Raises StreamClosedError once it is held back."""
+        self.sent = 0
+        for piece in self._upload:
+            if self.held:
+                raise StreamClosedError("the stream was closed while a file was sent")
+            yield piece
+            self.sent += len(piece)
 
 
 def digest(path: str | os.PathLike[str]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from ._aggregate import Summary, summarise
 from ._metrics import COUNTS, SPREADS, Metric, Unit, number
@@ -52,8 +54,26 @@ class Comparison:
     differences: tuple[str, ...]
 
 
+def told_apart(runs: Sequence[Run]) -> list[Run]:
+    """Give *runs* with labels that differ: those of one host get when they began, and those of one moment a number."""
+    labels = Counter(run.label for run in runs)
+    dated = [run if labels[run.label] == 1 else replace(run, label=f"{run.label} {run.began_at[:19]}") for run in runs]
+    again = Counter(run.label for run in dated)
+    return [
+        run if again[run.label] == 1 else replace(run, label=f"{run.label} #{number}")
+        for number, run in enumerate(dated, 1)
+    ]
+
+
 def compare(first: Run, second: Run) -> Comparison:
-    """Compare two runs, of one host or of two, load by load."""
+    """
+    Compare two runs, of one host or of two, load by load.
+
+    Args:
+        first: The run that ratios are over.
+
+        second: The other one.
+    """
     ours = {str(level.load): level for level in first.levels}
     theirs = {str(level.load): level for level in second.levels}
     rows = [row for load in ours if load in theirs for row in _rows(load, ours[load], theirs[load])]

@@ -19,7 +19,12 @@ _FEW: Final = 100
 
 
 def doubts(run: Run) -> list[str]:
-    """Say in sentences what may make the numbers of *run* other than they look; none if nothing does."""
+    """
+    Say in sentences what may make the numbers of *run* other than they look; none if nothing does.
+
+    Args:
+        run: What was measured.
+    """
     found = ["The benchmark was broken off: what was measured by then is here."] if run.cut else []
     if run.ceiling is None:
         found.append("The client's own ceiling was not measured, so it may have been what was measured.")
@@ -29,6 +34,8 @@ def doubts(run: Run) -> list[str]:
         )
     for level in run.levels:
         found += [f"{level.load}: {doubt}." for doubt in _of_level(level, summarise(level), run)]
+    if few := [str(level.load) for level in run.levels if 0 < summarise(level).done < _FEW]:
+        found.append(f"Under {_FEW} requests, p99 of TTFT and E2E is hardly but the greatest one: {', '.join(few)}.")
     return found
 
 
@@ -43,7 +50,5 @@ def _of_level(level: Level, summary: Summary, run: Run) -> Iterator[str]:
     if summary.failed:
         kinds = ", ".join(f"{count} {kind}" for kind, count in summary.errors.items())
         yield f"{summary.failed} of {summary.requests} requests failed ({kinds}); latencies are of the others"
-    if 0 < summary.done < _FEW:
-        yield f"of {summary.done} requests, p99 of TTFT and E2E is hardly but the greatest one, and differs by chance"
     if summary.counted_parts:
         yield f"the server did not count the tokens of {summary.counted_parts} answers, so their parts were counted"

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from . import _files
-from ._compare import Comparison, compare
+from ._compare import Comparison, compare, told_apart
 from ._doubts import doubts
 from ._metrics import COUNTS, SERVER, SPREADS, number, shown
 from ._plots import by_load, distributions, left_out, timeline
@@ -25,11 +25,14 @@ def html(runs: Sequence[Run]) -> str:
     """
     Give the report of one run, or of several, which are compared to the first one.
 
+    Args:
+        runs: One run, or several, which are shown beside each other.
+
     Raises ImportError, which names the extra, without matplotlib.
     """
     if not runs:
         raise ValueError("no run: a report needs at least one")
-    several = len(runs) > 1
+    runs, several = told_apart(runs), len(runs) > 1
     title = "Streaming benchmark: " + " and ".join(dict.fromkeys(run.workload.model for run in runs))
     parts = [f"<h1>{escape(title)}</h1>", f"<p class=soft>{escape(' · '.join(_subtitle(run) for run in runs))}</p>"]
     parts += [_doubts(run, several=several) for run in runs]
@@ -52,7 +55,14 @@ def html(runs: Sequence[Run]) -> str:
 
 
 def write_html(runs: Sequence[Run], path: str | Path) -> None:
-    """Write the report of *runs* to a file, which is whole or not there."""
+    """
+    Write the report of *runs* to a file, which is whole or not there.
+
+    Args:
+        runs: One run, or several, which are shown beside each other.
+
+        path: The file, which is replaced if it is there.
+    """
     _files.write(path, html(runs).encode())
 
 
@@ -84,7 +94,7 @@ def _tiles(run: Run) -> str:
         (shown(number(summary, "ttft.p99"), "s"), f"TTFT, p99 at {level.load}"),
     ]
     if run.ceiling is not None:
-        tiles.append((shown(run.ceiling.tokens_per_second, "/s"), "tokens/s that this client can read"))
+        tiles.append((shown(run.ceiling.tokens_per_second, "/s"), "tokens/s that this client read in the self-test"))
     cells = "".join(f"<div class=tile><b>{escape(value)}</b><span>{escape(name)}</span></div>" for value, name in tiles)
     return f"<div class=tiles>{cells}</div>"
 
@@ -130,8 +140,7 @@ def _of_run(run: Run, index: int, *, several: bool) -> str:
 
 def _definitions() -> str:
     rows = "".join(
-        f"<dt>{escape(metric.label)}{' (per second)' if metric.key == 'output_rate' else ''}</dt>"
-        f"<dd>{escape(metric.definition)}</dd>"
+        f"<dt>{escape(metric.label)}</dt><dd>{escape(metric.definition)}</dd>"
         for metric in (*COUNTS, *SPREADS, *SERVER)
     )
     return f"<h2>Definitions</h2>\n<dl>{rows}</dl>"

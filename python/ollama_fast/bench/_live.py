@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from ._aggregate import Spread, Summary, summarise
-from ._metrics import Unit, shown
+from ._metrics import shown
 from ._running import Begun, Told
 from ._values import Ceiling, Level, Run, Sample
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-HEADS: Final = ("Load", "Done", "Failed", "Req/s", "Tok/s", "Tok/s per stream", "TTFT", "ITL", "E2E")
+HEADS: Final = ("Load", "Done", "Req/s", "Tok/s", "/stream", "TTFT", "ITL", "E2E")
 _PAUSE: Final = 0.25
 """Seconds from one writing of the line to the next, at least."""
 
@@ -30,24 +30,29 @@ def cells(level: Level, summary: Summary) -> list[str]:
     """Give a row of the table; of a latency p50 and p99."""
     return [
         f"{level.load}{' (cut)' if level.cut else ''}",
-        str(summary.done),
-        str(summary.failed),
+        f"{summary.done}{f' ({summary.failed} failed)' if summary.failed else ''}",
         shown(summary.request_rate, "/s"),
         shown(summary.output_rate, "/s"),
         shown(summary.stream_rate.p50 if summary.stream_rate else None, "/s"),
-        *(_middle_and_tail(found, "s") for found in (summary.ttft, summary.itl, summary.e2e)),
+        *map(_middle_and_tail, (summary.ttft, summary.itl, summary.e2e)),
     ]
 
 
-def _middle_and_tail(found: Spread | None, unit: Unit) -> str:
-    return "-" if found is None else f"{shown(found.p50, unit)} / {shown(found.p99, unit)}"
+def _middle_and_tail(found: Spread | None) -> str:
+    if found is None:
+        return "-"
+    middle, unit = shown(found.p50, "s").split()
+    tail, other = shown(found.p99, "s").split()
+    return f"{middle} / {tail} {unit}" if unit == other else f"{middle} {unit} / {tail} {other}"
 
 
 def said_of(ceiling: Ceiling | None) -> str:
     """Say in a sentence what the client can do at most."""
     if ceiling is None:
         return "Self-test: the client's own ceiling was not measured."
-    what = f"this client reads {ceiling.tokens_per_second:,.0f} tokens/s in {shown(ceiling.streams, '')} streams"
+    what = (
+        f"this client reads {shown(ceiling.tokens_per_second, '/s')} tokens/s in {shown(ceiling.streams, '')} streams"
+    )
     shares = f"client {ceiling.client_cpu:.0%}, server {ceiling.server_cpu:.0%} of a core"
     limit = {
         "client": "the client was the limit",
@@ -101,10 +106,10 @@ def _drawn(title: str, rows: Sequence[Sequence[str]]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    found = Table(title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    found = Table(title=Text(f"{title}; latencies: p50 / p99"), title_justify="left", box=None, pad_edge=False)
+    found.collapse_padding = True  # so that it goes into 80 columns
     for place, head in enumerate(HEADS):
-        note = "\np50 / p99" if head in {"TTFT", "ITL", "E2E"} else ""
-        found.add_column(Text(f"{head}{note}", style="bold"), justify="right" if place else "left", no_wrap=place == 0)
+        found.add_column(Text(head, style="bold"), justify="right" if place else "left", no_wrap=place == 0)
     for row in rows:
         found.add_row(*map(Text, row))
     return found
@@ -115,10 +120,11 @@ def print_comparison(console: Console, runs: Sequence[Run]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ._compare import compare
+    from ._compare import compare, told_apart
 
-    for other in runs[1:]:
-        found = compare(runs[0], other)
+    first, *others = told_apart(runs)
+    for other in others:
+        found = compare(first, other)
         drawn = Table(
             "Load", "Metric", title=Text(f"{found.second} compared to {found.first}"), box=None, pad_edge=False
         )

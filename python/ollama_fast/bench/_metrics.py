@@ -40,7 +40,7 @@ COUNTS: Final = (
     Metric("request_rate", "Request rate", "/s", "more", "requests that were done, divided by the duration"),
     Metric("prompt_tokens", "Prompt tokens", "", None, "prompt_eval_count of the requests that were done"),
     Metric("output_tokens", "Output tokens", "", None, "eval_count of the requests that were done"),
-    Metric("output_rate", "Output tokens", "/s", "more", "output tokens of all streams, divided by the duration"),
+    Metric("output_rate", "Output tokens/s", "/s", "more", "output tokens of all streams, divided by the duration"),
     Metric("concurrency", "Concurrency", "", None, "requests underway, averaged over the duration"),
     Metric(
         "client_cpu", "Client CPU", "share", "less", "processor time of the client, divided by the time that passed"
@@ -85,9 +85,9 @@ def shown(value: float | None, unit: Unit) -> str:
         return f"{_digits(value / scale)} {name}"
     if unit == "share":
         return f"{value:.0%}"
-    return f"{value}" if isinstance(value, int) else _digits(value)
+    return f"{value:,}" if isinstance(value, int) else _digits(value)
 
 
 def _digits(value: float) -> str:
     size = abs(value)
-    return f"{value:.0f}" if size >= 99.95 else f"{value:.1f}" if size >= 9.995 else f"{value:.2f}"
+    return f"{value:,.0f}" if size >= 99.95 else f"{value:.1f}" if size >= 9.995 else f"{value:.2f}"

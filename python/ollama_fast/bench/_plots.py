@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ._aggregate import Summary, e2e, itls, summarise, ttft
 from ._metrics import shown
-from ._svg import FAINT, figure
+from ._svg import figure
 from ._values import Closed, Level, Run, Sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_RUNS: Final = ("#2f7ed8", "#e0752d", "#2a9d6f", "#b265c9", "#c9a227", "#d64561")
+_COLOURS: Final = ("#2f7ed8", "#e0752d", "#2a9d6f", "#b265c9", "#c9a227", "#d64561")
 """Of the runs, and in a plot of one run of its loads; they are told apart on white and on black."""
 _DASHES: Final = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 _MOST_BARS: Final = 400
+_MOST_STEPS: Final = 500
+_WIDE: Final = 50
+"""How many times the least value the most is, when only powers of ten have room for their names."""
 _LEAST: Final = 1e-6
 """Seconds: parts that arrived together have no time between them that a logarithm could show."""
 _WAITS, _STREAMS, _FAILED, _CUT = "#9db7d5", "#2f7ed8", "#d64561", "#8a8a8a"
@@ -64,9 +67,9 @@ def timeline(run: Run, number: int, place: int) -> str:
         axes.set_xlabel("seconds since the load began")
         axes.set_ylabel("request")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=4)
+        _legend(axes, 4)
 
-    return figure(f"timeline-{number}-{place}", draw, width=5.2, height=3.4)
+    return figure(f"timeline-{number}-{place}", draw)
 
 
 def left_out(level: Level) -> int:
@@ -91,19 +94,20 @@ def _e2es(samples: Sequence[Sample]) -> Iterator[float]:
 
 def _distribution(name: str, title: str, runs: Sequence[Run], values_of: Any) -> str:
     def draw(axes: Axes) -> None:
+        loads = list(dict.fromkeys(str(level.load) for run in runs for level in run.levels))
         for number, run in enumerate(runs):
-            for place, level in enumerate(run.levels):
+            for level in run.levels:
                 done = [sample for sample in level.samples if sample.outcome == "done"]
                 values = sorted(max(value, _LEAST) for value in values_of(done))
                 if not values:
                     continue
-                shares = [(index + 1) / len(values) for index in range(len(values))]
+                values, shares = _steps(values)
                 label = str(level.load) if len(runs) == 1 else f"{level.load}, {run.label}"
                 axes.step(
                     [values[0], *values],
                     [0, *shares],
                     where="post",
-                    color=_RUNS[place % len(_RUNS)],
+                    color=_COLOURS[loads.index(str(level.load)) % len(_COLOURS)],
                     linestyle=_DASHES[number % len(_DASHES)],
                     label=label,
                 )
@@ -113,20 +117,33 @@ def _distribution(name: str, title: str, runs: Sequence[Run], values_of: Any) ->
         axes.set_ylim(0, 1.02)
         axes.set_ylabel("share of all" if name == "itl" else "share of requests")
         axes.yaxis.set_major_formatter(lambda value, _place: f"{value:.0%}")
-        if axes.get_lines():
-            axes.legend(loc="lower right" if len(runs) == 1 else "upper center", **_below(len(runs)))
+        _legend(axes, 4 if len(runs) == 1 else 1)
 
-    return figure(name, draw, height=3.4 if len(runs) == 1 else 4.4)
+    rows = 1 + max(len(run.levels) for run in runs) // 4 if len(runs) == 1 else sum(len(run.levels) for run in runs)
+    return figure(name, draw, height=3.2 + 0.22 * rows)
 
 
-def _below(runs: int) -> dict[str, Any]:
-    return {} if runs == 1 else {"bbox_to_anchor": (0.5, -0.12), "ncols": 2}
+def _steps(values: list[float]) -> tuple[list[float], list[float]]:
+    """Give the heights of the steps at *values*, which ascend; of many values, as many as a plot can show."""
+    count = len(values)
+    places = range(count) if count <= _MOST_STEPS else [count * step // _MOST_STEPS for step in range(_MOST_STEPS)]
+    chosen = [*places, count - 1]
+    return [values[place] for place in chosen], [(place + 1) / count for place in chosen]
+
+
+def _legend(axes: Axes, columns: int) -> None:
+    """Put a legend below everything, where it hides nothing."""
+    if axes.get_legend_handles_labels()[0]:
+        drawn = axes.figure.legend(loc="outside lower center", ncols=columns)
+        drawn.set_in_layout(True)
 
 
 def _time_axis(axis: Any) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+    least, most = axis.get_view_interval()
+    subs = (1,) if most > _WIDE * least else (1, 2, 5)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=8))
     axis.set_major_formatter(lambda value, _place: shown(value, "s").replace(".00", "").replace(".0", ""))
     axis.set_minor_formatter(NullFormatter())
 
@@ -155,6 +172,7 @@ def _against(
 ) -> str:
     def draw(axes: Axes) -> None:
         ticks: set[float] = set()
+        highest_of_all = 0.0
         for number, (run, levels) in enumerate(chosen):
             found = [(_size(level), summarise(level)) for level in levels]
             points = sorted(
@@ -164,7 +182,8 @@ def _against(
                 continue
             sizes, values, highest = zip(*points, strict=True)
             ticks.update(sizes)
-            colour = _RUNS[number % len(_RUNS)]
+            highest_of_all = max(highest_of_all, *values, *(highest if most else ()))
+            colour = _COLOURS[number % len(_COLOURS)]
             axes.plot(
                 sizes, values, marker="o", color=colour, label=run.label, linestyle=_DASHES[number % len(_DASHES)]
             )
@@ -173,14 +192,13 @@ def _against(
         axes.set_title(title)
         axes.set_xlabel(axis)
         axes.set_xticks(sorted(ticks), [f"{tick:g}" for tick in sorted(ticks)])
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * highest_of_all if highest_of_all else None)
         if most:
             axes.yaxis.set_major_formatter(lambda value, _place: shown(value, "s") if value else "0")
-        if len(chosen) > 1 and ticks:
-            axes.legend(loc="best")
-        axes.spines["left"].set_color(FAINT)
+        if len(chosen) > 1:
+            _legend(axes, 1)
 
-    return figure(name, draw)
+    return figure(name, draw, height=3.2 + 0.22 * len(chosen))
 
 
 def _size(level: Level) -> float:

@@ -15,7 +15,7 @@ _MOST_PROMPTS = 5
 
 def counts_table(run: Run, index: int) -> str:
     """Give the counts and rates of each load, a row for each."""
-    head = ["Load", *(f"{metric.label}{'/s' * (metric.key == 'output_rate')}" for metric in COUNTS)]
+    head = ["Load", *(metric.label for metric in COUNTS)]
     rows = [
         f"<tr><th>{escape(str(level.load))}{' (cut)' if level.cut else ''}</th>"
         + "".join(_cell(summarise(level), metric.key, metric.unit, f"{index}.{place}") for metric in COUNTS)

@@ -12,7 +12,7 @@ import click
 from ollama_fast import Host
 
 from ._exits import INTERRUPTED
-from ._options import hosts_option
+from ._options import ModelName, host_of
 from ._run_options import WrongOptionError, options_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,13 @@ T = TypeVar("T")
 _MISSING: Final = "the command bench needs matplotlib and rich: pip install 'ollama_fast[bench,cli]'"
 
 
-class _Numbers(click.ParamType[tuple[float, ...]]):
+if TYPE_CHECKING:
+    _Several = click.ParamType[tuple[float, ...]]
+else:
+    _Several = click.ParamType  # which is generic only from click 8.4 on, but works before
+
+
+class _Numbers(_Several):
     """Numbers with commas between them, such as 1,2,4."""
 
     name = "numbers"
@@ -51,8 +57,9 @@ class _Numbers(click.ParamType[tuple[float, ...]]):
 
 
 @click.command
-@click.argument("model", required=False)
-@hosts_option
+@click.argument("model", type=ModelName(), required=False)
+@click.option("--host", multiple=True, metavar="HOST", help="As of other commands; two are measured and compared.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Of each wait, at most.")
 @click.option("--concurrency", type=_Numbers(int), metavar="N,...", help="Workers of closed loops.  [default: 1,2,4,8]")
 @click.option("--rate", type=_Numbers(float), metavar="R,...", help="Arrivals a second of open loops, in its place.")
 @click.option("--requests", type=click.IntRange(1), help="Requests of each load.  [default: 32, or as time allows]")
@@ -77,7 +84,8 @@ class _Numbers(click.ParamType[tuple[float, ...]]):
 @click.option("--self-test", "only_self_test", is_flag=True, help="Measure what this client can read, and end.")
 def bench(
     model: str | None,
-    hosts: tuple[Host, ...],
+    host: tuple[str, ...],
+    timeout: float | None,
     concurrency: tuple[int, ...] | None,
     rate: tuple[float, ...] | None,
     requests: int | None,
@@ -105,6 +113,7 @@ def bench(
             _refuse(model is None, "--self-test is of this client alone: leave out MODEL")
         _self_test(max(concurrency or (8,)))
         return None
+    hosts = tuple(host_of(each, timeout) for each in host or (None,))
     with _usage():
         _refuse(model is not None or len(others) > 1, "name a MODEL, or at least two files to --compare")
         _refuse(not (concurrency and rate), "--concurrency is of closed loops and --rate of open ones: choose one")
@@ -178,8 +187,9 @@ def _check(json_path: str | None, html_path: str | None) -> None:
     """See to it before a load that what comes of it can be written."""
     from ollama_fast.bench import check_writable
 
+    import_module("rich")  # so that they are missed before the load
     if html_path is not None:
-        import_module("matplotlib")  # so that it is missed before the load
+        import_module("matplotlib")
     for path in (json_path, html_path):
         if path is not None and path != "-":
             check_writable(path)

@@ -10,7 +10,8 @@ import base64
 import json
 import os
 import re
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -112,18 +113,20 @@ def load(path: str | os.PathLike[str]) -> tuple[Recorded, ...]:
 
 def save(path: str | os.PathLike[str], recorded: Iterable[Recorded]) -> None:
     """Write a recording in one step: the file is the old one, or all of the new one."""
-    target = Path(path)
+    target = Path(path).resolve()  # what a link names, and not the link
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}.draft")
     text = encode(recorded)
-    handle, draft = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".draft", dir=target.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        with draft.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        Path(draft).chmod(mode)  # mkstemp's own is for one user alone
-        Path(draft).replace(target)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            draft.chmod(stat.S_IMODE(target.stat().st_mode))
+        draft.replace(target)
     except BaseException:
         with suppress(OSError):
-            Path(draft).unlink()
+            draft.unlink()
         raise
 
 
@@ -326,10 +329,3 @@ def block(opening: str, items: list[str], closing: str, depth: int) -> str:
         return opening + closing
     indent = "  " * depth
     return f"{opening}\n" + ",\n".join(f"{indent}  {item}" for item in items) + f"\n{indent}{closing}"
-
-
-def _umask() -> int:
-    """Give the process's mask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
