@@ -257,15 +257,27 @@ def test_bash_takes_the_script(tmp_path: Path) -> None:
     program.chmod(0o755)
     script = """
 eval "$(ollama-fast completion bash)"
-COMP_WORDS=(ollama-fast ge) COMP_CWORD=1
-_ollama_fast_completion ollama-fast
-echo "${COMPREPLY[@]}"
+press() {
+    COMPREPLY=() COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    _ollama_fast_completion ollama-fast
+    echo "${COMPREPLY[@]}"
+}
+press ollama-fast ge
+press ollama-fast show qwen3 : la
+press ollama-fast show qwen3 :
 complete -p ollama-fast
 """
+    models = json.dumps({"models": [{"name": name} for name in ("qwen3:large", "qwen3:small", "other:large")]}).encode()
     environ = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    ran = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, env=environ, timeout=GENEROUS, check=False
-    )
+    with serve(lambda _: Reply(200, (), (Chunk(0, models),))) as server:
+        ran = subprocess.run(
+            ["bash", "-c", script],
+            capture_output=True,
+            text=True,
+            env={**environ, "OLLAMA_HOST": server.url},
+            timeout=GENEROUS,
+            check=False,
+        )
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.splitlines()[0] == "generate"
+    assert ran.stdout.splitlines()[:3] == ["generate", "large", "large small"]
     assert "_ollama_fast_completion ollama-fast" in ran.stdout

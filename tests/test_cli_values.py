@@ -15,6 +15,7 @@ from ollama_fast import Conversation, ToolResult
 from ollama_fast.cli import _phrases, _slash, _talk
 from ollama_fast.cli._answer import Ink, Piece, laid_out, measured, piece_of
 from ollama_fast.cli._asking import format_of, joined, keep_alive_of, think_of
+from ollama_fast.cli._bash import whole_words
 from ollama_fast.cli._converse import piece_of_event
 from ollama_fast.cli._exits import said, said_by_system
 from ollama_fast.cli._models import described, list_rows, ps_rows
@@ -400,6 +401,28 @@ def test_files_of_slash_commands_are_looked_at(tmp_path: Path) -> None:
     for line in (f"/image {tmp_path / 'none'}", f"/load {tmp_path / 'none'}", f"/save {tmp_path / 'no' / 'file'}"):
         with pytest.raises(FileNotFoundError):
             _slash.act(Talk("m"), line)
+
+
+# --- completion in bash ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "args", "typed"),
+    [
+        (["of", "show", "q"], ["show"], "q"),
+        (["of", "show"], ["show"], ""),
+        (["of", "show", "q", ":"], ["show"], "q:"),
+        (["of", "show", "q", ":", "0"], ["show"], "q:0"),
+        (["of", "show", "--host", "a", ":", "1", "q"], ["show", "--host", "a:1"], "q"),
+        (["of", "show", "--host", "http", ":", "//a", ":", "1", "q"], ["show", "--host", "http://a:1"], "q"),
+        (["of", "generate", "m", "Note:", "x"], ["generate", "m", "Note:"], "x"),
+        (["of"], [], ""),
+    ],
+    ids=str,
+)
+def test_words_that_bash_split_are_joined(words: list[str], args: list[str], typed: str) -> None:
+    place = len(words) if typed == "" else len(words) - 1
+    assert whole_words(words, place) == (args, typed)
 
 
 # --- tools from a file -----------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Final
 import click
 from click.shell_completion import get_completion_class
 
+from ._group import COMPLETING
 from ._output import say
 
 PROGRAM: Final = "ollama-fast"
@@ -26,4 +27,4 @@ def completion(ctx: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise click.ClickException(f"this version of click cannot complete in {shell}")
-    say(kind(ctx.find_root().command, {}, PROGRAM, "_OLLAMA_FAST_COMPLETE").source())
+    say(kind(ctx.find_root().command, {}, PROGRAM, COMPLETING).source())

@@ -32,8 +32,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    from ._group import ollama_fast
+    from ._group import COMPLETING, ollama_fast
 
+    if COMPLETING in os.environ:
+        from ._bash import register
+
+        register()
     try:
         code = ollama_fast.main(
             arguments if arguments is None else list(arguments), "ollama-fast", standalone_mode=False

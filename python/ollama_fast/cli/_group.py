@@ -31,6 +31,10 @@ COMMANDS: Final = (
 """In the order of the help. The command `x` is the `x` of the module `_x`."""
 
 
+COMPLETING: Final = "_OLLAMA_FAST_COMPLETE"
+"""The environment variable by which a shell's script asks for completions."""
+
+
 class Lazily(click.Group):
     """A group that imports the module of a command when the command is asked for."""
 
