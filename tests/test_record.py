@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +25,7 @@ from urllib.parse import urlsplit
 import httpx
 import ollama
 import pytest
+import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
@@ -367,6 +370,48 @@ def test_many_are_recorded_at_once_each_with_its_own_reply(tmp_path: Path) -> No
         url = replayer.url
         assert list(threads.map(ask, range(64))) == said
         assert replayer.unused == []
+
+
+def test_a_server_with_tls_is_recorded_and_left_while_it_is_silent(tmp_path: Path) -> None:
+    authority, silent = trustme.CA(), threading.Event()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    class Secure(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/silent":
+                silent.set()
+                self.rfile.read(1)  # until the proxy leaves
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", "3")
+            self.end_headers()
+            self.wfile.write(b"yes")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Secure) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            url = f"https://127.0.0.1:{server.server_address[1]}"
+            with record(url, tmp_path / "one.json") as recorder:
+                assert "cannot be reached: [SSL: CERTIFICATE_VERIFY_FAILED]" in curl(f"{recorder.url}/")
+            host = ollama_fast.Host(url, verify=str(tmp_path / "ca.pem"))
+            with record(host, tmp_path / "one.json") as recorder, socket.socket() as client:
+                assert curl(f"{recorder.url}/") == "yes"
+                client.connect(("127.0.0.1", urlsplit(recorder.url).port))
+                client.sendall(b"GET /silent HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert silent.wait(GENEROUS)
+                began = time.monotonic()
+            assert time.monotonic() - began < GENEROUS
+        finally:
+            server.shutdown()
+            thread.join()
+    assert [each.request.path for each in load(tmp_path / "one.json")] == ["/"]
 
 
 # --- the file --------------------------------------------------------------------------------------------------------

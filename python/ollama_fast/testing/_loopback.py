@@ -22,6 +22,7 @@ from ._values import Action, End, Received
 
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _LONGEST_WAIT = 3600.0
+_HEAD_LIMIT = 1 << 16
 _REUSE_PORT = getattr(socket, "SO_REUSEPORT", None)
 _LINGER = "HH" if sys.platform == "win32" else "ii"
 
@@ -195,7 +196,7 @@ class Loopback:
             for action in actions:
                 if isinstance(action, bytes):
                     if b"\r\n\r\n" not in head:
-                        head += action
+                        head += action[:_HEAD_LIMIT]
                     connection.sendall(action)
                 elif isinstance(action, End):
                     self._end(connection, action)
