@@ -21,13 +21,16 @@ import ollama_fast
 import ollama_fast.compat as ollama
 from ollama_fast import (
     Answers,
+    ContextUse,
     Conversation,
     EmbedArray,
     Finding,
     Host,
     Limits,
+    Modelfile,
     Parsed,
     Partial,
+    Progress,
     Report,
     Retry,
     Stats,
@@ -108,7 +111,18 @@ def blocking(host: Host, client: httpx.Client) -> None:
     assert_type(ollama_fast.push_stream(host, "m"), Stream[ProgressResponse])
     assert_type(ollama_fast.create(host, "m", from_="n", files=Path("m.gguf")), ProgressResponse)
     assert_type(ollama_fast.create_stream(host, "m", files={"a": "sha256:..."}), Stream[ProgressResponse])
+    assert_type(ollama_fast.create(host, "m", modelfile=Path("Modelfile")), ProgressResponse)
+    assert_type(ollama_fast.parse_modelfile("FROM n", folder=Path()), Modelfile)
     assert_type(ollama_fast.create_blob(host, Path("m.gguf")), str)
+    assert_type(ollama_fast.progress(ollama_fast.pull_stream(host, "m")), Stream[Progress])
+    assert_type(ollama_fast.progress([ProgressResponse(status="success")]), Stream[Progress])
+    assert_type(ollama_fast.show_progress(ollama_fast.push_stream(host, "m"), to=print), Stream[ProgressResponse])
+    assert_type(ollama_fast.ensure_model(host, "m"), ProgressResponse)
+    assert_type(ollama_fast.ensure_model_stream(host, "m", insecure=True), Stream[ProgressResponse])
+    assert_type(ollama_fast.load(host, "m", keep_alive="5m", options={"num_ctx": 8192}), None)
+    assert_type(ollama_fast.unload_all(host), tuple[str, ...])
+    assert_type(ollama_fast.context_of(host, "m"), int | None)
+    assert_type(ollama_fast.check_context(ollama_fast.generate(host, "m", "p"), 8192), ContextUse)
     assert_type(ollama_fast.has_blob(host, "sha256:..."), bool)
     assert_type(ollama_fast.is_running(host), bool)
     assert_type(ollama_fast.doctor(host), Report)
@@ -155,6 +169,11 @@ async def asynchronous(host: Host, client: httpx.AsyncClient) -> None:
     assert_type(await aio.create(host, "m", from_="n", files=Path("m.gguf")), ProgressResponse)
     assert_type(aio.create_stream(host, "m", files={"a": "sha256:..."}), aio.Stream[ProgressResponse])
     assert_type(await aio.create_blob(host, Path("m.gguf")), str)
+    assert_type(aio.progress(aio.pull_stream(host, "m")), aio.Stream[Progress])
+    assert_type(aio.show_progress(aio.pull_stream(host, "m"), label="m"), aio.Stream[ProgressResponse])
+    assert_type(await aio.ensure_model(host, "m"), ProgressResponse)
+    assert_type(await aio.unload_all(host), tuple[str, ...])
+    assert_type(await aio.wait_ready(host, timeout=5), None)
     assert_type(await aio.has_blob(host, "sha256:..."), bool)
     assert_type(await aio.is_running(host), bool)
     assert_type(await aio.doctor(host), Report)
@@ -377,6 +396,8 @@ def give_wrong_arguments(host: Host, client: httpx.Client, other_client: httpx.A
     ollama_fast.generate(5, "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(b"localhost", "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.generate(other_client, "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ollama_fast.create(host, "m", modelfile="FROM n")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ollama_fast.progress(ollama_fast.chat_stream(host, "m"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ollama_fast.create(other_client, "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     aio.generate_stream(client, "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     aio.create_stream(client, "m")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
