@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_create_stream_tells_of_uploads_too(every_or_mocked: Colour, tmp_path: P
     with replay(respond=Blobs()) as server:
         seen = every_or_mocked.parts("create_stream", server.url, "mine", files={"m.gguf": file})
     assert seen.error is None
-    assert seen.parts == [
+    assert [part for part, _ in groupby(seen.parts)] == [  # on a busy machine it is looked at more than once
         {"status": "gathering model components"},
         {"status": status, "digest": digest, "total": 4},
         {"status": status, "digest": digest, "total": 4, "completed": 4},

@@ -9,10 +9,12 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import pytest
+import trio
 
 from colours import Colour
-from ollama_fast import Host, check_context
+from ollama_fast import Host, aio, check_context
 from ollama_fast._models import context_of, ensure_model, load, unload, unload_all, wait_ready
 from ollama_fast._request import Request
 from ollama_fast._steps import Course, Limited, Pause, Steps, Tell
@@ -229,6 +231,15 @@ def test_a_server_is_waited_for_until_it_is_there(every: Colour) -> None:
         began = time.monotonic()
         assert every.whole("wait_ready", url, timeout=60) is None
         assert time.monotonic() - began > 0.2
+
+
+def test_on_trio_a_callers_own_client_waits_too() -> None:
+    async def run(url: str) -> None:
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+            await aio.wait_ready(client, timeout=60)
+
+    with later(0.3) as url:
+        trio.run(run, url)
 
 
 @contextmanager

@@ -10,10 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import trio
 
 import ollama_fast
 from colours import Colour
@@ -152,8 +155,6 @@ class Hearing:
 
 @pytest.mark.parametrize("way", ["host", "client"])
 def test_leaving_it_ends_the_upload(both: Colour, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import httpx
-
     slow(monkeypatch, pieces=1000, size=1000, seconds=0.02)
     file = tmp_path / "m.gguf"
     file.write_bytes(os.urandom(1000))
@@ -237,6 +238,21 @@ def test_progress_of_an_upload_is_shown(both: Colour, tmp_path: Path, monkeypatc
     assert any(0 < now.fraction < 0.999 for now in seen)
     assert seen[-1].done
     assert (seen[-1].completed, seen[-1].total) == (1000, 1000)
+
+
+def test_on_trio_a_callers_own_client_sends_files_too(tmp_path: Path) -> None:
+    file = tmp_path / "m.gguf"
+    file.write_bytes(b"GGUF")
+
+    async def run(url: str) -> list[Any]:
+        client = httpx.AsyncClient(base_url=url, trust_env=False)
+        async with client, aio.create_stream(client, "m", files=file) as parts:
+            return [part async for part in parts]
+
+    with replay(respond=Blobs()) as server:
+        parts = trio.run(run, server.url)
+    seen = [status for status, _ in groupby(part["status"].partition(" ")[0] for part in parts)]
+    assert seen == ["gathering", "uploading", "success"]
 
 
 # --- hashed together -------------------------------------------------------------------------------------------------

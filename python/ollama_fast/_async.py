@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing, closing, suppress
 from contextvars import copy_context
 from dataclasses import replace
@@ -529,6 +529,13 @@ async def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], late
             course.reply = await _perform_one(host, effect)
 
 
+async def _together(jobs: Sequence[Callable[[], R]]) -> list[R]:
+    """Do *jobs* in threads, and give their results in order; on trio in turn."""
+    if current_task() is None:
+        return [await off_the_loop(job) for job in jobs]
+    return await asyncio.gather(*(asyncio.to_thread(job) for job in jobs))
+
+
 class _Aside(Generic[R]):
     """A request in a task of its own, which other tasks can end."""
 
@@ -560,7 +567,7 @@ async def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
         case Pause(seconds):
             return await _pause(seconds)
         case Run(jobs):
-            return await asyncio.gather(*(asyncio.to_thread(job) for job in jobs))
+            return await _together(jobs)
         case Try(jobs, view):
             return await asyncio.gather(*(_try(place, job, view) for place, job in enumerate(jobs)))
         case Need() | Tell():
