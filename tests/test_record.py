@@ -41,6 +41,8 @@ from ollama_fast.testing import (
     Received,
     RecordingError,
     Reply,
+    _incoming,
+    _recorder,
     record,
     replay,
     reply,
@@ -244,6 +246,7 @@ def test_what_is_secret_is_passed_on_and_not_written(tmp_path: Path) -> None:
         first, second = genuine.requests
         assert first.path == "/?token=s3cret"
         assert first.header("authorization") == "Basic bWU6czNjcmV0"
+        assert first.header("accept-encoding") == "identity"  # so that people can read what is recorded
         assert first.header("x-team") == first.header("x-api-key") == "s3cret"
         assert second.header("authorization") == "Bearer mine"
     assert "s3cret" not in (tmp_path / "one.json").read_text()
@@ -327,6 +330,32 @@ def test_a_client_that_leaves_is_left_upstream_and_in_a_replay(both: Colour, tmp
     assert kept.end == "left"
     with replay(tmp_path / "one.json") as replayer:
         read_one(replayer.url)
+
+
+def test_a_client_that_leaves_with_all_it_needs_is_no_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for room in (_incoming, _recorder):
+        monkeypatch.setattr(room, "PATIENCE", GENEROUS)
+    left = threading.Event()
+
+    def respond(_: Received) -> Iterator[Any]:
+        yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nlast\r\n"
+        assert left.wait(GENEROUS)
+        for _turn in range(2):  # the second one cannot be passed on any more
+            yield b"4\r\nmore\r\n"
+            yield 0.2
+        yield b"0\r\n\r\n"
+
+    with raw.replay(respond=respond) as genuine, record(genuine.url, tmp_path / "one.json") as recorder:
+        with socket.create_connection(("127.0.0.1", urlsplit(recorder.url).port or 0), timeout=GENEROUS) as client:
+            client.sendall(b"GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n")
+            got = b""
+            while b"last" not in got:
+                got += client.recv(1000)
+        left.set()
+    (kept,) = load(tmp_path / "one.json")
+    assert kept.end is None
+    assert kept.response is not None
+    assert [chunk.data for chunk in kept.response.chunks if chunk.data] == [b"last", b"more", b"more"]
 
 
 def test_the_end_of_the_block_ends_what_is_under_way(tmp_path: Path) -> None:
