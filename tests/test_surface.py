@@ -33,6 +33,7 @@ from ollama_fast import (
     _progress,
     aio,
     errors,
+    telemetry,
     tools,
     types,
 )
@@ -151,7 +152,7 @@ def test_what_waits_for_nothing_is_the_same_in_both_colours(name: str) -> None:
     assert getattr(ollama_fast, name) is getattr(aio, name) is getattr(tools, name)
 
 
-@pytest.mark.parametrize("module", [*MODULES, types, errors, tools], ids=id_of)
+@pytest.mark.parametrize("module", [*MODULES, types, errors, telemetry, tools], ids=id_of)
 def test_all_is_sorted_and_complete(module: ModuleType) -> None:
     names = list(module.__all__)
     assert names == sorted(names)

@@ -375,6 +375,21 @@ def test_ended_spans_leave_nothing_behind(both: Colour, recorded: Seen) -> None:
     assert not _unended._waiting
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_a_failed_blocking_call_leaves_nothing_to_the_garbage_collector(streamed: bool, recorded: Seen) -> None:
+    both = Colour(asynchronous=False)
+    gc.collect()
+    gc.disable()
+    try:
+        with serve(fault=Fault.cut("close", byte=0)) as server:
+            call = both.parts if streamed else both.attempt
+            assert call("generate_stream" if streamed else "generate", server.url, "m", "Hi!").error is not None
+        assert not [work for ref in list(_unended._open) if (work := ref()) is not None]
+    finally:
+        gc.enable()
+    assert recorded.facts["error.type"] == "TransportError"
+
+
 def test_a_call_that_is_under_way_ends_its_span_after_uninstrument(both: Colour, server: Server) -> None:
     with seen() as recorded:
 

@@ -212,20 +212,18 @@ class _Call(_Spanned):
         self._request = request if tracing.texts else None
         """Only until it is sent, since it may be large."""
 
-    @contextmanager
-    def sending(self) -> Generator[None]:
-        """Begin the span, which is the current one in this block."""
+    def sending(self) -> _Sending:
+        """Give the block in which the request is sent, and with which the span begins."""
+        return _Sending(self)
+
+    def begin(self) -> None:
+        """Begin the span."""
         attributes = {**self._place, **self._asked}
         request, self._request = self._request, None
         if request is not None:
             attributes |= _genai.texts_asked(request)
         tracer = self._tracing.tracer
         self._begin(tracer.start_span(self._name, context=self.context, kind=SpanKind.CLIENT, attributes=attributes))
-        token = contexts.attach(self.context)
-        try:
-            yield
-        finally:
-            contexts.detach(token)
 
     def mark(self, headers: MutableMapping[str, str], /) -> None:
         """Add the span to *headers*, in the form of the program's propagators."""
@@ -259,6 +257,24 @@ class _Call(_Spanned):
             measures.call(place, found, seconds, first, failure)
 
         return finish
+
+
+class _Sending:
+    """The block in which a call's span is the current one; a class, since an error would hold a generator's frame."""
+
+    __slots__ = ("_call", "_token")
+
+    def __init__(self, call: _Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._call.begin()
+        self._token = contexts.attach(self._call.context)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        contexts.detach(self._token)
 
 
 def _told(answer: Any) -> Part | None:
