@@ -260,7 +260,7 @@ platforms:
 		PYO3_NO_PYTHON=1 PYO3_BUILD_EXTENSION_MODULE=1 cargo check --quiet --locked --target-dir target/platforms --target $$platform || exit 1; done
 
 .PHONY: full  ## Run all of .ci/run's checks, the engines, the libraries, the oldest dependencies and Rust, cargo-deny, and the suite on every CPython from 3.11 that is found
-full: test test-over-httpx test-calls soak test-mocked test-httpx-suite test-dropin test-floors check demo test-report test-real test-engines test-downstream test-downstream-real sdist reproducible deny msrv platforms check-workflows
+full: test test-over-httpx test-calls soak test-mocked test-httpx-suite test-dropin test-floors check docs demo test-report test-real test-engines test-downstream test-downstream-real sdist reproducible deny msrv platforms check-workflows
 	$(MAKE) test-devmode ARGS=tests
 	tests/every_python.sh dist/*.whl
 
@@ -311,6 +311,10 @@ bench-schemas: build
 bench-streams: build
 	$(BIN)/python -m benches.peers.run $(ARGS)
 
+.PHONY: bench-telemetry  ## Measure what being observed costs; ARGS="--before main" compares with a revision, --count counts instructions by valgrind
+bench-telemetry: build
+	$(BIN)/python -m benches.telemetry $(ARGS)
+
 .PHONY: bench-abi3  ## Measure what the stable ABI costs, on Linux with valgrind
 bench-abi3: $(VENV)/.installed
 	@command -v valgrind >/dev/null || apt-get install -y -qq valgrind || { echo "valgrind is needed"; exit 1; }
@@ -323,7 +327,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 .PHONY: docs  ## Build the site of the docs into target/site; fails at a broken link, or a public function without a reference
 docs: build
-	$(MKDOCS) build --quiet --strict
+	$(MKDOCS) build --strict
 	@echo "target/site/index.html"
 
 .PHONY: docs-serve  ## Show the site of the docs at http://127.0.0.1:8000, built anew when a page changes

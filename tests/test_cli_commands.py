@@ -194,6 +194,42 @@ def test_a_server_that_misbehaves_is_never_a_traceback(name: str, run: Run, serv
     ollama_fast.close()
 
 
+ODD: list[bytes] = [
+    b"5",
+    b"null",
+    b"[]",
+    b'{"models": [1]}',
+    b'{"models": "x"}',
+    b'{"models": [{"name": 1, "size": "x", "digest": 5, "modified_at": 7, "size_vram": "y", "model": {}}]}',
+    b'{"status": 5}\n{"status": "success"}\n',
+    b'{"response": 5, "done": true}',
+    b'{"response": "a", "done": true, "eval_count": "x", "eval_duration": []}',
+    b'{"message": "x", "done": true}',
+    b'{"message": {"content": 5}, "done": true}',
+    b'{"message": {"content": "", "tool_calls": [1]}, "done": true}',
+    b'{"details": 5, "model_info": 7, "capabilities": 5, "license": []}',
+    b'{"details": {}, "license": ["a"]}',
+    b'{"embeddings": [[1, "a"]]}',
+    b'{"embeddings": [1]}',
+    b'{"error": {"a": 1}}',
+]
+
+
+@pytest.mark.parametrize("body", ODD, ids=bytes.decode)
+def test_an_answer_of_another_shape_is_never_a_traceback(body: bytes, run: Run, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text("def now() -> str:\n    'Say the time.'\n    return 'noon'\n")
+    server.answer = lambda _: Reply(200, (("Content-Type", "application/json"),), (Chunk(0, body),))
+    for arguments in (
+        *(["list"], ["ps"], ["show", "m"], ["version"], ["pull", "m"], ["push", "m"], ["create", "m", "--from", "x"]),
+        *(["generate", "m", "--stats"], ["chat", "m"], ["chat", "m", "--tools", str(tmp_path / "tools.py")]),
+        *(["embed", "m"], ["load", "m"], ["unload", "m"], ["unload", "--all"], ["copy", "a", "b"], ["delete", "m"]),
+        ["pull", "m", "--missing"],
+    ):
+        for ended in (run(*arguments, stdin=b"Hi"), run(*arguments, "--json", stdin=b"Hi")):
+            assert ended.code in (0, 1), arguments
+            assert ended.code == 0 or ended.err.splitlines()[-1].startswith(("Error: ", "`ollama-fast ")), arguments
+
+
 # --- generate --------------------------------------------------------------------------------------------------------
 
 

@@ -103,5 +103,7 @@ def test_all_blocks_are_found_and_a_wrong_one_is_caught(tmp_path: Path) -> None:
 def test_every_command_is_on_the_page() -> None:
     text = PAGE.read_text("utf-8")
     assert [name for name in COMMANDS if f"ollama-fast {name}" not in text and f"`{name}`" not in text] == []
+    with_json = text.partition("| Command | With `--json` |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", with_json)) >= set(COMMANDS) - {"completion"}
     described = re.findall(r"`/(\w+)", text.partition("| Command | Does |")[2].partition("\n\n")[0])
     assert described == list(_slash.COMMANDS)

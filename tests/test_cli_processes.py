@@ -214,7 +214,11 @@ def test_the_program_has_its_name() -> None:
 
 
 def completed(typed: str, host: str) -> list[str]:
-    """Give what bash is told when Tab is pressed behind *typed*."""
+    """Give what bash is told when Tab is pressed behind *typed*; on a busy machine it may be pressed again."""
+    return next(filter(None, (_completed(typed, host) for _ in range(5))), [])
+
+
+def _completed(typed: str, host: str) -> list[str]:
     words = typed.split(" ")
     environ = {
         **os.environ,
@@ -240,10 +244,10 @@ def test_commands_options_and_models_are_completed() -> None:
 
 def test_completion_never_complains() -> None:
     with serve(fault=Fault.refuse()) as server:
-        assert completed("ollama-fast show ", server.url) == []
+        assert _completed("ollama-fast show ", server.url) == []
     with serve(fault=Fault.cut("stall", part=0)) as server:
-        assert completed("ollama-fast show ", server.url) == []
-    assert completed("ollama-fast show ", "http://a b") == []
+        assert _completed("ollama-fast show ", server.url) == []
+    assert _completed("ollama-fast show ", "http://a b") == []
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")

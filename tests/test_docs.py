@@ -1,6 +1,7 @@
 """What the docs say is true: their Python runs and is well typed, and the targets, files and headings named exist."""
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -187,6 +188,46 @@ def test_an_error_names_page_and_line(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (str(caught.traceback[-1].path).rpartition("/")[2], caught.traceback[-1].lineno + 1) == ("page.md", 5)
 
 
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def commands(text: str) -> list[str]:
+    """Give the calls of `ollama-fast` that *text* shows for a shell."""
+    shown = "\n".join(fence[2] for fence in FENCE.finditer(text) if fence[1] == "sh").replace("\\\n", " ")
+    return re.findall(r"\bollama-fast (\w.*?) *(?=$|\||\d?>|<|#|&|;)", shown, re.MULTILINE)
+
+
+def wrong(command: str) -> str:
+    """Say what is wrong with a call of `ollama-fast`; nothing is run, and no file is looked for."""
+    click = pytest.importorskip("click", reason="click is in the extra `cli`")
+    from ollama_fast.cli._group import ollama_fast as group
+
+    name, *arguments = shlex.split(command)
+    found = group.get_command(click.Context(group), name)
+    if found is None:
+        return f"no command {name}"
+    try:
+        _, rest, _ = found.make_parser(click.Context(found)).parse_args(arguments)
+    except click.UsageError as error:
+        return str(error.format_message())
+    return f"too many arguments: {rest}" if rest else ""
+
+
+@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_commands_of_a_page_are_known(page: Path) -> None:
+    shown = commands(page.read_text(encoding="utf-8"))
+    assert len(shown) >= (6 if page == ROOT / "README.md" else 0)
+    assert {command: wrong(command) for command in shown if wrong(command)} == {}
+
+
+def test_a_wrong_command_is_caught() -> None:
+    text = "```sh\ncat x | ollama-fast generate m 'a b' --stat > y  # so\nollama-fast lsit\nollama-fast ps m\n```\n"
+    assert commands(text) == ["generate m 'a b' --stat", "lsit", "ps m"]
+    option, *others = map(wrong, commands(text))
+    assert option.startswith("No such option '--stat'.")
+    assert others == ["no command lsit", "too many arguments: ['m']"]
+
+
 # --- targets, links and files ----------------------------------------------------------------------------------------
 
 
@@ -267,6 +308,7 @@ def unshown_promises(text: str) -> set[str]:
 def test_every_promise_names_tests_that_are_there() -> None:
     text = (ROOT / "docs" / "reliability.md").read_text()
     assert text.count("| Promise | Shown by |") >= 9
+    text += (ROOT / "docs" / "observability.md").read_text()
     assert unshown_promises(text) == set()
     assert missing_tests(text, ROOT) == set()
 

@@ -844,7 +844,9 @@ for each in (host.with_options(retry=None), host):
     assert seen.stderr == ""
 
 
-def test_the_log_tells_of_attempts_and_shows_no_secret_nor_does_an_error(both: Colour, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_tells_of_attempts_and_shows_no_secret_nor_does_an_error(
+    both: Colour, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     with replay(respond=at_first(BUSY, times=1000)) as server:
         url = server.url.replace("//", "//user:s3cret@")

@@ -5,7 +5,6 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -16,10 +15,18 @@ pytest.importorskip("griffe", reason="griffe is in the group `docs`")
 pytest.importorskip("mkdocs", reason="mkdocs is in the group `docs`")
 
 import griffe  # noqa: E402 - it may be missing
+from mkdocs.config.defaults import MkDocsConfig  # noqa: E402 - the same
 from mkdocs.exceptions import PluginError  # noqa: E402 - the same
 from website import hooks, links, outside, pictures, plots, public, reference, terminal  # noqa: E402 - they need both
 
 ROOT = Path(__file__).parent.parent
+
+
+def config_of(site: Path) -> MkDocsConfig:
+    made = MkDocsConfig()
+    assert isinstance(made, MkDocsConfig)  # its type says that it may be another
+    made.site_dir = str(site)
+    return made
 
 
 # --- the reference ---------------------------------------------------------------------------------------------------
@@ -159,26 +166,26 @@ def test_what_a_function_lacks_is_a_complaint(planted: str, tmp_path: Path) -> N
     }
 
 
-def test_a_complaint_ends_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_complaint_ends_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module("ollama_fast.aio")
 
     def planted(host: str) -> int:
         return len(host)
 
-    hooks.on_pre_build(SimpleNamespace())  # pyright: ignore[reportArgumentType]
+    hooks.on_pre_build(config_of(tmp_path))
     monkeypatch.setattr(module, "planted", planted, raising=False)
     monkeypatch.setattr(module, "__all__", [*module.__all__, "planted"])
     with pytest.raises(PluginError, match=r"ollama_fast\.aio\.planted has no doc"):
-        hooks.on_pre_build(SimpleNamespace())  # pyright: ignore[reportArgumentType]
+        hooks.on_pre_build(config_of(tmp_path))
 
 
-def test_a_function_that_is_in_no_group_ends_the_build(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_that_is_in_no_group_ends_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (ROOT / public.GROUPS_PAGE).read_text(encoding="utf-8")
     assert public.ungrouped(page) == set()
     assert public.ungrouped(page.replace("`embed_many`", "`embed_much`")) == {"embed_many", "embed_much"}
     monkeypatch.setattr(hooks, "_groups_page", lambda: page.replace("`embed_many` ", ""))
     with pytest.raises(PluginError, match=r"embed_many is not in the table of docs/functions\.md"):
-        hooks.on_pre_build(SimpleNamespace())  # pyright: ignore[reportArgumentType]
+        hooks.on_pre_build(config_of(tmp_path))
 
 
 def test_the_modules_of_the_reference_are_those_that_are_public() -> None:
@@ -214,14 +221,14 @@ def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
 def test_a_broken_site_ends_the_build(tmp_path: Path) -> None:
     anchors = "".join(f'<i id="{anchor}"></i>' for anchor in reference.expected())
     (tmp_path / "index.html").write_text(anchors, encoding="utf-8")
-    config = SimpleNamespace(site_dir=str(tmp_path))
-    hooks.on_post_build(config)  # pyright: ignore[reportArgumentType]
+    config = config_of(tmp_path)
+    hooks.on_post_build(config)
     (tmp_path / "index.html").write_text(anchors.replace('"ollama_fast.aio.chat"', '"x"'), encoding="utf-8")
     with pytest.raises(PluginError, match=r"no page shows ollama_fast\.aio\.chat$"):
-        hooks.on_post_build(config)  # pyright: ignore[reportArgumentType]
+        hooks.on_post_build(config)
     (tmp_path / "index.html").write_text(f'{anchors}<a href="gone.html">x</a>', encoding="utf-8")
     with pytest.raises(PluginError, match=r"index\.html leads to gone\.html"):
-        hooks.on_post_build(config)  # pyright: ignore[reportArgumentType]
+        hooks.on_post_build(config)
 
 
 def test_links_to_files_outside_docs_lead_to_pages_of_the_site(tmp_path: Path) -> None:

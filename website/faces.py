@@ -28,7 +28,7 @@ _KINDS: Final = {
     inspect.Parameter.KEYWORD_ONLY: griffe.ParameterKind.keyword_only,
     inspect.Parameter.VAR_KEYWORD: griffe.ParameterKind.var_keyword,
 }
-_RETURNING: Final = re.compile(r"\b(?:collections\.abc|typing|builtins|types)\.|\bollama_fast(?:\.\w+)*\.(?=[A-Z])")
+_BEFORE: Final = re.compile(r"\b(?:collections\.abc|typing|builtins|types)\.|\bollama_fast(?:\.\w+)*\.(?=[A-Z])")
 """What a signature says before the names of objects, and a reader does not need."""
 
 
@@ -73,9 +73,9 @@ class _Rooms:
         if annotation is inspect.Parameter.empty:
             return None
         text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-        text = _RETURNING.sub("", str(text))
+        text = _BEFORE.sub("", str(text)).replace("NoneType", "None")
         try:
-            parsed = griffe.get_expression(ast.parse(text, mode="eval").body, parent=scope)
+            parsed = griffe.get_expression(ast.parse(text, mode="eval").body, parent=scope, parse_strings=False)
         except SyntaxError:
             return text
         if isinstance(parsed, griffe.Expr):

@@ -18,6 +18,8 @@ MODULES: Final = (
     "ollama_fast.compat",
     "ollama_fast.compat.errors",
     "ollama_fast.testing",
+    "ollama_fast.telemetry",
+    "ollama_fast.bench",
 )
 
 GROUPS_PAGE: Final = Path("docs/functions.md")

@@ -19,6 +19,12 @@ from . import public
 from .faces import Faces
 
 _UNTYPED_SELF: Final = ("self", "cls")
+_OF_SHAPES: Final = """\
+    options:
+      inherited_members: true
+      show_bases: false
+"""
+"""A reader wants all keys of a dict, and not which private class brings some of them."""
 
 
 def load(package: str, modules: tuple[str, ...], search: Iterable[str] = ("python",)) -> griffe.Module:
@@ -113,6 +119,8 @@ def pages(groups_page: str) -> dict[str, str]:
         "reference/tools.md": _module_page("Tools", "ollama_fast.tools"),
         "reference/errors.md": _module_page("Errors", "ollama_fast.errors"),
         "reference/testing.md": _module_page("Testing", "ollama_fast.testing"),
+        "reference/telemetry.md": _module_page("Telemetry", "ollama_fast.telemetry"),
+        "reference/bench.md": _module_page("Benchmarks", "ollama_fast.bench"),
         "reference/compat.md": _module_page("The drop-in module", "ollama_fast.compat", "ollama_fast.compat.errors"),
     }
 
@@ -123,7 +131,7 @@ def expected(modules: Iterable[str] = public.MODULES) -> set[str]:
 
 
 def _shown(path: str) -> str:
-    return f"::: {path}\n"
+    return f"::: {path}\n{_OF_SHAPES}" if path.startswith("ollama_fast.types.") else f"::: {path}\n"
 
 
 def _functions_page(title: str, module: str, about: str, groups: dict[str, list[str]], *, values: bool = False) -> str:

@@ -117,8 +117,8 @@ class Exchange(Generic[R]):
         """The body, and what makes it if it is still to be encoded."""
         self.streams = stream
         """Whether the answer comes in parts."""
-        self._redirects, self._why = 0, ""
-        """How many were followed; what the last attempt failed by."""
+        self._redirects, self._why = 0, ""  # how many were followed, and why the last attempt was none
+
         self._timeout: dict[str, float | None] = {}
         self._ends_by: float | None = None
         """When the body shall end, once the last part is here."""
@@ -179,9 +179,15 @@ class Exchange(Generic[R]):
     def outgoing(self, content: Content) -> httpx.Request:
         """Give the HTTP request, whose body is *content*."""
         outgoing = self._outgoing(content)
-        if self.observed is not None:
+        if self.observed is not None and self._is_with_the_host():
             self.observed.mark(outgoing.headers)
         return outgoing
+
+    def _is_with_the_host(self) -> bool:
+        """Whether it is sent to whom the caller named, and not elsewhere by a redirect, or as a matter of the call."""
+        if self.client is not None:
+            return self.request.origin is None
+        return origin(self.url) == origin(self.host.url)
 
     def _outgoing(self, content: Content) -> httpx.Request:
         import httpx
@@ -416,8 +422,11 @@ class Exchange(Generic[R]):
 
     def ends(self, error: BaseException | None) -> None:
         """Tell who observes the call that it is over, by *error* or early, unless it was over before."""
-        if self.observed is not None:
-            self.observed.ends(error)
+        if self.observed is None:
+            return
+        if isinstance(error, Exception) and self.leash is not None and self.leash.is_pulled:
+            error = self.was_closed(None)  # whatever it looks like: who pulled it wants no more of it
+        self.observed.ends(error)
 
     def was_closed(self, parts: Parts[R] | None) -> errors.OllamaError:
         """Say that somebody closed the stream that is read."""

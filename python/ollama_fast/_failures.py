@@ -56,7 +56,7 @@ class Telling:
         if self._parts is not None:
             self._parts.memory.ends(found)
         if self._exchange.observed is not None and (self._parts is not None or not self._exchange.streams):
-            self._exchange.observed.ends(found)
+            self._exchange.ends(found)
         try:
             if found is not None and found is not value:
                 raise found

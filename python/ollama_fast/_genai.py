@@ -250,6 +250,11 @@ def _definition(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    import orjson
+    """Give *value* as JSON: what a tool gives may be anything, and no call fails because it is recorded."""
+    import json
 
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        text = json.dumps(value, default=repr, skipkeys=True, ensure_ascii=False)
+    except Exception:  # noqa: BLE001 - of a repr of anybody's, or of what holds itself
+        return "null"
+    return text.encode("utf-8", "replace").decode()  # without halves of surrogate pairs, which no exporter can send

@@ -65,6 +65,11 @@ class Leash:
         self._socket: socket.socket | None = None
         self._paused: threading.Event | None = None
 
+    @property
+    def is_pulled(self) -> bool:
+        """Whether somebody has pulled it."""
+        return self._pulled
+
     def pull(self) -> bool:
         """
         End the request: whoever waits on its connection is freed, and nobody will wait on it later.

@@ -88,7 +88,12 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 def spread(values: Iterable[float]) -> Spread | None:
-    """Give the spread of *values*, or None if there are none."""
+    """
+    Give the spread of *values*, or None if there are none.
+
+    Args:
+        values: In any order, all in one unit, which is that of the spread.
+    """
     ordered = sorted(values)
     if not ordered:
         return None
@@ -146,7 +151,12 @@ def outside(sample: Sample) -> float | None:
 
 
 def summarise(level: Level) -> Summary:
-    """Give what was measured under one load in numbers."""
+    """
+    Give what was measured under one load in numbers.
+
+    Args:
+        level: The load, and what came of each of its requests.
+    """
     done = [sample for sample in level.samples if sample.outcome == "done"]
     failed = [sample for sample in level.samples if sample.outcome == "failed"]
     duration = max((sample.ended for sample in done), default=0.0)

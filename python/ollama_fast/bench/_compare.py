@@ -66,7 +66,14 @@ def told_apart(runs: Sequence[Run]) -> list[Run]:
 
 
 def compare(first: Run, second: Run) -> Comparison:
-    """Compare two runs, of one host or of two, load by load."""
+    """
+    Compare two runs, of one host or of two, load by load.
+
+    Args:
+        first: The run that ratios are over.
+
+        second: The other one.
+    """
     ours = {str(level.load): level for level in first.levels}
     theirs = {str(level.load): level for level in second.levels}
     rows = [row for load in ours if load in theirs for row in _rows(load, ours[load], theirs[load])]

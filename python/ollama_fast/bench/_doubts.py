@@ -19,7 +19,12 @@ _FEW: Final = 100
 
 
 def doubts(run: Run) -> list[str]:
-    """Say in sentences what may make the numbers of *run* other than they look; none if nothing does."""
+    """
+    Say in sentences what may make the numbers of *run* other than they look; none if nothing does.
+
+    Args:
+        run: What was measured.
+    """
     found = ["The benchmark was broken off: what was measured by then is here."] if run.cut else []
     if run.ceiling is None:
         found.append("The client's own ceiling was not measured, so it may have been what was measured.")

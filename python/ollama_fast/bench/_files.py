@@ -7,7 +7,12 @@ from pathlib import Path
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise OSError, which says what is wrong, if a report cannot be written to *path*; so before a load, not after."""
+    """
+    Raise OSError, which says what is wrong, if a report cannot be written to *path*; so before a load, not after.
+
+    Args:
+        path: Where the report is to be; nothing is left there.
+    """
     place = _place(path)
     if place.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file in it")

@@ -25,6 +25,9 @@ def html(runs: Sequence[Run]) -> str:
     """
     Give the report of one run, or of several, which are compared to the first one.
 
+    Args:
+        runs: One run, or several, which are shown beside each other.
+
     Raises ImportError, which names the extra, without matplotlib.
     """
     if not runs:
@@ -52,7 +55,14 @@ def html(runs: Sequence[Run]) -> str:
 
 
 def write_html(runs: Sequence[Run], path: str | Path) -> None:
-    """Write the report of *runs* to a file, which is whole or not there."""
+    """
+    Write the report of *runs* to a file, which is whole or not there.
+
+    Args:
+        runs: One run, or several, which are shown beside each other.
+
+        path: The file, which is replaced if it is there.
+    """
     _files.write(path, html(runs).encode())
 
 

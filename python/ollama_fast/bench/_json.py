@@ -21,6 +21,9 @@ def encode(run: Run) -> bytes:
     """
     Give *run* as JSON: a version, what each number means, all that was measured, and the summary of each load.
 
+    Args:
+        run: What was measured.
+
     What is read from it is `run` alone, with every request; the summaries follow from that, and are for others.
     """
     import orjson
@@ -42,6 +45,9 @@ def encode(run: Run) -> bytes:
 def decode(content: bytes | str) -> Run:
     """
     Read what `encode` gave.
+
+    Args:
+        content: The JSON, as bytes or as text.
 
     Raises ValueError, which says what is wrong, if it is no such JSON, or that of a newer version.
     """
@@ -66,7 +72,12 @@ def decode(content: bytes | str) -> Run:
 
 
 def read(path: str | Path) -> Run:
-    """Read the JSON of a run from a file; ValueError names the file, and says what is wrong with it."""
+    """
+    Read the JSON of a run from a file; ValueError names the file, and says what is wrong with it.
+
+    Args:
+        path: The file.
+    """
     try:
         return decode(Path(path).read_bytes())
     except ValueError as exc:
@@ -74,7 +85,14 @@ def read(path: str | Path) -> Run:
 
 
 def write_json(run: Run, path: str | Path) -> None:
-    """Write the JSON of *run* to a file, which is whole or not there."""
+    """
+    Write the JSON of *run* to a file, which is whole or not there.
+
+    Args:
+        run: What was measured.
+
+        path: The file, which is replaced if it is there.
+    """
     _files.write(path, encode(run))
 
 

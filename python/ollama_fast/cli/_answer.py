@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from . import _output
+from ._shapes import understood
 
 
 class Piece(NamedTuple):
@@ -25,8 +26,16 @@ class Ink(NamedTuple):
 
 def piece_of(part: Mapping[str, Any]) -> Piece:
     """Give what a part of a generate or a chat adds."""
-    holder: Mapping[str, Any] = part.get("message") or part
-    return Piece(holder.get("thinking") or "", holder.get("content") or holder.get("response") or "")
+    with understood():
+        holder: Mapping[str, Any] = part.get("message") or part
+        piece = Piece(holder.get("thinking") or "", holder.get("content") or holder.get("response") or "")
+        return Piece(*map(_text, piece))
+
+
+def _text(found: object) -> str:
+    if not isinstance(found, str):
+        raise TypeError(f"{found!r} is no text")
+    return found
 
 
 def laid_out(pieces: Iterable[Piece], *, asides: bool) -> Iterator[Ink]:

@@ -16,6 +16,7 @@ from ._answer import Piece, laid_out, piece_of, write_out
 from ._exits import complain, said, said_by_system
 from ._output import dim, encoded, on_terminal, print_json, say
 from ._question import read_question
+from ._shapes import understood
 from ._talk import Talk
 
 _LONGEST: Final = 500
@@ -53,8 +54,10 @@ def piece_of_event(event: Any) -> Piece:
         return Piece(note=f"<- {result if len(result) <= _LONGEST else f'{result[:_LONGEST]}...'}")
     if isinstance(event, Conversation):
         return Piece()
-    calls = (event.get("message") or {}).get("tool_calls") or ()
-    return piece_of(event)._replace(note="\n".join(map(_called, calls)))
+    piece = piece_of(event)
+    with understood():
+        calls = (event.get("message") or {}).get("tool_calls") or ()
+        return piece._replace(note="\n".join(map(_called, calls)))
 
 
 def _called(call: Mapping[str, Any]) -> str:

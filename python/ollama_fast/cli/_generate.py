@@ -15,6 +15,7 @@ from ._answer import laid_out, measured, piece_of, write_out
 from ._asking import asking_options, checked, joined, piped, think_of
 from ._options import host_option, json_option, model_argument
 from ._output import on_terminal, print_json
+from ._shapes import understood
 
 
 @click.command
@@ -67,4 +68,6 @@ def generate(
             write_out(laid_out(map(piece_of, stream), asides=on_terminal()))
     if stats:
         done = stream.stats
-        click.echo(measured(done.first_part, done.total, stream.partial or {}), err=True)
+        with understood():
+            text = measured(done.first_part, done.total, stream.partial or {})
+        click.echo(text, err=True)

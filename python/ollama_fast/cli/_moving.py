@@ -7,6 +7,7 @@ from ollama_fast import Stream
 from ollama_fast.types import ProgressResponse
 
 from ._output import print_json
+from ._shapes import understood
 
 
 def follow(parts: Stream[ProgressResponse], label: str, *, as_json: bool) -> None:
@@ -25,6 +26,6 @@ def follow(parts: Stream[ProgressResponse], label: str, *, as_json: bool) -> Non
             for part in parts:
                 print_json(part)
         return
-    with ollama_fast.show_progress(parts, label=label) as shown:
+    with understood(), ollama_fast.show_progress(parts, label=label) as shown:
         for _ in shown:
             pass

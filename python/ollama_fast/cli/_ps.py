@@ -12,6 +12,7 @@ from ollama_fast import Host
 from ._models import PS_HEADS, ps_rows
 from ._options import host_option, json_option
 from ._output import print_json
+from ._shapes import understood
 from ._tables import print_table
 
 
@@ -24,4 +25,6 @@ def ps(host: Host, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     else:
-        print_table(PS_HEADS, ps_rows(answer["models"] or (), datetime.now(UTC)))
+        with understood():
+            rows = ps_rows(answer["models"] or (), datetime.now(UTC))
+        print_table(PS_HEADS, rows)

@@ -10,6 +10,7 @@ from ollama_fast import Host
 from ._models import described
 from ._options import host_option, json_option, model_argument
 from ._output import print_json, say
+from ._shapes import understood
 
 
 @click.command
@@ -29,4 +30,6 @@ def show(host: Host, model: str, field: str | None, as_json: bool) -> None:
     elif field is not None:
         say(str(answer.get(field) or "").rstrip("\n"))
     else:
-        say(described(answer))
+        with understood():
+            text = described(answer)
+        say(text)

@@ -9,6 +9,7 @@ from ollama_fast import Host
 
 from ._options import ModelName, host_option, json_option
 from ._output import print_json, say
+from ._shapes import understood
 
 
 @click.command
@@ -22,7 +23,10 @@ def unload(host: Host, models: tuple[str, ...], every: bool, as_json: bool) -> N
         raise click.UsageError("give the models to unload, or --all")
     for model in models:
         ollama_fast.unload(host, model)
-    for model in ollama_fast.unload_all(host) if every else models:
+    if every:
+        with understood():
+            models = ollama_fast.unload_all(host)
+    for model in models:
         if as_json:
             print_json({"unloaded": model})
         else:

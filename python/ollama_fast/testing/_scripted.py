@@ -117,7 +117,14 @@ def reply(
 
 
 def tool_call(name: str, /, **arguments: Any) -> dict[str, Any]:
-    """Give a call of a tool, as a model's message has it: `reply(tool_calls=[tool_call("add", a=3, b=4)])`."""
+    """
+    Give a call of a tool, as a model's message has it: `reply(tool_calls=[tool_call("add", a=3, b=4)])`.
+
+    Args:
+        name: That of the tool.
+
+        arguments: What the model gives it; each must have a JSON form.
+    """
     if not isinstance(name, str) or not name:
         raise TypeError(f"name must be that of a tool, not {name!r}")
     try:
