@@ -143,6 +143,7 @@ def test_all_examples_are_found() -> None:
         assert {fence[0] for fence in FENCE.findall(text)} <= {"", "python", "sh", "text", "yaml"}, page
 
 
+@pytest.mark.timeout(600)
 def test_the_examples_are_well_typed(tmp_path: Path) -> None:
     pytest.importorskip("mypy", reason="mypy is in the group `check`")
     broken = Block("broken", 1, "from ollama_fast import generate\ngenerate(None, 'm', options={'temprature': 0})\n")

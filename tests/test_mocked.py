@@ -12,6 +12,7 @@ import pytest
 
 import mocked
 from exchange import Exchange, load_all
+from ollama_fast.testing._recording import Upload
 from replay import RUNNING, HangUpError, Received, ReplayServer, Respond, replay
 
 pytestmark = pytest.mark.mocked
@@ -77,7 +78,9 @@ def check_both(server: ReplayServer, make: Callable[[], httpx.Request]) -> None:
 
 
 def request_of(exchange: Exchange, server: ReplayServer) -> httpx.Request:
-    return httpx.Request(exchange.request.method, server.url + exchange.request.path, json=exchange.request.body)
+    body = exchange.request.body
+    given: dict[str, Any] = {"content": b"x" * body.length} if isinstance(body, Upload) else {"json": body}
+    return httpx.Request(exchange.request.method, server.url + exchange.request.path, **given)
 
 
 @pytest.mark.parametrize("name", EXCHANGES)

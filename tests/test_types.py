@@ -100,7 +100,11 @@ NO_PARAMETER = {
 
 NO_PARAMETER_OF = {("show", "template"): "ignored by the server"}
 
-NOT_A_FIELD = {"extra": "fields of other versions", "via_server": "chooses between two endpoints"}
+NOT_A_FIELD = {
+    "extra": "fields of other versions",
+    "modelfile": "several fields out of one text",
+    "via_server": "chooses between two endpoints",
+}
 
 MINIMAL: dict[str, tuple[Any, ...]] = {
     "chat": ("m", []),
