@@ -261,8 +261,10 @@ def test_a_tool_that_is_cancelled_has_not_failed(asynchronous: bool) -> None:
         if asynchronous:
             asyncio.run(run())
         else:
-            with pytest.raises(KeyboardInterrupt):
-                ollama_fast.call_tool([stopped], {"function": {"name": "stopped", "arguments": {}}})
+            call: Any = {"function": {"name": "stopped", "arguments": {}}}
+            with pytest.raises(KeyboardInterrupt) as caught:
+                ollama_fast.call_tool([stopped], call)
+            assert caught.traceback[-1].name == "stopped"
         assert recorded.facts["ollama_fast.ended_by"] == "cancellation"
         assert "error.type" not in recorded.facts
         (lasted,) = recorded.points()["gen_ai.execute_tool.duration"]

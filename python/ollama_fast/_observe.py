@@ -60,6 +60,9 @@ class Agent(Protocol):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
     ) -> None: ...
 
+    def ends(self, error: BaseException | None, /, by: str = "") -> None:
+        """Take note that it is over before its block is, or of nothing if that is known; *by* says what ended it."""
+
 
 class Observer(Protocol):
     """Makes what is told of one call."""
