@@ -122,6 +122,8 @@ def blocking(host: Host, client: httpx.Client) -> None:
     assert_type(ollama_fast.load(host, "m", keep_alive="5m", options={"num_ctx": 8192}), None)
     assert_type(ollama_fast.unload_all(host), tuple[str, ...])
     assert_type(ollama_fast.context_of(host, "m"), int | None)
+    assert_type(aio.check_context({}, 8192), ContextUse)
+    assert_type(aio.parse_modelfile("FROM n"), Modelfile)
     assert_type(ollama_fast.check_context(ollama_fast.generate(host, "m", "p"), 8192), ContextUse)
     assert_type(ollama_fast.has_blob(host, "sha256:..."), bool)
     assert_type(ollama_fast.is_running(host), bool)
