@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ollama_fast.bench import Closed, Open, decode, read
+from ollama_fast.bench import ClosedLoop, OpenLoop, decode_json, read_json
 from ollama_fast.cli._exits import run as main
 from ollama_fast.testing import FAULTS, Chunk, Received, Reply, Server, reply, serve
 from transports import eventually
@@ -39,8 +39,8 @@ def test_a_sweep_is_shown_and_written(server: Server, tmp_path: Path, capsys: py
     )
     said = capsys.readouterr().out
     assert code == 0
-    found = read(tmp_path / "run.json")
-    assert [level.load for level in found.levels] == [Closed(1), Closed(2)]
+    found = read_json(tmp_path / "run.json")
+    assert [level.load for level in found.levels] == [ClosedLoop(1), ClosedLoop(2)]
     assert [len(level.samples) for level in found.levels] == [3, 3]
     assert found.ceiling is not None
     assert (found.workload.num_predict, found.workload.options) == (4, {"seed": 3})
@@ -54,8 +54,8 @@ def test_a_sweep_is_shown_and_written(server: Server, tmp_path: Path, capsys: py
 def test_json_alone_is_on_stdout_if_it_is_asked_for_there(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
     assert bench("m", "--host", server.url, *QUICK, "--rate", "100", "--seed", "4", "--json", "-") == 0
     out, err = capfd.readouterr()
-    found = decode(out)
-    assert ([level.load for level in found.levels], found.seed) == ([Open(100.0)], 4)
+    found = decode_json(out)
+    assert ([level.load for level in found.levels], found.seed) == ([OpenLoop(100.0)], 4)
     assert "100 req/s" in err
 
 
@@ -188,9 +188,9 @@ def test_ctrl_c_ends_the_load_and_what_was_measured_is_written(server: Server, t
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert err == ""
-    found = read(path)
+    found = read_json(path)
     assert found.cut
-    assert [level.load for level in found.levels] == [Closed(1)]
+    assert [level.load for level in found.levels] == [ClosedLoop(1)]
     outcomes = [sample.outcome for sample in found.levels[0].samples]
     assert outcomes == ["done"] * (len(outcomes) - 1) + ["cut"]
     assert len(outcomes) > 1

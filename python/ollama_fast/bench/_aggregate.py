@@ -150,7 +150,7 @@ def outside(sample: Sample) -> float | None:
 # --- of one load -----------------------------------------------------------------------------------------------------
 
 
-def summarise(level: Level) -> Summary:
+def summarise_level(level: Level) -> Summary:
     """
     Give what was measured under one load in numbers.
 

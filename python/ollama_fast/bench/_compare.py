@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ._aggregate import Summary, summarise
+from ._aggregate import Summary, summarise_level
 from ._metrics import COUNTS, SPREADS, Metric, Unit, number
 from ._values import Level, Run
 
@@ -15,7 +15,7 @@ _STATISTICS = ("mean", "p50", "p90", "p99")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparedNumber:
     """
     A number under one load in both runs.
 
@@ -49,7 +49,7 @@ class Comparison:
 
     first: str
     second: str
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedNumber, ...]
     unmatched: tuple[str, ...]
     differences: tuple[str, ...]
 
@@ -65,7 +65,7 @@ def told_apart(runs: Sequence[Run]) -> list[Run]:
     ]
 
 
-def compare(first: Run, second: Run) -> Comparison:
+def compare_runs(first: Run, second: Run) -> Comparison:
     """
     Compare two runs, of one host or of two, load by load.
 
@@ -86,8 +86,8 @@ def compare(first: Run, second: Run) -> Comparison:
     )
 
 
-def _rows(load: str, first: Level, second: Level) -> list[Row]:
-    ours, theirs = summarise(first), summarise(second)
+def _rows(load: str, first: Level, second: Level) -> list[ComparedNumber]:
+    ours, theirs = summarise_level(first), summarise_level(second)
     counts = [
         _row(load, metric, metric.key, metric.label, ours, theirs) for metric in COUNTS if metric.key in _COMPARED
     ]
@@ -99,13 +99,13 @@ def _rows(load: str, first: Level, second: Level) -> list[Row]:
     ]
 
 
-def _row(load: str, metric: Metric, key: str, label: str, ours: Summary, theirs: Summary) -> Row:
+def _row(load: str, metric: Metric, key: str, label: str, ours: Summary, theirs: Summary) -> ComparedNumber:
     first, second = number(ours, key), number(theirs, key)
     ratio = second / first if first and second is not None else None
     better = None
     if first is not None and second is not None and first != second and metric.better is not None:
         better = (second < first) == (metric.better == "less")
-    return Row(load, key, label, metric.unit, first, second, ratio, better)
+    return ComparedNumber(load, key, label, metric.unit, first, second, ratio, better)
 
 
 def _differences(first: Run, second: Run) -> list[str]:

@@ -8,8 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from . import _files
-from ._compare import Comparison, compare, told_apart
-from ._doubts import doubts
+from ._compare import Comparison, compare_runs, told_apart
+from ._doubts import find_doubts
 from ._metrics import COUNTS, SERVER, SPREADS, number, shown
 from ._plots import by_load, distributions, left_out, timeline
 from ._tables import ceiling, comparison_table, counts_table, errors_table, settings, spreads_table
@@ -21,7 +21,7 @@ _HOW = (
 )
 
 
-def html(runs: Sequence[Run]) -> str:
+def make_html(runs: Sequence[Run]) -> str:
     """
     Give the report of one run, or of several, which are compared to the first one.
 
@@ -37,7 +37,7 @@ def html(runs: Sequence[Run]) -> str:
     parts = [f"<h1>{escape(title)}</h1>", f"<p class=soft>{escape(' · '.join(_subtitle(run) for run in runs))}</p>"]
     parts += [_doubts(run, several=several) for run in runs]
     if several:
-        parts += [_compared(compare(runs[0], other), place) for place, other in enumerate(runs[1:], 1)]
+        parts += [_compared(compare_runs(runs[0], other), place) for place, other in enumerate(runs[1:], 1)]
     else:
         parts.append(_tiles(runs[0]))
     parts += [_plots("Throughput and waits, by load", by_load(runs)), _plots("Latencies", distributions(runs))]
@@ -63,7 +63,7 @@ def write_html(runs: Sequence[Run], path: str | Path) -> None:
 
         path: The file, which is replaced if it is there.
     """
-    _files.write(path, html(runs).encode())
+    _files.write(path, make_html(runs).encode())
 
 
 def _subtitle(run: Run) -> str:
@@ -72,7 +72,7 @@ def _subtitle(run: Run) -> str:
 
 
 def _doubts(run: Run, *, several: bool) -> str:
-    found = doubts(run)
+    found = find_doubts(run)
     if not found:
         return ""
     heading = f"What to doubt of {run.label}" if several else "What to doubt"
@@ -81,9 +81,11 @@ def _doubts(run: Run, *, several: bool) -> str:
 
 
 def _tiles(run: Run) -> str:
-    from ._aggregate import summarise
+    from ._aggregate import summarise_level
 
-    best = max(((summarise(level), level) for level in run.levels), key=lambda pair: pair[0].output_rate, default=None)
+    best = max(
+        ((summarise_level(level), level) for level in run.levels), key=lambda pair: pair[0].output_rate, default=None
+    )
     if best is None:
         return ""
     summary, level = best

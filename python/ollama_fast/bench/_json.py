@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import _files
-from ._aggregate import summarise
+from ._aggregate import summarise_level
 from ._metrics import COUNTS, SERVER, SPREADS
 from ._values import Run
 
@@ -17,7 +17,7 @@ VERSION: Final = 1
 _UNITS: Final = {"s": "seconds", "/s": "per second", "": "number", "share": "share of one core"}
 
 
-def encode(run: Run) -> bytes:
+def encode_json(run: Run) -> bytes:
     """
     Give *run* as JSON: a version, what each number means, all that was measured, and the summary of each load.
 
@@ -37,14 +37,14 @@ def encode(run: Run) -> bytes:
         "percentiles": "by linear interpolation between the values at both sides, as numpy.percentile has them",
         "times": "of a sample: seconds since its load began; the server's total, load, prompt_eval, eval: nanoseconds",
         "run": asdict(run),
-        "summaries": [{"load": str(level.load), **asdict(summarise(level))} for level in run.levels],
+        "summaries": [{"load": str(level.load), **asdict(summarise_level(level))} for level in run.levels],
     }
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 if _is_small(run) else 0)
 
 
-def decode(content: bytes | str) -> Run:
+def decode_json(content: bytes | str) -> Run:
     """
-    Read what `encode` gave.
+    Read what `encode_json` gave.
 
     Args:
         content: The JSON, as bytes or as text.
@@ -71,7 +71,7 @@ def decode(content: bytes | str) -> Run:
     return run
 
 
-def read(path: str | Path) -> Run:
+def read_json(path: str | Path) -> Run:
     """
     Read the JSON of a run from a file; ValueError names the file, and says what is wrong with it.
 
@@ -79,7 +79,7 @@ def read(path: str | Path) -> Run:
         path: The file.
     """
     try:
-        return decode(Path(path).read_bytes())
+        return decode_json(Path(path).read_bytes())
     except ValueError as exc:
         raise ValueError(f"{path}: {exc}") from exc
 
@@ -93,7 +93,7 @@ def write_json(run: Run, path: str | Path) -> None:
 
         path: The file, which is replaced if it is there.
     """
-    _files.write(path, encode(run))
+    _files.write(path, encode_json(run))
 
 
 @cache

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from ._aggregate import Spread, Summary, summarise
+from ._aggregate import Spread, Summary, summarise_level
 from ._metrics import shown
 from ._running import Begun, Told
 from ._values import Ceiling, Level, Run, Sample
@@ -82,7 +82,7 @@ def table(console: Console, title: str) -> Generator[Callable[[Told], None]]:
                 state["failed" if what.outcome == "failed" else "done"] += 1
                 write()
             case Level():
-                rows.append(cells(what, summarise(what)))
+                rows.append(cells(what, summarise_level(what)))
                 live.update(drawn(), refresh=True)
 
     def write() -> None:
@@ -120,11 +120,11 @@ def print_comparison(console: Console, runs: Sequence[Run]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ._compare import compare, told_apart
+    from ._compare import compare_runs, told_apart
 
     first, *others = told_apart(runs)
     for other in others:
-        found = compare(first, other)
+        found = compare_runs(first, other)
         drawn = Table(
             "Load", "Metric", title=Text(f"{found.second} compared to {found.first}"), box=None, pad_edge=False
         )

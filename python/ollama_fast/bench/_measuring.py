@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from time import perf_counter
 from typing import Any, TypeAlias
 
-from ollama_fast import aio
-from ollama_fast._host import Host
+from ollama_fast import Host, aio
 from ollama_fast.errors import OllamaError
 
 from ._values import Outcome, Prompt, Sample, Workload

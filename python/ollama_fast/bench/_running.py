@@ -13,16 +13,15 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, TypeAlias
 
-from ollama_fast import aio
-from ollama_fast._host import Host
+from ollama_fast import Host, aio
 from ollama_fast.errors import OllamaError
 
-from ._aggregate import summarise
+from ._aggregate import summarise_level
 from ._ceiling import ceiling
-from ._loops import measure, unbounded, until_stopped
+from ._loops import measure_load, unbounded, until_stopped
 from ._machine import this_machine
 from ._measuring import asking
-from ._values import Amount, Ceiling, Closed, Level, Load, Run, Sample, Workload
+from ._values import Amount, Ceiling, ClosedLoop, Level, Load, Run, Sample, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,10 @@ Told: TypeAlias = Begun | Sample | Level
 """What one who watches a benchmark is told."""
 
 
-def run(
+def benchmark(
     host: Host | str | None,
     workload: Workload,
-    loads: Sequence[Load] = (Closed(1),),
+    loads: Sequence[Load] = (ClosedLoop(1),),
     amount: Amount = Amount(),  # noqa: B008 - it is frozen
     *,
     label: str | None = None,
@@ -60,7 +59,7 @@ def run(
 
         workload: What is asked.
 
-        loads: Such as `[Closed(1), Closed(2), Closed(4)]`, or `[Open(0.5), Open(1)]`.
+        loads: Such as `[ClosedLoop(1), ClosedLoop(2), ClosedLoop(4)]`, or `[OpenLoop(0.5), OpenLoop(1)]`.
 
         amount: How long each of them lasts.
 
@@ -73,7 +72,7 @@ def run(
         tell: Is called with what happens, as it happens. It runs between the parts of streams, so it must be quick.
     """
     if not loads:
-        raise ValueError("no load: give at least one, such as Closed(1)")
+        raise ValueError("no load: give at least one, such as ClosedLoop(1)")
     known = Host.of(host)
     name = label or known.url
     begun = _begun(known, workload, amount, name, seed)
@@ -97,7 +96,7 @@ async def _run(
             if stop.is_set():
                 break
             tell(Begun(begun.label, load))
-            level = await measure(host, begun.workload, load, begun.amount, seed=begun.seed, stop=stop, tell=tell)
+            level = await measure_load(host, begun.workload, load, begun.amount, seed=begun.seed, stop=stop, tell=tell)
             if level.samples:
                 levels.append(level)
                 tell(level)
@@ -125,7 +124,7 @@ async def _ceiling_of(
         return None
     tell()
     streams = [
-        level.load.workers if isinstance(level.load, Closed) else math.ceil(summarise(level).concurrency)
+        level.load.workers if isinstance(level.load, ClosedLoop) else math.ceil(summarise_level(level).concurrency)
         for level in levels
     ]
     return await ceiling(max(1, *streams), seconds, stop=stop)

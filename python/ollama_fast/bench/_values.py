@@ -67,7 +67,7 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedLoop:
     """Load by *workers* that each ask, read the answer to its end, and ask again."""
 
     workers: int
@@ -82,7 +82,7 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenLoop:
     """Load by requests that arrive at random, *rate* a second on average, whether or not others were answered."""
 
     rate: float
@@ -96,7 +96,7 @@ class Open:
         return f"{self.rate:g} req/s"
 
 
-Load: TypeAlias = Closed | Open
+Load: TypeAlias = ClosedLoop | OpenLoop
 
 
 @dataclass(frozen=True, slots=True)

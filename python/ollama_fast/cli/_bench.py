@@ -172,15 +172,15 @@ def _amount(requests: int | None, duration: float | None, warm_up: int | None) -
 
 
 def _loads(concurrency: tuple[int, ...] | None, rate: tuple[float, ...] | None) -> list[Load]:
-    from ollama_fast.bench import Closed, Open
+    from ollama_fast.bench import ClosedLoop, OpenLoop
 
-    return [Open(each) for each in rate] if rate else [Closed(each) for each in concurrency or (1, 2, 4, 8)]
+    return [OpenLoop(each) for each in rate] if rate else [ClosedLoop(each) for each in concurrency or (1, 2, 4, 8)]
 
 
 def _read(paths: Sequence[str]) -> list[Run]:
-    from ollama_fast.bench import read
+    from ollama_fast.bench import read_json
 
-    return [read(path) for path in paths]
+    return [read_json(path) for path in paths]
 
 
 def _check(json_path: str | None, html_path: str | None) -> None:
@@ -215,13 +215,13 @@ def _runs(
     hosts: Sequence[Host], work: Workload, loads: Sequence[Load], amount: Amount, seed: int, *, on_stderr: bool
 ) -> list[Run]:
     """Measure one host after the other, until Ctrl-C."""
-    from ollama_fast.bench import run
+    from ollama_fast.bench import benchmark
     from ollama_fast.bench._live import table
 
     runs: list[Run] = []
     for host in hosts:
         with table(_console(on_stderr=on_stderr), f"{work.model} at {host.url}") as tell:
-            runs.append(run(host, work, loads, amount, seed=seed, tell=tell))
+            runs.append(benchmark(host, work, loads, amount, seed=seed, tell=tell))
         if runs[-1].cut:
             break
     return runs
@@ -231,17 +231,17 @@ def _report(
     runs: Sequence[Run], json_path: str | None, html_path: str | None, *, on_stderr: bool, cut: bool
 ) -> int | None:
     """Say and write what was measured; the last one of *runs* is the new one."""
-    from ollama_fast.bench import doubts, encode, write_html, write_json
+    from ollama_fast.bench import encode_json, find_doubts, write_html, write_json
     from ollama_fast.bench._live import print_comparison, said_of
 
     console = _console(on_stderr=on_stderr)
     if len(runs) > 1:
         print_comparison(console, runs)
     console.print(said_of(runs[-1].ceiling), markup=False)
-    for doubt in doubts(runs[-1]):
+    for doubt in find_doubts(runs[-1]):
         console.print(f"Note: {doubt}", markup=False)
     if json_path == "-":
-        click.echo(encode(runs[-1]))
+        click.echo(encode_json(runs[-1]))
     elif json_path is not None:
         write_json(runs[-1], json_path)
     if html_path is not None:
