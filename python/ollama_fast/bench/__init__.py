@@ -9,6 +9,8 @@ Measure the streaming throughput of an Ollama server: `run` loads it, and gives 
 The command is `ollama-fast bench`. docs/bench.md defines each number.
 """
 
+from ollama_fast._whole_file import check_writable as check_writable
+
 from ._aggregate import Spread as Spread
 from ._aggregate import Summary as Summary
 from ._aggregate import percentile as percentile
@@ -19,7 +21,6 @@ from ._compare import Comparison as Comparison
 from ._compare import Row as Row
 from ._compare import compare as compare
 from ._doubts import doubts as doubts
-from ._files import check_writable as check_writable
 from ._html import html as html
 from ._html import write_html as write_html
 from ._json import decode as decode
