@@ -18,7 +18,6 @@ from ._compare import ComparedNumber as ComparedNumber
 from ._compare import Comparison as Comparison
 from ._compare import compare_runs as compare_runs
 from ._doubts import find_doubts as find_doubts
-from ._files import check_writable as check_writable
 from ._html import make_html as make_html
 from ._html import write_html as write_html
 from ._json import decode_json as decode_json
@@ -61,7 +60,6 @@ __all__ = [
     "Summary",
     "Workload",
     "benchmark",
-    "check_writable",
     "compare_runs",
     "decode_json",
     "encode_json",

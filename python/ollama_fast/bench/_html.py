@@ -7,7 +7,8 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from . import _files
+from ollama_fast._whole_file import replaced
+
 from ._compare import Comparison, compare_runs, told_apart
 from ._doubts import find_doubts
 from ._metrics import COUNTS, SERVER, SPREADS, number, shown
@@ -63,7 +64,9 @@ def write_html(runs: Sequence[Run], path: str | Path) -> None:
 
         path: The file, which is replaced if it is there.
     """
-    _files.write(path, make_html(runs).encode())
+    page = make_html(runs).encode()
+    with replaced(path) as file:
+        file.write(page)
 
 
 def _subtitle(run: Run) -> str:

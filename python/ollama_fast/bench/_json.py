@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from . import _files
+from ollama_fast._whole_file import replaced
+
 from ._aggregate import summarise_level
 from ._metrics import COUNTS, SERVER, SPREADS
 from ._values import Run
@@ -93,7 +94,9 @@ def write_json(run: Run, path: str | Path) -> None:
 
         path: The file, which is replaced if it is there.
     """
-    _files.write(path, encode_json(run))
+    content = encode_json(run)
+    with replaced(path) as file:
+        file.write(content)
 
 
 @cache

@@ -185,7 +185,7 @@ def _read(paths: Sequence[str]) -> list[Run]:
 
 def _check(json_path: str | None, html_path: str | None) -> None:
     """See to it before a load that what comes of it can be written."""
-    from ollama_fast.bench import check_writable
+    from ollama_fast._whole_file import check_writable
 
     import_module("rich")  # so that they are missed before the load
     if html_path is not None:

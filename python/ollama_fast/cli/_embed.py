@@ -13,6 +13,7 @@ import click
 
 import ollama_fast
 from ollama_fast import Host
+from ollama_fast._whole_file import replaced
 from ollama_fast.errors import InputsError
 from ollama_fast.types import KeepAlive, Options
 
@@ -22,7 +23,6 @@ from ._counted import counted
 from ._exits import said
 from ._options import hosts_option, json_option, model_argument
 from ._output import on_terminal, print_json
-from ._replaced import replaced
 from ._texts import Row, WrongLineError, rows_of_jsonl, rows_of_lines
 
 _JSONL: Final = (".jsonl", ".ndjson")
