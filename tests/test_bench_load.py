@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ollama_fast import Host, Timeout
 from ollama_fast.bench import (
     Amount,
     Begun,
@@ -199,13 +200,41 @@ def test_errors_are_counted_by_kind_and_the_load_goes_on(server: Server) -> None
     server.fault = [FAULTS["error of too many"], None, FAULTS["error of no model"], Fault.cut("close", part=2), None]
     found = summarise_level(measured(server, ClosedLoop(1), Amount(5, warm_up=0)))
     assert (found.requests, found.done, found.failed) == (5, 2, 3)
-    assert found.errors == {"IncompleteStreamError": 1, "ModelNotFoundError": 1, "ResponseError": 1}
+    assert [(one.kind, one.count) for one in found.errors] == [
+        ("ResponseError (429)", 1),
+        ("ModelNotFoundError (404)", 1),
+        ("IncompleteStreamError", 1),
+    ]
+    assert "too many requests" in found.errors[0].message
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("error before the first part", "ResponseError (500)"),
+        ("error of too many", "ResponseError (429)"),
+        ("error between parts", "ResponseError (in a stream)"),
+        ("refused", "ConnectError (Connection refused)"),
+        ("reset before the head", "TransportError (Connection reset by peer)"),
+        ("reset between parts", "IncompleteStreamError (Connection reset by peer)"),
+        ("nothing is said", "TimeoutError (first_part)"),
+        ("stalled between parts", "TimeoutError (idle)"),
+        ("endless header", "TooLargeError (max_head_bytes)"),
+        ("no JSON", "DecodeError"),
+    ],
+)
+def test_kinds_of_errors_tell_what_was_wrong(fault: str, kind: str, server: Server, over: str) -> None:
+    server.answer, server.fault = answering(0, 0, 0), FAULTS[fault]
+    host = Host(server.url, timeout=Timeout(first_part=0.5, idle=0.5))
+    found = summarise_level(asyncio.run(measure_load(host, WORK, ClosedLoop(1), Amount(1, warm_up=0))))
+    assert [(one.kind, one.count) for one in found.errors] == [(kind, 1)]
+    assert "for model 'm': " in found.errors[0].message
 
 
 def test_a_failure_is_kept_with_what_it_says(server: Server) -> None:
     server.fault = FAULTS["error of too many"]
     (one,) = measured(server, ClosedLoop(1), Amount(1, warm_up=0)).samples
-    assert (one.outcome, one.error, one.tokens) == ("failed", "ResponseError", None)
+    assert (one.outcome, one.error, one.reason, one.tokens) == ("failed", "ResponseError", "429", None)
     assert "429" in (one.message or "")
     assert len(server.requests) == 1, "nothing is tried again"
 
@@ -231,6 +260,15 @@ def test_what_is_stopped_is_cut_and_what_was_done_stays(server: Server) -> None:
     assert [one.outcome for one in found.samples] == ["done", "done", "done", "cut"]
     assert found.samples[-1].error is None
     assert summarise_level(found).cut == 1
+
+
+def test_a_prompt_that_cannot_be_sent_is_found_before_the_load(server: Server) -> None:
+    prompts = (Prompt("one"), Prompt(messages=({"content": "no role"},)))
+    with pytest.raises(ValueError, match=r"prompts\[1\]: a message must have a role"):
+        measured(server, ClosedLoop(1), Amount(4), Workload("m", prompts))
+    with pytest.raises(ValueError, match=r"prompts\[0\]: .*not valid UTF-8"):
+        benchmark(server.url, Workload("m", (Prompt("\ud800"),), api="generate"), [ClosedLoop(1)])
+    assert server.requests == []
 
 
 # --- whole runs ------------------------------------------------------------------------------------------------------
@@ -331,14 +369,27 @@ def test_prompts_are_lines_or_json_lines(tmp_path: Path) -> None:
     assert read_prompts(decoded) == (Prompt("Hi!"), Prompt("a"), conversation)
 
 
+@pytest.mark.parametrize("name", ["prompts.txt", "prompts.jsonl"])
+def test_only_what_ends_a_line_of_a_file_does_so_and_its_mark_is_no_text(tmp_path: Path, name: str) -> None:
+    texts = ("one\u2028line", "\u0085x\x1c", "last")
+    lines = [json.dumps(text, ensure_ascii=False) if name.endswith("l") else text for text in texts]
+    (tmp_path / name).write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    assert read_prompts(tmp_path / name) == tuple(map(Prompt, texts))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
         ("p.txt", b"\n \n", "holds no prompt"),
-        ("p.txt", b"\xff\xfe", "is not UTF-8"),
+        ("p.txt", b"\xff\xfe", "line 1 is not text in UTF-8"),
         ("p.jsonl", b'"a"\n{"prompt": 3}\n', "line 2: neither a text"),
         ("p.jsonl", b'{"messages": []}\n', "line 1: neither a text"),
         ("p.jsonl", b"{\n", "line 1: "),
+        ("p.jsonl", b'"a"\n{"messages": [{"foo": 1}]}\n', "line 2: a message must have a role"),
+        ("p.jsonl", b'"a"\n"\\ud800"\n', "line 2: .*surrogate"),
+        ("p.jsonl", b'"a"\n{"messages": [{"role": "user", "content": "", "images": ["?"]}]}\n', "line 2: .*base64"),
+        ("p.jsonl", b"[" * 100_000, "line 1: .*recursion"),
+        ("p.JSONL", b"Hi!\n", "line 1: "),
     ],
 )
 def test_a_file_that_holds_no_prompts_is_refused_with_its_line(

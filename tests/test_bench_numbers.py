@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 import re
 from dataclasses import replace
 from itertools import islice, pairwise
@@ -18,6 +20,7 @@ from ollama_fast.bench import (
     Amount,
     Ceiling,
     ClosedLoop,
+    Failures,
     OpenLoop,
     Prompt,
     Workload,
@@ -89,17 +92,17 @@ def test_a_load_is_the_sum_of_what_was_done_in_it() -> None:
         level(
             sample(1.0, 2.0, ended=2.0, tokens=30, prompt_tokens=7),
             sample(3.0, 4.0, intended=2.0, ended=4.0, tokens=10, prompt_tokens=5),
-            sample(intended=4.0, ended=9.0, **failed),
-            sample(intended=4.0, ended=9.0, **{**failed, "error": "TimeoutError"}),
-            sample(intended=5.0, ended=9.0, **failed),
+            sample(intended=4.0, ended=9.0, **failed, message="refused"),
+            sample(intended=4.0, ended=8.0, **{**failed, "error": "TimeoutError", "reason": "idle", "message": "late"}),
+            sample(intended=5.0, ended=10.0, **{**failed, "message": "another"}),
             sample(6.0, intended=5.0, ended=8.0, outcome="cut", tokens=None),
         )
     )
     assert (found.requests, found.done, found.failed, found.cut) == (6, 2, 3, 1)
-    assert found.errors == {"ConnectError": 2, "TimeoutError": 1}
-    assert (found.duration, found.request_rate) == (4.0, 0.5)
-    assert (found.output_tokens, found.output_rate, found.prompt_tokens) == (40, 10.0, 12)
-    assert found.concurrency == 1.0
+    assert found.errors == (Failures("ConnectError", 2, "refused"), Failures("TimeoutError (idle)", 1, "late"))
+    assert (found.duration, found.request_rate) == (10.0, 0.2)
+    assert (found.output_tokens, found.output_rate, found.prompt_tokens) == (40, 4.0, 12)
+    assert found.concurrency == (2 + 2 + 5 + 4 + 5 + 3) / 10
     assert found.client_cpu == 0.1
     assert found.e2e is not None
     assert found.e2e.count == 2  # not of those that failed early, which would look quick
@@ -113,7 +116,16 @@ def test_tokens_are_counted_by_parts_only_where_the_server_does_not() -> None:
 def test_a_load_in_which_all_failed_has_no_latencies_and_no_rate() -> None:
     found = summarise_level(level(sample(ended=1.0, outcome="failed", error="ConnectError")))
     assert (found.ttft, found.itl, found.tpot, found.e2e) == (None, None, None, None)
-    assert (found.request_rate, found.output_rate, found.duration) == (0.0, 0.0, 0.0)
+    assert (found.request_rate, found.output_rate, found.duration) == (0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("outcome", ["failed", "cut"])
+def test_what_is_not_done_makes_no_rate_better(outcome: Any) -> None:
+    done = [sample(0.5, 1.0, tokens=10)] * 2
+    alone = summarise_level(level(*done))
+    found = summarise_level(level(*done, sample(intended=1.0, ended=5.0, outcome=outcome, tokens=None)))
+    assert (alone.request_rate, alone.output_rate) == (2.0, 20.0)
+    assert (found.request_rate, found.output_rate) == (2 / 5, 4.0)
 
 
 def test_an_answer_of_one_token_has_no_time_per_token() -> None:
@@ -194,11 +206,11 @@ def test_arrivals_are_random_at_their_rate_and_the_same_for_a_seed() -> None:
     [
         (lambda: Workload("m", ()), "the prompt set is empty"),
         (lambda: Workload("m", num_predict=0), "num_predict must be 1 or more"),
+        (lambda: Workload("m", options={"num_predict": 5}), "num_predict, which has a parameter of its own"),
         (lambda: Workload("m", (Prompt(messages=({},)),), api="generate"), "which generate does not take"),
         (lambda: ClosedLoop(0), "needs 1 worker or more"),
         (lambda: OpenLoop(0), "a rate of more than 0"),
         (lambda: OpenLoop(math.inf), "a rate of more than 0"),
-        (lambda: Amount(None), "a load without an end"),
         (lambda: Amount(0), "needs 1 request or more"),
         (lambda: Amount(seconds=0), "needs more than 0 seconds"),
         (lambda: Amount(warm_up=-1), "0 requests or more"),
@@ -207,6 +219,28 @@ def test_arrivals_are_random_at_their_rate_and_the_same_for_a_seed() -> None:
 def test_what_makes_no_sense_is_refused(make: Any, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         make()
+
+
+def test_a_load_has_32_requests_only_where_nothing_else_is_said() -> None:
+    assert Amount().requests == 32
+    assert Amount(seconds=60) == Amount(None, 60)
+    assert Amount(seconds=60).requests is None
+    assert Amount(5, seconds=60).requests == 5
+
+
+def test_a_run_cannot_be_changed_and_can_be_copied_and_sent_to_another_process() -> None:
+    options = {"temperature": 0.0}
+    work = Workload("m", (Prompt(messages=({"role": "user", "content": "Hi!"},)),), options=options)
+    options["temperature"] = 1.0
+    assert work.options == {"temperature": 0.0}
+    one = run(level(sample(1.0)), workload=work)
+    for mapping in (one.workload.options, one.machine.versions):
+        frozen: Any = mapping
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            frozen["a"] = "b"
+    assert pickle.loads(pickle.dumps(one)) == one
+    assert copy.deepcopy(one) == one
+    assert len({one, copy.deepcopy(one)}) == 1
 
 
 # --- comparisons -----------------------------------------------------------------------------------------------------
@@ -268,7 +302,12 @@ def _many(load: Any = None, **more: Any) -> Any:
         (run(_many(), ceiling=Ceiling(4, 60_000.0, 5.0, 1.5, 0.99, 0.3)), "1 worker: the load came to 83% of what"),
         (run(replace(_many(), client_cpu=9.0)), "the client took 90% of a core"),
         (run(_many(OpenLoop(1.0), sent=0.5)), "up to 500 ms late"),
-        (run(level(*_many().samples, sample(outcome="failed", error="ConnectError"))), r"1 of 101 .*1 ConnectError"),
+        (run(level(*_many().samples, sample(outcome="failed", error="ConnectError"))), "1 of 101 requests failed; lat"),
+        (run(level(sample(outcome="failed", error="ConnectError"))), "1 of 1 requests failed; nothing was measured"),
+        (
+            run(level(sample(outcome="failed", error="ResponseError", reason="429", message="too many"))),
+            r"1 worker: 1 ResponseError \(429\): too many",
+        ),
         (run(level(sample(1.0))), "Under 100 requests, p99 .* 1 worker"),
         (run(level(*[sample(1.0, tokens=None)] * 100)), "tokens of 100 answers"),
     ],

@@ -12,6 +12,7 @@ import click
 import pytest
 
 from ollama_fast import Conversation, ToolResult
+from ollama_fast._text_lines import WrongLineError
 from ollama_fast.cli import _phrases, _slash, _talk
 from ollama_fast.cli._answer import Ink, Piece, laid_out, measured, piece_of
 from ollama_fast.cli._asking import format_of, joined, keep_alive_of, think_of
@@ -26,7 +27,7 @@ from ollama_fast.cli._question import read_question
 from ollama_fast.cli._run_options import WrongOptionError, options_of
 from ollama_fast.cli._tables import aligned
 from ollama_fast.cli._talk import Talk
-from ollama_fast.cli._texts import Row, WrongLineError, rows_of_jsonl, rows_of_lines
+from ollama_fast.cli._texts import Row, rows_of_jsonl, rows_of_lines
 from ollama_fast.cli._tool_file import tools_in
 from ollama_fast.errors import AuthenticationError, ConnectError, ModelNotFoundError, OllamaError
 

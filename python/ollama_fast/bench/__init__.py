@@ -10,6 +10,7 @@ request.
 The command is `ollama-fast bench`. docs/bench.md defines each number.
 """
 
+from ._aggregate import Failures as Failures
 from ._aggregate import Spread as Spread
 from ._aggregate import Summary as Summary
 from ._aggregate import summarise_level as summarise_level
@@ -49,6 +50,7 @@ __all__ = [
     "ClosedLoop",
     "ComparedNumber",
     "Comparison",
+    "Failures",
     "Level",
     "Load",
     "Machine",

@@ -48,7 +48,9 @@ def _of_level(level: Level, summary: Summary, run: Run) -> Iterator[str]:
     if isinstance(level.load, OpenLoop) and summary.lag is not None and summary.lag.p99 >= _LATE:
         yield f"the client sent requests up to {summary.lag.max * 1e3:.0f} ms late; that counts in their latencies"
     if summary.failed:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in summary.errors.items())
-        yield f"{summary.failed} of {summary.requests} requests failed ({kinds}); latencies are of the others"
+        rest = "nothing was measured" if not summary.done else "latencies are of the others"
+        yield f"{summary.failed} of {summary.requests} requests failed; {rest}"
+        for one in summary.errors:
+            yield f"{one.count} {one.kind}: {one.message}"
     if summary.counted_parts:
         yield f"the server did not count the tokens of {summary.counted_parts} answers, so their parts were counted"

@@ -37,10 +37,10 @@ def encode_json(run: Run) -> bytes:
         },
         "percentiles": "by linear interpolation between the values at both sides, as numpy.percentile has them",
         "times": "of a sample: seconds since its load began; the server's total, load, prompt_eval, eval: nanoseconds",
-        "run": asdict(run),
+        "run": run,
         "summaries": [{"load": str(level.load), **asdict(summarise_level(level))} for level in run.levels],
     }
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2 if _is_small(run) else 0)
+    return orjson.dumps(document, default=dict, option=orjson.OPT_INDENT_2 if _is_small(run) else 0)
 
 
 def decode_json(content: bytes | str) -> Run:

@@ -22,6 +22,7 @@ _AFTER_FAILURE: Final = 0.1
 
 async def measure_load(
     host: Host | str | None,
+    /,
     workload: Workload,
     load: Load,
     amount: Amount,
@@ -97,17 +98,19 @@ async def _closed(
 ) -> None:
     sent = 0
 
-    def take() -> int | None:
-        """Give the prompt of the next request; None if there is to be none."""
+    def take() -> tuple[int, float] | None:
+        """Give the prompt of the next request, and the moment of which it was decided; None if there is to be none."""
         nonlocal sent
-        if sent == amount.requests or _is_over(amount, perf_counter() - origin):
+        now = perf_counter() - origin
+        if sent == amount.requests or _is_over(amount, now):
             return None
         sent += 1
-        return (sent - 1) % len(workload.prompts)
+        return (sent - 1) % len(workload.prompts), now
 
     async def work(worker: int) -> None:
-        while (prompt := take()) is not None:
-            sample = await measured(ask, prompt, origin, perf_counter() - origin, keep, worker=worker)
+        while (taken := take()) is not None:
+            prompt, now = taken
+            sample = await measured(ask, prompt, origin, now, keep, worker=worker)
             if sample.outcome == "failed":
                 await asyncio.sleep(_AFTER_FAILURE)
 

@@ -38,6 +38,7 @@ Told: TypeAlias = Begun | Sample | Level
 
 def benchmark(
     host: Host | str | None,
+    /,
     workload: Workload,
     loads: Sequence[Load] = (ClosedLoop(1),),
     amount: Amount = Amount(),  # noqa: B008 - it is frozen

@@ -49,10 +49,9 @@ def errors_table(run: Run) -> str:
     """Give the errors by kind, with the first message of each; nothing if there were none."""
     rows: list[str] = []
     for level in run.levels:
-        for kind, count in summarise_level(level).errors.items():
-            message = next((sample.message or "" for sample in level.samples if sample.error == kind), "")
-            said = f"<th>{escape(str(level.load))}</th><td>{escape(kind)}</td><td>{count}</td>"
-            rows.append(f"<tr>{said}<td class=wrap>{escape(message)}</td></tr>")
+        for one in summarise_level(level).errors:
+            said = f"<th>{escape(str(level.load))}</th><td>{escape(one.kind)}</td><td>{one.count}</td>"
+            rows.append(f"<tr>{said}<td class=wrap>{escape(one.message)}</td></tr>")
     return "<h3>Errors</h3>" + _table(["Load", "Kind", "Count", "The first one"], rows) if rows else ""
 
 

@@ -11,8 +11,8 @@ import click
 
 from ollama_fast import Host
 
-from ._exits import INTERRUPTED
-from ._options import ModelName, host_of
+from ._exits import FAILURE, INTERRUPTED, complain
+from ._options import ModelName, Seconds, host_of, json_option
 from ._run_options import WrongOptionError, options_of
 
 if TYPE_CHECKING:
@@ -59,13 +59,11 @@ class _Numbers(_Several):
 @click.command
 @click.argument("model", type=ModelName(), required=False)
 @click.option("--host", multiple=True, metavar="HOST", help="As of other commands; two are measured and compared.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Of each wait, at most.")
+@click.option("--timeout", type=Seconds(), metavar="SECONDS", help="Of each wait, at most.")
 @click.option("--concurrency", type=_Numbers(int), metavar="N,...", help="Workers of closed loops.  [default: 1,2,4,8]")
 @click.option("--rate", type=_Numbers(float), metavar="R,...", help="Arrivals a second of open loops, in its place.")
 @click.option("--requests", type=click.IntRange(1), help="Requests of each load.  [default: 32, or as time allows]")
-@click.option(
-    "--duration", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="How long each load sends."
-)
+@click.option("--duration", type=Seconds(), metavar="SECONDS", help="How long each load sends.")
 @click.option("--warm-up", type=click.IntRange(0), help="Requests before each load.  [default: one for each worker]")
 @click.option("--prompts", type=click.Path(), metavar="FILE", help="A prompt a line; JSON if it is named .jsonl.")
 @click.option(
@@ -76,9 +74,8 @@ class _Numbers(_Several):
 )
 @click.option("--option", "pairs", multiple=True, metavar="KEY=VALUE", help="Of the model's run, as temperature=0.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the arrivals in open loops.")
-@click.option(
-    "--json", "json_path", type=click.Path(), metavar="FILE", help="Write all that was measured; - is stdout."
-)
+@click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Write all that was measured, as JSON.")
+@json_option("all that was measured; the table is on stderr then")
 @click.option("--html", "html_path", type=click.Path(), metavar="FILE", help="Write a report with plots.")
 @click.option("--compare", "others", multiple=True, type=click.Path(), metavar="FILE", help="JSON of a run before.")
 @click.option("--self-test", "only_self_test", is_flag=True, help="Measure what this client can read, and end.")
@@ -96,7 +93,8 @@ def bench(
     num_predict: int,
     pairs: tuple[str, ...],
     seed: int,
-    json_path: str | None,
+    output: str | None,
+    as_json: bool,
     html_path: str | None,
     others: tuple[str, ...],
     only_self_test: bool,
@@ -106,7 +104,7 @@ def bench(
 
     Each load is a number of workers that ask again and again, or with --rate requests that arrive at random, whether
     or not others were answered. A second --host is measured after the first one, and compared to it; --compare does
-    the same with a run that --json wrote, also without MODEL. Ctrl-C ends it, and what was measured is written.
+    the same with a run that --output wrote, also without MODEL. Ctrl-C ends it, and what was measured is written.
     """
     if only_self_test:
         with _usage():
@@ -117,21 +115,23 @@ def bench(
     with _usage():
         _refuse(model is not None or len(others) > 1, "name a MODEL, or at least two files to --compare")
         _refuse(not (concurrency and rate), "--concurrency is of closed loops and --rate of open ones: choose one")
-        _refuse(json_path is None or len(hosts) == 1, "--json is of one run, so of one --host")
-        _refuse(json_path is None or model is not None, "--json is of a new run, so it needs a MODEL")
+        for name, is_given in (("--json", as_json), ("--output", output is not None)):
+            _refuse(not is_given or len(hosts) == 1, f"{name} is of one run, so of one --host")
+            _refuse(not is_given or model is not None, f"{name} is of a new run, so it needs a MODEL")
         before = _read(others)
-        _check(json_path, html_path)
+        _check(output, html_path)
         if model is None:
-            return _report(before, None, html_path, on_stderr=False, cut=False)
+            _report(before, None, html_path, as_json=False)
+            return None
         work = _workload(model, prompts, api, num_predict, pairs)
         amount = _amount(requests, duration, warm_up)
-    runs = _runs(hosts, work, _loads(concurrency, rate), amount, seed, on_stderr=json_path == "-")
-    cut = any(run.cut for run in runs)
+    runs = _runs(hosts, work, _loads(concurrency, rate), amount, seed, on_stderr=as_json)
     measured = [run for run in runs if run.levels]
     if not measured:
         click.echo("Nothing was measured, so nothing is written.", err=True)
-        return INTERRUPTED
-    return _report([*before, *measured], json_path, html_path, on_stderr=json_path == "-", cut=cut)
+        return INTERRUPTED if any(run.cut for run in runs) else FAILURE
+    _report([*before, *measured], output, html_path, as_json=as_json)
+    return _code(runs)
 
 
 # --- what was asked for ----------------------------------------------------------------------------------------------
@@ -160,6 +160,7 @@ def _workload(model: str, path: str | None, api: str, num_predict: int, pairs: S
         options: Any = options_of(pairs) or {}
     except WrongOptionError as exc:
         raise click.BadParameter(str(exc), param_hint="'--option'") from exc
+    _refuse("num_predict" not in options, "num_predict has an option of its own: --num-predict")
     prompts = DEFAULT_PROMPTS if path is None else read_prompts(path)
     called: Any = api
     return Workload(model, prompts, called, num_predict, options)
@@ -168,7 +169,7 @@ def _workload(model: str, path: str | None, api: str, num_predict: int, pairs: S
 def _amount(requests: int | None, duration: float | None, warm_up: int | None) -> Amount:
     from ollama_fast.bench import Amount
 
-    return Amount(32 if requests is None and duration is None else requests, duration, warm_up)
+    return Amount(requests, duration, warm_up)
 
 
 def _loads(concurrency: tuple[int, ...] | None, rate: tuple[float, ...] | None) -> list[Load]:
@@ -183,15 +184,15 @@ def _read(paths: Sequence[str]) -> list[Run]:
     return [read_json(path) for path in paths]
 
 
-def _check(json_path: str | None, html_path: str | None) -> None:
+def _check(output: str | None, html_path: str | None) -> None:
     """See to it before a load that what comes of it can be written."""
     from ollama_fast._whole_file import check_writable
 
     import_module("rich")  # so that they are missed before the load
     if html_path is not None:
         import_module("matplotlib")
-    for path in (json_path, html_path):
-        if path is not None and path != "-":
+    for path in (output, html_path):
+        if path is not None:
             check_writable(path)
 
 
@@ -227,26 +228,33 @@ def _runs(
     return runs
 
 
-def _report(
-    runs: Sequence[Run], json_path: str | None, html_path: str | None, *, on_stderr: bool, cut: bool
-) -> int | None:
+def _report(runs: Sequence[Run], output: str | None, html_path: str | None, *, as_json: bool) -> None:
     """Say and write what was measured; the last one of *runs* is the new one."""
     from ollama_fast.bench import encode_json, find_doubts, write_html, write_json
     from ollama_fast.bench._live import print_comparison, said_of
 
-    console = _console(on_stderr=on_stderr)
+    console = _console(on_stderr=as_json)
     if len(runs) > 1:
         print_comparison(console, runs)
     console.print(said_of(runs[-1].ceiling), markup=False)
     for doubt in find_doubts(runs[-1]):
         console.print(f"Note: {doubt}", markup=False)
-    if json_path == "-":
+    if as_json:
         click.echo(encode_json(runs[-1]))
-    elif json_path is not None:
-        write_json(runs[-1], json_path)
+    if output is not None:
+        write_json(runs[-1], output)
     if html_path is not None:
         write_html(runs, html_path)
-    for path in (json_path, html_path):
-        if path not in (None, "-"):
+    for path in (output, html_path):
+        if path is not None:
             console.print(f"Written: {path}", markup=False)
-    return INTERRUPTED if cut else None
+
+
+def _code(runs: Sequence[Run]) -> int | None:
+    """Give the exit code: a host of which every request failed was not measured."""
+    if any(run.cut for run in runs):
+        return INTERRUPTED
+    failed = [run.label for run in runs if {one.outcome for level in run.levels for one in level.samples} == {"failed"}]
+    for label in failed:
+        complain(f"every request to {label} failed")
+    return FAILURE if failed else None
