@@ -219,7 +219,6 @@ def test_errors_are_counted_by_kind_and_the_load_goes_on(server: Server) -> None
         ("reset between parts", "IncompleteStreamError (Connection reset by peer)"),
         ("nothing is said", "TimeoutError (first_part)"),
         ("stalled between parts", "TimeoutError (idle)"),
-        ("endless header", "TooLargeError (max_head_bytes)"),
         ("no JSON", "DecodeError"),
     ],
 )
@@ -227,6 +226,8 @@ def test_kinds_of_errors_tell_what_was_wrong(fault: str, kind: str, server: Serv
     server.answer, server.fault = answering(0, 0, 0), FAULTS[fault]
     host = Host(server.url, timeout=Timeout(first_part=0.5, idle=0.5))
     found = summarise_level(asyncio.run(measure_load(host, WORK, ClosedLoop(1), Amount(1, warm_up=0))))
+    if over == "httpx" and "reset" in fault:
+        kind = kind.partition(" (")[0]  # which it does not tell on asyncio
     assert [(one.kind, one.count) for one in found.errors] == [(kind, 1)]
     assert "for model 'm': " in found.errors[0].message
 
@@ -388,7 +389,7 @@ def test_only_what_ends_a_line_of_a_file_does_so_and_its_mark_is_no_text(tmp_pat
         ("p.jsonl", b'"a"\n{"messages": [{"foo": 1}]}\n', "line 2: a message must have a role"),
         ("p.jsonl", b'"a"\n"\\ud800"\n', "line 2: .*surrogate"),
         ("p.jsonl", b'"a"\n{"messages": [{"role": "user", "content": "", "images": ["?"]}]}\n', "line 2: .*base64"),
-        ("p.jsonl", b"[" * 100_000, "line 1: .*recursion"),
+        ("p.jsonl", b"[" * 100_000, "line 1: .*limit exceeded"),
         ("p.JSONL", b"Hi!\n", "line 1: "),
     ],
 )

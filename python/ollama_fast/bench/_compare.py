@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from ._aggregate import Summary, summarise_level
 from ._metrics import COUNTS, SPREADS, Metric, Unit, number
@@ -12,6 +13,10 @@ from ._values import Level, Run
 
 _COMPARED = ("request_rate", "output_rate")
 _STATISTICS = ("mean", "p50", "p90", "p99")
+_NOTHING: Final = 0.1
+"""Share by which two runs of the same server may differ: a smaller change is called neither better nor worse."""
+_ENOUGH: Final = {"p90": 100, "p99": 1000}
+"""Values of each run from which ten lie beyond a percentile; with fewer it is mostly chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class ComparedNumber:
     second: float | None
     ratio: float | None
     better: bool | None
-    """Whether the second one is better; None if they are equal, or nobody can say."""
+    """Whether the second one is better; None if nobody can say, also since one server differs from itself so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +108,21 @@ def _row(load: str, metric: Metric, key: str, label: str, ours: Summary, theirs:
     first, second = number(ours, key), number(theirs, key)
     ratio = second / first if first and second is not None else None
     better = None
-    if first is not None and second is not None and first != second and metric.better is not None:
-        better = (second < first) == (metric.better == "less")
+    is_known = all(_are_enough(summary, key) for summary in (ours, theirs))
+    if (
+        is_known
+        and ratio is not None
+        and second is not None
+        and metric.better is not None
+        and abs(ratio - 1) > _NOTHING
+    ):
+        better = (ratio < 1) == (metric.better == "less")
     return ComparedNumber(load, key, label, metric.unit, first, second, ratio, better)
+
+
+def _are_enough(summary: Summary, key: str) -> bool:
+    name, _, statistic = key.partition(".")
+    return statistic not in _ENOUGH or (number(summary, f"{name}.count") or 0) >= _ENOUGH[statistic]
 
 
 def _differences(first: Run, second: Run) -> list[str]:

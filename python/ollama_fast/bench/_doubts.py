@@ -52,5 +52,11 @@ def _of_level(level: Level, summary: Summary, run: Run) -> Iterator[str]:
         yield f"{summary.failed} of {summary.requests} requests failed; {rest}"
         for one in summary.errors:
             yield f"{one.count} {one.kind}: {one.message}"
+    if summary.cut:
+        longest = max(sample.ended - sample.intended for sample in level.samples if sample.outcome == "cut")
+        yield (
+            f"{summary.cut} requests, the oldest of {longest:.3g} s, were not answered to their end when it was broken "
+            "off; they are missing from the latencies, which so look better than they were"
+        )
     if summary.counted_parts:
         yield f"the server did not count the tokens of {summary.counted_parts} answers, so their parts were counted"

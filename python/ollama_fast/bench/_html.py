@@ -16,6 +16,11 @@ from ._plots import by_load, distributions, left_out, timeline
 from ._tables import ceiling, comparison_table, counts_table, errors_table, settings, spreads_table
 from ._values import Run
 
+_HEADLINE = ("output_rate", "ttft.p50", "itl.p50", "e2e.p50")
+_COLOURS = (
+    "A ratio has a colour where it is more than 10 % from 1, and a p90 or p99 only where ten values lie beyond it in both "
+    "runs: what is less is mostly chance."
+)
 _HOW = (
     "Latencies are of the requests that were done, and begin when a request was to be sent: in an open loop that is "
     "when it arrived, whatever the others did. Percentiles are by linear interpolation."
@@ -37,12 +42,11 @@ def make_html(runs: Sequence[Run]) -> str:
     title = "Streaming benchmark: " + " and ".join(dict.fromkeys(run.workload.model for run in runs))
     parts = [f"<h1>{escape(title)}</h1>", f"<p class=soft>{escape(' · '.join(_subtitle(run) for run in runs))}</p>"]
     parts += [_doubts(run, several=several) for run in runs]
-    if several:
-        parts += [_compared(compare_runs(runs[0], other), place) for place, other in enumerate(runs[1:], 1)]
-    else:
-        parts.append(_tiles(runs[0]))
+    comparisons = [compare_runs(runs[0], other) for other in runs[1:]]
+    parts += [_compared(comparison, place) for place, comparison in enumerate(comparisons, 1)] or [_tiles(runs[0])]
     parts += [_plots("Throughput and waits, by load", by_load(runs)), _plots("Latencies", distributions(runs))]
     parts.append(f"<p class=note>{_HOW}</p>")
+    parts += [_compared_in_full(comparison, place) for place, comparison in enumerate(comparisons, 1)]
     parts += [_of_run(run, place, several=several) for place, run in enumerate(runs)]
     parts.append(_definitions())
     style = files("ollama_fast.bench").joinpath("_page.css").read_text(encoding="utf-8")
@@ -116,8 +120,14 @@ def _compared(comparison: Comparison, index: int) -> str:
     return (
         f"<h2>{escape(comparison.second)} compared to {escape(comparison.first)}</h2>"
         + (f"<ul class=note>{said}</ul>" if said else "")
-        + comparison_table(comparison, index)
+        + comparison_table(comparison, index, keys=_HEADLINE)
+        + f"<p class=note>{_COLOURS}</p>"
     )
+
+
+def _compared_in_full(comparison: Comparison, index: int) -> str:
+    title = f"{comparison.second} compared to {comparison.first}, in full"
+    return f"<h2>{escape(title)}</h2>" + comparison_table(comparison, index)
 
 
 def _of_run(run: Run, index: int, *, several: bool) -> str:

@@ -86,7 +86,7 @@ def unbounded(host: Host) -> Host:
 async def _warm_up(ask: Ask, workload: Workload, load: Load, amount: Amount, stop: asyncio.Event | None) -> None:
     count = amount.warm_up
     if count is None:
-        count = load.workers if isinstance(load, ClosedLoop) else 1
+        count = _workers(load, amount) if isinstance(load, ClosedLoop) else 1
     if count:
         warm, at_once = Amount(count), load.workers if isinstance(load, ClosedLoop) else count
         loading = _closed(ask, workload, ClosedLoop(at_once), warm, perf_counter(), lambda _: None)
@@ -115,8 +115,13 @@ async def _closed(
                 await asyncio.sleep(_AFTER_FAILURE)
 
     async with asyncio.TaskGroup() as group:
-        for worker in range(load.workers):
+        for worker in range(_workers(load, amount)):
             group.create_task(work(worker))
+
+
+def _workers(load: ClosedLoop, amount: Amount) -> int:
+    """Give how many workers there is something to do for."""
+    return load.workers if amount.requests is None else min(load.workers, amount.requests)
 
 
 async def _open(

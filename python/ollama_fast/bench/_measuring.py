@@ -124,7 +124,7 @@ def reason_of(failure: OllamaError) -> str | None:
         case TimeoutError() | TooLargeError() if failure.limit:
             return failure.limit
         case _:
-            said = re.search(r"\[Errno -?[0-9]+\] ([^();]+)", str(failure))  # the same words over every transport
+            said = re.search(r"\[Errno -?[0-9]+\] ([^();]+)", str(failure))  # in the system's own words
             return said and said[1].strip()
 
 

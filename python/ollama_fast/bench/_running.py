@@ -51,8 +51,8 @@ def benchmark(
     """
     Load a host, one load after the other, and give what was measured.
 
-    One request with one token comes first, so that what is wrong with host or model is raised before any load. Ctrl-C
-    ends the load: the run has what was measured by then, and is `cut`; a second one is a KeyboardInterrupt.
+    One request with one token comes first, so that what is wrong with host or model is raised before any load. Ctrl-C,
+    or SIGTERM, ends the load: the run has what was measured by then, and is `cut`; a second one is as without this.
 
     Args:
         host: A Host, its URL, or None for what OLLAMA_HOST says. Nothing is tried again, and its connections have no
@@ -91,7 +91,7 @@ async def _run(
     stop = asyncio.Event()
     levels: list[Level] = []
     server: list[str] = []
-    with _stopped_by_ctrl_c(stop):
+    with _stopped_by_signals(stop):
         await until_stopped(_try_out(host, begun.workload, server.append), stop)
         for load in loads:
             if stop.is_set():
@@ -132,19 +132,25 @@ async def _ceiling_of(
 
 
 @contextmanager
-def _stopped_by_ctrl_c(stop: asyncio.Event) -> Generator[None]:
-    """Set *stop* at the first Ctrl-C; what comes after is as it was before."""
+def _stopped_by_signals(stop: asyncio.Event) -> Generator[None]:
+    """Set *stop* at the first Ctrl-C or SIGTERM; what comes after is as it was before."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # Ctrl-C is the main thread's
+        yield  # signals are the main thread's
         return
-    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGINT)
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def as_before() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, before)
+        as_before()
         loop.call_soon_threadsafe(stop.set)
 
-    signal.signal(signal.SIGINT, end)
+    for number in before:
+        signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        as_before()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from html import escape
 
 from ._aggregate import Summary, summarise_level
@@ -55,11 +55,13 @@ def errors_table(run: Run) -> str:
     return "<h3>Errors</h3>" + _table(["Load", "Kind", "Count", "The first one"], rows) if rows else ""
 
 
-def comparison_table(comparison: Comparison, index: int) -> str:
-    """Give the numbers of both runs and their ratios."""
+def comparison_table(comparison: Comparison, index: int, *, keys: Container[str] | None = None) -> str:
+    """Give the numbers of both runs and their ratios; only those of *keys*, if there are some."""
     rows: list[str] = []
     load = ""
     for row in comparison.rows:
+        if keys is not None and row.key not in keys:
+            continue
         rows.append(_compared(row, index, begins=row.load != load))
         load = row.load
     if not rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -36,8 +37,9 @@ class _Numbers(_Several):
 
     name = "numbers"
 
-    def __init__(self, kind: Callable[[str], float]) -> None:
+    def __init__(self, kind: Callable[[str], float], most: float) -> None:
         self._kind = kind
+        self._most = most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
         """Give the numbers, of which each is more than 0, and none is there twice."""
@@ -48,9 +50,13 @@ class _Numbers(_Several):
             found = tuple(self._kind(text) for text in value.split(","))
         except ValueError:
             found = ()
-        if not found or not all(0 < number < float("inf") for number in found):
+        if not found or not all(0 < number <= self._most for number in found):
             what = "whole numbers" if self._kind is int else "numbers"
-            self.fail(f"{value!r} must be {what} above 0 with commas between them, such as 1,2,4", param, ctx)
+            self.fail(
+                f"{value!r} must be {what} above 0, up to {self._most:,}, with commas between them, as in 1,2,4",
+                param,
+                ctx,
+            )
         if len(set(found)) < len(found):
             self.fail(f"{value!r} has a number twice", param, ctx)
         return found
@@ -60,8 +66,12 @@ class _Numbers(_Several):
 @click.argument("model", type=ModelName(), required=False)
 @click.option("--host", multiple=True, metavar="HOST", help="As of other commands; two are measured and compared.")
 @click.option("--timeout", type=Seconds(), metavar="SECONDS", help="Of each wait, at most.")
-@click.option("--concurrency", type=_Numbers(int), metavar="N,...", help="Workers of closed loops.  [default: 1,2,4,8]")
-@click.option("--rate", type=_Numbers(float), metavar="R,...", help="Arrivals a second of open loops, in its place.")
+@click.option(
+    "--concurrency", type=_Numbers(int, 10_000), metavar="N,...", help="Workers of closed loops.  [default: 1,2,4,8]"
+)
+@click.option(
+    "--rate", type=_Numbers(float, 10_000), metavar="R,...", help="Arrivals a second of open loops, in its place."
+)
 @click.option("--requests", type=click.IntRange(1), help="Requests of each load.  [default: 32, or as time allows]")
 @click.option("--duration", type=Seconds(), metavar="SECONDS", help="How long each load sends.")
 @click.option("--warm-up", type=click.IntRange(0), help="Requests before each load.  [default: one for each worker]")
@@ -118,6 +128,8 @@ def bench(
         for name, is_given in (("--json", as_json), ("--output", output is not None)):
             _refuse(not is_given or len(hosts) == 1, f"{name} is of one run, so of one --host")
             _refuse(not is_given or model is not None, f"{name} is of a new run, so it needs a MODEL")
+        same = output is not None and html_path is not None and Path(output).resolve() == Path(html_path).resolve()
+        _refuse(not same, "--output and --html name one file, which can be only one of the two")
         before = _read(others)
         _check(output, html_path)
         if model is None:
@@ -231,14 +243,14 @@ def _runs(
 def _report(runs: Sequence[Run], output: str | None, html_path: str | None, *, as_json: bool) -> None:
     """Say and write what was measured; the last one of *runs* is the new one."""
     from ollama_fast.bench import encode_json, find_doubts, write_html, write_json
-    from ollama_fast.bench._live import print_comparison, said_of
+    from ollama_fast.bench._live import print_comparison, said_of, say
 
     console = _console(on_stderr=as_json)
     if len(runs) > 1:
         print_comparison(console, runs)
-    console.print(said_of(runs[-1].ceiling), markup=False)
+    say(console, said_of(runs[-1].ceiling))
     for doubt in find_doubts(runs[-1]):
-        console.print(f"Note: {doubt}", markup=False)
+        say(console, f"Note: {doubt}")
     if as_json:
         click.echo(encode_json(runs[-1]))
     if output is not None:
@@ -247,7 +259,7 @@ def _report(runs: Sequence[Run], output: str | None, html_path: str | None, *, a
         write_html(runs, html_path)
     for path in (output, html_path):
         if path is not None:
-            console.print(f"Written: {path}", markup=False)
+            say(console, f"Written: {path}")
 
 
 def _code(runs: Sequence[Run]) -> int | None:
