@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from ollama_fast._amounts import digits, took
+
 from ._aggregate import Spread, Summary
 
 Unit: TypeAlias = Literal["s", "/s", "", "share"]
@@ -36,7 +38,7 @@ COUNTS: Final = (
     Metric("done", "Done", "", None, "read to their last part"),
     Metric("failed", "Failed", "", "less", "ended by an error"),
     Metric("cut", "Cut", "", None, "underway when the benchmark was broken off"),
-    Metric("duration", "Duration", "s", None, "from the beginning to the end of the last request that was done"),
+    Metric("duration", "Duration", "s", None, "from the beginning to the end of the last request, however it ended"),
     Metric("request_rate", "Request rate", "/s", "more", "requests that were done, divided by the duration"),
     Metric("prompt_tokens", "Prompt tokens", "", None, "prompt_eval_count of the requests that were done"),
     Metric("output_tokens", "Output tokens", "", None, "eval_count of the requests that were done"),
@@ -79,15 +81,7 @@ def shown(value: float | None, unit: Unit) -> str:
     if value is None:
         return "-"
     if unit == "s":
-        scale, name = next(
-            ((scale, name) for scale, name in ((1, "s"), (1e-3, "ms")) if abs(value) >= scale), (1e-6, "µs")
-        )
-        return f"{_digits(value / scale)} {name}"
+        return took(value)
     if unit == "share":
         return f"{value:.0%}"
-    return f"{value:,}" if isinstance(value, int) else _digits(value)
-
-
-def _digits(value: float) -> str:
-    size = abs(value)
-    return f"{value:,.0f}" if size >= 99.95 else f"{value:.1f}" if size >= 9.995 else f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else digits(value)

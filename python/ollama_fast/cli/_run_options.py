@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from functools import cache
-from typing import Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, cast
 
-from ollama_fast.types import Options
+from ollama_fast._option_texts import kinds, typed
+
+if TYPE_CHECKING:
+    from ollama_fast.types import Options
 
 
 class WrongOptionError(ValueError):
@@ -29,31 +31,16 @@ def options_of(pairs: Iterable[str]) -> Options | None:
         key = key.strip()
         if not equals:
             raise WrongOptionError(f"{pair!r} is no KEY=VALUE, such as temperature=0.2")
-        kind = _kinds().get(key)
+        kind = kinds().get(key)
         if kind is None:
-            near = get_close_matches(key, _kinds(), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(_kinds()))}"
+            near = get_close_matches(key, kinds(), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(kinds()))}"
             raise WrongOptionError(f"{key!r} is no option of Ollama's: {hint}")
         if kind is list:
             found.setdefault(key, []).append(text)
         else:
-            found[key] = _value(key, text.strip(), kind)
+            try:
+                found[key] = typed(kind, text.strip())
+            except ValueError as exc:
+                raise WrongOptionError(f"{key} must be {exc}") from exc
     return cast("Options", found) if found else None
-
-
-def _value(key: str, text: str, kind: type) -> Any:
-    if kind is bool:
-        if text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        raise WrongOptionError(f"{key} must be true or false, not {text!r}")
-    try:
-        return kind(text)
-    except ValueError as exc:
-        a_number = "a whole number" if kind is int else "a number"
-        raise WrongOptionError(f"{key} must be {a_number}, not {text!r}") from exc
-
-
-@cache
-def _kinds() -> dict[str, type]:
-    """Give the types of all options; list for those that are sequences of texts."""
-    return {key: hint if hint in (int, float, bool) else list for key, hint in get_type_hints(Options).items()}
