@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ollama_fast import _upload
-from ollama_fast._procedures import create
+from ollama_fast._procedures import create, create_blob
+from ollama_fast._steps import Run
+from ollama_fast.errors import StreamClosedError
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -22,6 +26,43 @@ def test_a_file_is_sent_in_pieces_and_never_more_of_it_than_was_announced(tmp_pa
     empty = tmp_path / "empty"
     empty.touch()
     assert list(_upload.Upload.of(empty)) == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_regular_file_is_refused_before_it_is_opened(kind: str, tmp_path: Path) -> None:
+    path = {"pipe": tmp_path / "pipe", "device": Path(os.devnull), "folder": tmp_path}[kind]
+    if kind == "pipe":
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("there are no named pipes on this system")
+        os.mkfifo(path)
+    for call in (partial(_upload.Upload.of, path), partial(next, create_blob(path)), partial(_upload.digest, path)):
+        with pytest.raises(OSError, match="no regular file") as caught:
+            call()
+        assert caught.value.filename == str(path)
+    with pytest.raises(OSError, match="no regular file"):
+        list(create("m", files={"x": path}))
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 2), (3, 4), (0, 1), (2 << 20, 1 << 20), (1 << 20, 2 << 20)])
+def test_a_file_that_changed_its_length_has_no_digest(before: int, after: int, tmp_path: Path) -> None:
+    file = tmp_path / "m.gguf"
+    file.write_bytes(b"x" * before)
+    upload = _upload.Upload.of(file)
+    assert _upload.Digest(upload)() == f"sha256:{hashlib.sha256(b'x' * before).hexdigest()}"
+    file.write_bytes(b"x" * after)
+    with pytest.raises(OSError, match=rf"not of {before} bytes any more: it changed while it was read"):
+        _upload.Digest(upload)()
+
+
+def test_steps_that_are_left_hold_their_threads_back(tmp_path: Path) -> None:
+    file = tmp_path / "m.gguf"
+    file.write_bytes(b"x" * 10)
+    steps = create_blob(file)
+    effect = next(steps)
+    assert isinstance(effect, Run)
+    steps.close()  # as a driver does that was interrupted, while a thread does the job
+    with pytest.raises(StreamClosedError):
+        effect.jobs[0]()
 
 
 # --- which files of a folder make up a model -------------------------------------------------------------------------
