@@ -178,9 +178,9 @@ def test_an_answer_of_another_shape_is_a_decode_error(models: Any, both: Colour)
         for name, arguments in (("unload_all", ()), ("context_of", ("m",))):
             with pytest.raises(DecodeError, match="the answer of ps has not the shape of Ollama's"):
                 both.whole(name, server.url, *arguments)
-    with replay(respond=lambda _request: response(200, {})) as server:
-        with pytest.raises(DecodeError, match="has not the shape of Ollama's"):
-            both.whole("unload_all", server.url)
+    shape = "has not the shape of Ollama's"
+    with replay(respond=lambda _request: response(200, {})) as server, pytest.raises(DecodeError, match=shape):
+        both.whole("unload_all", server.url)
 
 
 def test_a_server_that_does_not_tell_gives_none() -> None:

@@ -164,5 +164,6 @@ def progress() -> View[Progress]:
 
 def _bytes(part: Mapping[str, Any], key: str) -> int:
     count = part.get(key)
-    counts = isinstance(count, int) and not isinstance(count, bool) and 0 < count < _MOST
-    return count if counts else 0
+    if isinstance(count, bool) or not isinstance(count, int):
+        return 0
+    return count if 0 < count < _MOST else 0
