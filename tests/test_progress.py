@@ -333,7 +333,7 @@ class Terminal(io.StringIO):
         return True
 
 
-HALF = [{"status": "pulling manifest"}, BIG, {**BIG, "completed": 500}, {**BIG, "completed": 1000}, SUCCESS]
+HALF: list[Any] = [{"status": "pulling manifest"}, BIG, {**BIG, "completed": 500}, {**BIG, "completed": 1000}, SUCCESS]
 
 
 def shown(out: io.StringIO, parts: list[Any], label: str = "") -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from ollama_fast import _upload
 from ollama_fast._procedures import create, create_blob
-from ollama_fast._steps import Run
+from ollama_fast._steps import Run, Tell
 from ollama_fast.errors import StreamClosedError
 
 DIGEST = "sha256:" + "0" * 64
@@ -35,11 +35,12 @@ def test_what_is_no_regular_file_is_refused_before_it_is_opened(kind: str, tmp_p
         if not hasattr(os, "mkfifo"):
             pytest.skip("there are no named pipes on this system")
         os.mkfifo(path)
+    says = "[Dd]irectory" if kind == "folder" else "no regular file"
     for call in (partial(_upload.Upload.of, path), partial(next, create_blob(path)), partial(_upload.digest, path)):
-        with pytest.raises(OSError, match="no regular file") as caught:
+        with pytest.raises(OSError, match=says) as caught:
             call()
         assert caught.value.filename == str(path)
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match=says):
         list(create("m", files={"x": path}))
 
 
@@ -114,3 +115,22 @@ def test_names_are_those_that_were_given(tmp_path: Path) -> None:
     make(tmp_path, ["a"])
     assert _upload.named({"x/y.gguf": tmp_path / "a", "z": DIGEST}) == {"x/y.gguf": tmp_path / "a", "z": DIGEST}
     assert _upload.named(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "refused"),
+    [("x.bin", b"\x7fELF", True), ("x", b"", True), ("x", b"GGUF\3", False), ("x", b"FUGG\3", False)],
+)
+def test_a_file_of_no_kind_of_model_is_refused_before_it_is_sent(
+    name: str, content: bytes, refused: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    steps = create("m", files=file)
+    if refused:
+        with pytest.raises(ValueError, match=f"no GGUF or safetensors file, which a model is made of: '{name}'"):
+            next(steps)
+    else:
+        assert isinstance(next(steps), Tell)
+        steps.close()
+    assert isinstance(next(create("m", files={name: file, "other": DIGEST})), Tell)  # the server may know what that is

@@ -141,7 +141,7 @@ def parse_modelfile(text: str, *, folder: str | os.PathLike[str] = ".") -> Model
 
 def parsed(text: str, folder: str | os.PathLike[str]) -> Modelfile:
     """Do the same without a warning."""
-    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no types
+    if not isinstance(text, str):
         raise TypeError(f"the text of a Modelfile is a str, not {type(text).__name__}; a file is given to create")
     lists: dict[str, list[str]] = {name: [] for name in _SEVERAL}
     single: dict[str, str] = {}

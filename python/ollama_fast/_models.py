@@ -160,7 +160,7 @@ def wait_ready(*, timeout: float = 60.0) -> Steps[None]:
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#version
     """
-    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not timeout > 0:  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no types
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not timeout > 0:
         raise ValueError(f"timeout must be a number of seconds, more than 0, not {timeout!r}")
     return _wait_ready(timeout)
 

@@ -224,6 +224,7 @@ def _create(
     digests: dict[Path, str] = {}
     if local:
         uploads = [_upload.Upload.of(file) for file in local]
+        _upload.check_kind(sets.get("files", {}))
         gathering: ProgressResponse = {"status": _GATHERING}
         yield from tell(gathering)
         found = yield from _digests(uploads)

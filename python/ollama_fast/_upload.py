@@ -18,6 +18,11 @@ _PIECE = 1 << 20
 """How much of a file is in memory at a time, in bytes."""
 
 
+_ENDINGS: Final = (".gguf", ".safetensors")
+_MAGIC: Final = (b"GGUF", b"FUGG")
+"""How a GGUF file begins, by its byte order; its name may end in any way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A file to send as it is, and how long it is in bytes."""
@@ -30,8 +35,9 @@ class Upload:
         """Look at the file; raises OSError if there is none, or one that has no end, such as a pipe or a device."""
         looked_at = Path(path).stat()
         if not stat.S_ISREG(looked_at.st_mode):
-            wrong = errno.EISDIR if stat.S_ISDIR(looked_at.st_mode) else errno.EINVAL
-            raise OSError(wrong, "no regular file, which is what can be sent", os.fspath(path))
+            if stat.S_ISDIR(looked_at.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+            raise OSError(errno.EINVAL, "no regular file, which is what can be sent", os.fspath(path))
         return cls(Path(path), looked_at.st_size)
 
     def __iter__(self) -> Generator[bytes]:
@@ -121,6 +127,22 @@ def named(files: Files | None) -> dict[str, str | Path]:
     if not path.is_dir():
         return {path.name: path}
     return {file.relative_to(path).as_posix(): file for file in _model_files(path)}
+
+
+def check_kind(files: Mapping[str, str | Path]) -> None:
+    """
+    Raise ValueError if *files*, which have been looked at, are of no kind that servers make models of.
+
+    They say so only when they have all of them, which may take an hour.
+    """
+    for name, file in files.items():
+        if isinstance(file, str) or name.endswith(_ENDINGS):  # or what the server has
+            return
+        with file.open("rb") as opened:
+            if opened.read(4) in _MAGIC:
+                return
+    if files:
+        raise ValueError(f"no GGUF or safetensors file, which a model is made of: {', '.join(map(repr, files))}")
 
 
 def _there(path: Path) -> Path:
