@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import click
 import pytest
@@ -40,8 +41,8 @@ class Ended:
 class Run(Protocol):
     """Runs the command line."""
 
-    def __call__(self, *arguments: str, stdin: bytes | None = ...) -> Ended:
-        """Run it with *stdin* by a pipe; None is a terminal on which nobody types."""
+    def __call__(self, *arguments: str, stdin: bytes | Literal["nothing"] | None = ...) -> Ended:
+        """Run it with *stdin* by a pipe; "nothing" is the null device, None a terminal on which nobody types."""
         ...
 
 
@@ -52,10 +53,11 @@ class _Typist(io.StringIO):
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def call(*arguments: str, stdin: bytes | None = b"") -> Ended:
-        typed: Any = _Typist() if stdin is None else io.TextIOWrapper(io.BytesIO(stdin))
-        monkeypatch.setattr(sys, "stdin", typed)
-        code = main(arguments)
+    def call(*arguments: str, stdin: bytes | Literal["nothing"] | None = "nothing") -> Ended:
+        with Path(os.devnull).open() as nothing:
+            given: Any = nothing if stdin == "nothing" else _Typist() if stdin is None else None
+            monkeypatch.setattr(sys, "stdin", given or io.TextIOWrapper(io.BytesIO(cast("bytes", stdin))))
+            code = main(arguments)
         out, err = capsys.readouterr()
         return Ended(code, out, err)
 

@@ -13,11 +13,12 @@ import pytest
 
 from ollama_fast import Conversation, ToolResult
 from ollama_fast.cli import _phrases, _slash, _talk
+from ollama_fast.cli._advice import said
 from ollama_fast.cli._answer import Ink, Piece, laid_out, measured, piece_of
 from ollama_fast.cli._asking import format_of, joined, keep_alive_of, think_of
 from ollama_fast.cli._bash import whole_words
 from ollama_fast.cli._converse import piece_of_event
-from ollama_fast.cli._exits import said, said_by_system
+from ollama_fast.cli._exits import said_by_system
 from ollama_fast.cli._models import described, list_rows, ps_rows
 from ollama_fast.cli._options import host_of
 from ollama_fast.cli._output import encoded

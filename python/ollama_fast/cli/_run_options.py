@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
@@ -31,8 +32,8 @@ def options_of(pairs: Iterable[str]) -> Options | None:
             raise WrongOptionError(f"{pair!r} is no KEY=VALUE, such as temperature=0.2")
         kind = _kinds().get(key)
         if kind is None:
-            near = get_close_matches(key, _kinds(), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(_kinds()))}"
+            near = near_option(key)
+            hint = f"did you mean {near}?" if near else f"there are {', '.join(sorted(_kinds()))}"
             raise WrongOptionError(f"{key!r} is no option of Ollama's: {hint}")
         if kind is list:
             found.setdefault(key, []).append(text)
@@ -41,16 +42,24 @@ def options_of(pairs: Iterable[str]) -> Options | None:
     return cast("Options", found) if found else None
 
 
+def near_option(key: str) -> str | None:
+    """Give the option of Ollama's whose name is *key*, or the nearest to it, if one is near."""
+    return next(iter(get_close_matches(key, _kinds(), n=1)), None)
+
+
 def _value(key: str, text: str, kind: type) -> Any:
     if kind is bool:
         if text.lower() in ("true", "false"):
             return text.lower() == "true"
         raise WrongOptionError(f"{key} must be true or false, not {text!r}")
+    a_number = "a whole number" if kind is int else "a number"
     try:
-        return kind(text)
+        value = kind(text)
     except ValueError as exc:
-        a_number = "a whole number" if kind is int else "a number"
         raise WrongOptionError(f"{key} must be {a_number}, not {text!r}") from exc
+    if not math.isfinite(value):
+        raise WrongOptionError(f"{key} must be {a_number} with an end, not {text!r}")
+    return value
 
 
 @cache
