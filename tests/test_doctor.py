@@ -818,10 +818,10 @@ def test_a_version_says_what_is_missing(version: str, level: str, words: str) ->
 @pytest.mark.parametrize(
     ("size", "vram", "level", "words"),
     [
-        (8 << 30, 8 << 30, "ok", "all of 8.0 GiB in VRAM"),
-        (8 << 30, 6 << 30, "note", "75% of 8.0 GiB in VRAM"),
-        (8 << 30, 0, "note", "on the CPU alone, 8.0 GiB"),
-        (8 << 30, 9 << 30, "ok", "all of"),
+        (8_000_000_000, 8_000_000_000, "ok", "all of 8 GB in VRAM"),
+        (8_000_000_000, 6_000_000_000, "note", "75% of 8 GB in VRAM"),
+        (8_000_000_000, 0, "note", "on the CPU alone, 8 GB"),
+        (8_000_000_000, 9_000_000_000, "ok", "all of"),
         (0, 0, "ok", "runs elsewhere"),
         (None, "much", "ok", "runs elsewhere"),
     ],
@@ -839,7 +839,7 @@ def test_where_a_model_is_says_how_fast_it_is(size: Any, vram: Any, level: str, 
     assert words in finding.what
     assert "context of 4096 tokens" in finding.what
     assert finding.facts["expires_in"] == 300
-    assert "stays for 5 min" in finding.what
+    assert "stays for 5 minutes" in finding.what
 
 
 @pytest.mark.parametrize("answer", [{}, {"models": None}, {"models": ["m"]}, {"models": [{}]}, {"models": 5}], ids=repr)
@@ -853,11 +853,11 @@ def test_answers_of_odd_shapes_are_no_errors(answer: dict[str, Any]) -> None:
     [
         (0, "ok", "agree"),
         (-59, "ok", "agree"),
-        (90, "note", "90 s ahead of ours"),
-        (-600, "note", "10 min behind ours"),
+        (90, "note", "90 seconds ahead of ours"),
+        (-600, "note", "10 minutes behind ours"),
         (3605, "note", "another zone"),
         (-5 * 3600 - 1800, "note", "another zone"),
-        (40 * 86400, "note", "960.0 h ahead"),
+        (40 * 86400, "note", "5 weeks ahead"),
     ],
 )
 def test_a_clock_is_compared(ahead: float, level: str, words: str) -> None:

@@ -324,8 +324,8 @@ def test_where_there_is_no_terminal_there_are_lines() -> None:
     text = shown(io.StringIO(), [{"status": "pulling manifest"}, *many, SUCCESS], "llama3")
     lines = text.splitlines()
     assert lines[0] == "llama3: pulling manifest"
-    assert lines[1] == "llama3: pulling aa (1.0 B of 1000.0 B)"
-    assert lines[-1] == "llama3: success (1000.0 B of 1000.0 B)"
+    assert lines[1] == "llama3: pulling aa (1 B of 1 KB)"
+    assert lines[-1] == "llama3: success (1 KB of 1 KB)"
     assert len(lines) == 1 + 10 + 1
     assert "\x1b" not in text
     assert "\r" not in text
@@ -360,10 +360,10 @@ def test_tqdm_draws_where_there_is_no_rich(monkeypatch: pytest.MonkeyPatch) -> N
 def test_with_neither_there_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     without(monkeypatch, "rich", "tqdm")
-    assert shown(Terminal(), HALF).splitlines()[-1] == "success (1000.0 B of 1000.0 B)"
+    assert shown(Terminal(), HALF).splitlines()[-1] == "success (1 KB of 1 KB)"
     monkeypatch.undo()
     monkeypatch.setenv("TERM", "dumb")
-    assert shown(Terminal(), HALF).splitlines()[-1] == "success (1000.0 B of 1000.0 B)"
+    assert shown(Terminal(), HALF).splitlines()[-1] == "success (1 KB of 1 KB)"
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
@@ -392,4 +392,4 @@ def test_stderr_is_where_it_is_shown_by_default(capsys: pytest.CaptureFixture[st
     assert ollama_fast.collect(ollama_fast.show_progress([BIG, SUCCESS])) == SUCCESS
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.endswith("success (1000.0 B of 1000.0 B)\n")
+    assert err.endswith("success (1 KB of 1 KB)\n")

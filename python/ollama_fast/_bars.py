@@ -9,7 +9,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TextIO, TypeAlias
 
-from ._amounts import size, span
+from ._amounts import left, size
 from ._progress import Progress, Tally, View
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def amount(progress: Progress) -> str:
     if progress.rate and not progress.done:
         said += f", {size(progress.rate)}/s"
     if progress.eta and not progress.done:
-        said += f", {span(progress.eta)} left"
+        said += f", {left(progress.eta)} left"
     return said
 
 

@@ -12,11 +12,10 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple, get_type_hints
+from typing import Any, Final, NamedTuple
 
-from . import _upload
+from . import _option_texts, _upload
 from .errors import ModelfileError
 
 _ONE: Final = ("template", "system", "renderer", "parser", "requires")
@@ -36,16 +35,10 @@ _GONE: Final = (
     "mirostat_eta",
 )
 """Parameters that servers no longer know, and that old files have."""
-_BOOLS: Final = {
-    **dict.fromkeys(["1", "t", "T", "TRUE", "true", "True"], True),
-    **dict.fromkeys(["0", "f", "F", "FALSE", "false", "False"], False),
-}
 
 # Text, not compiled: this module is imported with `create`, and few programs have a Modelfile.
 _BLANK = r"[ \t\r\n]*"
 _WORD = r"[^ \t\r\n]*"
-_INT = r"[+-]?[0-9]+"
-_FLOAT = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _NUMBER = r"(?:0|[1-9][0-9]*)"
 _VERSION = rf"v?{_NUMBER}(?:\.{_NUMBER}(?:\.{_NUMBER}(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?)?)?"
 _LIKE_A_PATH = r"[./~\\].*|.*\.(?:gguf|safetensors|bin)"
@@ -270,40 +263,16 @@ def _add_parameter(parameters: dict[str, Any], one: _Instruction) -> None:
         # Shown where the function is called that was given the text; but it is read in several ways.
         warnings.warn(f"line {one.line}: Ollama no longer has the parameter {one.key!r}; left out", stacklevel=4)
         return
-    kind = _kinds().get(one.key)
+    kind = _option_texts.kinds().get(one.key)
     if kind is None:
         raise ModelfileError(
-            f"Ollama has no parameter {one.key!r}; there are {', '.join(sorted(_kinds()))}", line=one.line
+            f"Ollama has no parameter {one.key!r}; there are {', '.join(sorted(_option_texts.kinds()))}", line=one.line
         )
     try:
-        value = _typed(kind, one.value)
+        value = _option_texts.typed(kind, one.value)
     except ValueError as exc:
-        raise ModelfileError(f"the parameter {one.key!r} is {exc}, not {one.value!r}", line=one.line) from exc
+        raise ModelfileError(f"the parameter {one.key!r} is {exc}", line=one.line) from exc
     if isinstance(value, list):
         parameters.setdefault(one.key, []).extend(value)
     else:
         parameters[one.key] = value
-
-
-@cache
-def _kinds() -> dict[str, Any]:
-    """Give the types of the options, by their names."""
-    from .types import Options
-
-    return get_type_hints(Options)
-
-
-def _typed(kind: Any, text: str) -> Any:
-    if kind is bool:
-        if text not in _BOOLS:
-            raise ValueError("true or false")
-        return _BOOLS[text]
-    if kind is int:
-        if re.fullmatch(_INT, text) is None:
-            raise ValueError("a whole number")
-        return int(text)
-    if kind is float:
-        if re.fullmatch(_FLOAT, text) is None:
-            raise ValueError("a number")
-        return float(text)
-    return [text]

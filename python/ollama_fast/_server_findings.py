@@ -160,7 +160,7 @@ def _of_placed(model: Mapping[str, Any], now: float) -> Finding:
     if context:
         what += f", context of {context:.0f} tokens"
     if left is not None and 0 < left < 366 * 86400:
-        what += f", stays for {left / 60:.0f} min" if left >= 90 else f", stays for {left:.0f} s"
+        what += f", stays for {_amounts.span(left)}"
     if share is None or share == 1:
         return Finding("memory", "ok", what, facts=facts)
     if share == 0:

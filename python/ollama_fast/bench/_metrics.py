@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from ollama_fast._amounts import digits, took
+
 from ._aggregate import Spread, Summary
 
 Unit: TypeAlias = Literal["s", "/s", "", "share"]
@@ -79,15 +81,7 @@ def shown(value: float | None, unit: Unit) -> str:
     if value is None:
         return "-"
     if unit == "s":
-        scale, name = next(
-            ((scale, name) for scale, name in ((1, "s"), (1e-3, "ms")) if abs(value) >= scale), (1e-6, "µs")
-        )
-        return f"{_digits(value / scale)} {name}"
+        return took(value)
     if unit == "share":
         return f"{value:.0%}"
-    return f"{value:,}" if isinstance(value, int) else _digits(value)
-
-
-def _digits(value: float) -> str:
-    size = abs(value)
-    return f"{value:,.0f}" if size >= 99.95 else f"{value:.1f}" if size >= 9.995 else f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else digits(value)

@@ -151,6 +151,8 @@ def _obey(host: Host, talk: Talk, line: str) -> _slash.Turn:
         complain(said(exc))
     except OSError as exc:
         complain(said_by_system(exc))
+    except (RuntimeError, ValueError) as exc:  # a path that is none: a user behind ~ whom nobody knows, a null byte
+        complain(str(exc))
     else:
         if turn.said:
             dim(f"{turn.said}\n")

@@ -23,6 +23,9 @@ SUCCESS: Final = 0
 FAILURE: Final = 1
 INTERRUPTED: Final = 130
 
+_LONGEST: Final = 4000
+"""Characters of an error that are shown."""
+
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, say what went wrong, and give the exit code."""
@@ -84,6 +87,9 @@ def _without_that_of_httpx() -> Generator[None]:
 def complain(text: str) -> None:
     """Say on stderr what went wrong."""
     label = click.style("Error:", fg="red") if colourful(sys.stderr) else "Error:"
+    text = text.strip()
+    if len(text) > _LONGEST:  # a server may say anything
+        text = f"{text[:_LONGEST]} ... ({len(text) - _LONGEST} more characters)"
     click.echo(f"{label} {shown(text) if sys.stderr.isatty() else text}", err=True)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from ollama_fast._amounts import size
 from ollama_fast.types import ListModel, ProcessModel, ShowResponse
 
 from . import _phrases
@@ -28,7 +29,7 @@ def list_rows(models: Sequence[ListModel], now: datetime) -> list[tuple[str, ...
         (
             model["name"],
             _short(model.get("digest")),
-            "-" if model.get("remote_model") else _phrases.size(model.get("size", 0)),
+            "-" if model.get("remote_model") else size(model.get("size", 0)),
             _phrases.since(model.get("modified_at", ""), now),
         )
         for model in models
@@ -41,7 +42,7 @@ def ps_rows(models: Sequence[ProcessModel], now: datetime) -> list[tuple[str, ..
         (
             model["name"],
             _short(model.get("digest")),
-            _phrases.size(model.get("size", 0)),
+            size(model.get("size", 0)),
             _phrases.processor(model.get("size", 0), model.get("size_vram", 0)),
             str(model.get("context_length", "")),
             _phrases.until(model.get("expires_at", ""), now),

@@ -1,38 +1,14 @@
-"""Sizes, times and shares in the words of tables; pure."""
+"""Moments and shares in the words of tables; pure."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Final
 
-_UNITS: Final = ("B", "KB", "MB", "GB", "TB")
-_SPANS: Final = (
-    ("year", 31_536_000),
-    ("week", 604_800),
-    ("day", 86_400),
-    ("hour", 3600),
-    ("minute", 60),
-    ("second", 1),
-)
+from ollama_fast._amounts import span
+
 _FOR_EVER: Final = 100 * 31_536_000
 """Seconds; what a server says for "for ever" is some 290 years from now."""
-
-
-def size(count: float) -> str:
-    """Say how much *count* bytes are, in units of 1000 as Ollama's own tables do."""
-    power = 0
-    while count >= 1000 and power < len(_UNITS) - 1:
-        count, power = count / 1000, power + 1
-    return f"{count:.1f} {_UNITS[power]}" if power and count < 10 else f"{count:.0f} {_UNITS[power]}"
-
-
-def span(seconds: float) -> str:
-    """Say how long *seconds* are, in the largest unit of which there are two, if there is one."""
-    for unit, length in _SPANS:
-        count = int(seconds / length)
-        if count >= 2 or (count == 1 and unit == "second"):
-            return f"{count} {unit}{'s' * (count > 1)}"
-    return "less than a second"
 
 
 def since(moment: str, now: datetime) -> str:
