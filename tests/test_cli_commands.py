@@ -123,6 +123,8 @@ def test_every_command_has_json(name: str) -> None:
         ["show", ""],
         ["show", "a\nb"],
         ["list", "--host", "http://a b"],
+        ["list", "--host", ""],
+        ["embed", "smollm2", "--host", " "],
         ["list", "--timeout", "0"],
         ["list", "--timeout", "soon"],
         ["list", "--timeout", "nan"],
@@ -284,6 +286,20 @@ def test_what_a_registry_refuses_has_advice(said: str, more: str, run: Run, serv
         ended = run(command, "m")
         assert ended.code == 1
         assert ended.err.splitlines()[-1].startswith(more)
+
+
+def test_of_an_error_without_end_the_beginning_is_shown(run: Run, server: Server) -> None:
+    server.fault = Fault.instead(500, json.dumps({"error": "x" * 100_000 + "\r\n"}).encode())
+    ended = run("list")
+    assert ended.code == 1
+    assert len(ended.err) < 5_000
+    assert ended.err.endswith(" more characters)\n")
+
+
+@pytest.mark.usefixtures("at_docs")
+def test_what_was_unloaded_is_said_before_what_fails(run: Run) -> None:
+    ended = run("unload", "smollm2", "nope", "qwen3")
+    assert (ended.code, ended.out) == (1, "unloaded smollm2\n")
 
 
 def test_what_nobody_foresaw_is_a_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -313,7 +313,26 @@ def test_a_quick_command_loads_nothing_slow(arguments: list[str]) -> None:
 @pytest.mark.checkout
 def test_the_program_has_its_name() -> None:
     about = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))
-    assert about["project"]["scripts"] == {"ollama-fast": "ollama_fast.cli:main"}
+    assert about["project"]["scripts"] == {"ollama-fast": "_ollama_fast_cli:main"}
+
+
+_INTERRUPTED = """
+import sys
+class Pressed:
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[1]:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Pressed())
+from _ollama_fast_cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("module", ["ollama_fast", "click", "ollama_fast.cli._group", "ollama_fast.cli._list"])
+def test_ctrl_c_while_modules_are_imported_ends_with_130(module: str) -> None:
+    program = [sys.executable, "-c", _INTERRUPTED, module, "list"]
+    ran = subprocess.run(program, capture_output=True, text=True, timeout=GENEROUS, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr.strip()) == (130, "", "")
 
 
 # --- completion ------------------------------------------------------------------------------------------------------

@@ -246,6 +246,7 @@ def test_slash_commands_work_in_a_chat(docs: dict[str, str], tmp_path: Path) -> 
         ("What is it?\n", "Light is scattered."),
         (f"/save {tmp_path}/talk.json\n", "saved to"),
         (f"/save {tmp_path}/none/talk.json\n", "No such file or directory"),
+        ("/save ~nobody-of-this-name/talk.json\n", "ould not determine home directory"),
         ("/clear\n", "all that was said is forgotten"),
         (f"/load {tmp_path}/talk.json\n", "2 messages with gemma3"),
     ]

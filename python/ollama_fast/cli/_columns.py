@@ -62,7 +62,7 @@ def fits(found: Any, wanted: Any) -> bool:
     if types.is_struct(found) and types.is_struct(wanted):
         kinds = {each.name: each.type for each in wanted}
         return all(each.name in kinds and fits(each.type, kinds[each.name]) for each in found)
-    return types.is_integer(found) and (types.is_integer(wanted) or types.is_floating(wanted))
+    return bool(types.is_integer(found) and (types.is_integer(wanted) or types.is_floating(wanted)))
 
 
 def _has_nothing(kind: Any) -> bool:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-
 _LONG: Final = re.compile(r"\d{19}")
 """What all whole numbers of more than 64 bits have in them."""
 
