@@ -318,9 +318,10 @@ def test_the_program_has_its_name() -> None:
 
 _INTERRUPTED = """
 import sys
+place = sys.argv.pop(1)
 class Pressed:
     def find_spec(self, name, path, target=None):
-        if name == sys.argv[1]:
+        if name == place:
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Pressed())
 from _ollama_fast_cli import main

@@ -42,6 +42,8 @@ def column(rows: Sequence[Row], field: Any) -> Any:
     values = [row.fields.get(field.name) for row in rows]
     try:
         found = pa.array(values)
+        if found.type == field.type:
+            return found
         if fits(found.type, field.type):
             return pa.array(values, type=field.type)
         why = f"there are {found.type}"
