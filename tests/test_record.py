@@ -15,9 +15,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -530,6 +531,26 @@ def test_a_server_with_tls_is_recorded_and_left_while_it_is_silent(tmp_path: Pat
     assert [each.request.path for each in load(tmp_path / "one.json")] == ["/"]
 
 
+def test_a_long_reply_is_not_held_in_memory(tmp_path: Path) -> None:
+    size, count = 1 << 16, 512
+
+    def respond(_: Received) -> Iterator[Any]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (size * count)
+        for _number in range(count):
+            yield b"x" * size
+
+    with raw.replay(respond=respond) as genuine:
+        tracemalloc.start()
+        try:
+            with record(genuine.url, tmp_path / "one.json") as recorder:
+                curl("-o", os.devnull, f"{recorder.url}/")
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert (tmp_path / "one.json").stat().st_size > size * count
+    assert peak < size * count / 3
+
+
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
@@ -558,12 +579,12 @@ def test_a_port_that_another_server_has_is_refused(kind: str, tmp_path: Path) ->
     save(tmp_path / "one.json", [])
     with serve() as server:
         port = urlsplit(server.url).port or 0
-        made = {
+        kinds: dict[str, Callable[[], AbstractContextManager[Any]]] = {
             "serve": lambda: serve(port=port),
             "replay": lambda: replay(tmp_path / "one.json", port=port),
             "record": lambda: record("localhost", tmp_path / "two.json", port=port),
-        }[kind]
-        with pytest.raises(OSError, match=f"127.0.0.1:{port}"), made():  # type: ignore[attr-defined]
+        }
+        with pytest.raises(OSError, match=f"127.0.0.1:{port}"), kinds[kind]():
             pytest.fail("it began")
         assert curl(f"{server.url}/") == "Ollama is running"
     with serve(port=port) as server:  # free again at once

@@ -13,8 +13,8 @@ from ._output import print_json, say
 @click.command
 @click.argument("path", type=click.Path(dir_okay=False))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of this machine; by default a free one.")
-@host_option
 @json_option('`{"url": "...", "path": "..."}`, and at the end `{"recorded": 3, "failures": []}`')
+@host_option
 def record(path: str, port: int, host: Host, as_json: bool) -> None:
     """
     Record what clients ask a server, into the file PATH.

@@ -6,8 +6,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -16,10 +16,11 @@ from ollama_fast._whole_file import check_writable
 
 from ._incoming import PATIENCE, Arriving, ClientLeftError
 from ._loopback import Loopback
-from ._recording import Ending, Recorded, headers_of, request_of
+from ._recording import Ending, RecordedRequest, headers_of, request_of
 from ._recording_file import save
 from ._replies import failed
 from ._secrets import without_secrets
+from ._shelf import Heard, Shelf, Shelved
 from ._upstream import Line, UnreachableError, Upstream, cuts
 from ._values import Action, Chunk, End, Received, Reply
 from ._wire import chunk, wire
@@ -34,34 +35,39 @@ _HEAD_ALONE: Final = 0.01
 
 
 @dataclass
-class _Heard:
+class _Reply:
     """What has come of a reply."""
 
+    heard: Heard
     status: int = 0
     headers: Headers = ()
-    chunks: list[Chunk] = field(default_factory=list[Chunk])
-    sent: int = 0
-    """How many of the chunks the client was sent."""
     whole: bool = False
     """Whether the server has said all."""
 
-    def reply(self) -> Reply | None:
-        return Reply(self.status, headers_of(self.headers), tuple(self.chunks)) if self.status >= _FINAL else None
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What a recording has of an exchange, with the reply's chunks on a shelf."""
+
+    request: RecordedRequest
+    response: Shelved | None
+    end: Ending | None
 
 
 class _Passing:
     """What is passed on to a genuine server, and what has been."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, shelf: Shelf) -> None:
         self.failures: list[str] = []
         """Why a request got no reply of the genuine server, or not all of one."""
         self._upstream = upstream
         self._lock = threading.Condition()
-        self._recorded: dict[int, Recorded | None] = {}
+        self._shelf = shelf
+        self._recorded: dict[int, Passed | None] = {}
         self._lines: set[Line] = set()
         self._stopping = False
 
-    def recorded(self) -> list[Recorded]:
+    def recorded(self) -> list[Passed]:
         """Give what was exchanged, in the order in which requests came."""
         with self._lock:
             return [each for each in self._recorded.values() if each is not None]
@@ -75,9 +81,13 @@ class _Passing:
         for line in lines:
             line.end()
 
+    def _shelved(self, came: _Reply) -> Shelved | None:
+        with closing(came.heard) as heard:
+            return self._shelf.put(came.status, headers_of(came.headers), heard) if came.status >= _FINAL else None
+
     def take(self, request: Arriving, arrived: Callable[[Received], None]) -> Iterator[Action]:
         """Pass a request on, and its reply back."""
-        line, heard = Line(), _Heard()
+        line, came = Line(), _Reply(Heard())
         asked = f"{request.method} {without_secrets(request.path)}"  # as it may be shown
         with self._lock:
             number = len(self._recorded)
@@ -87,7 +97,7 @@ class _Passing:
                 line.end()
         end: Ending | None = "left"
         try:
-            end = yield from self._passed(request, arrived, line, heard)
+            end = yield from self._passed(request, arrived, line, came)
         except UnreachableError as exc:
             why = f"{asked} was not recorded: {self._upstream.url} cannot be reached: {exc}"
             self.failures.append(why)
@@ -95,21 +105,22 @@ class _Passing:
             return
         finally:
             received = request.received
-            if heard.whole:
+            if came.whole:
                 end = None
             elif end == "left":
-                del heard.chunks[heard.sent :]
+                came.heard.forget_unsent()
+            reply = self._shelved(came)
             with self._lock:
                 self._lines.discard(line)
                 self._lock.notify_all()
-                if received is not None and (heard.status >= _FINAL or end not in (None, "left")):
-                    self._recorded[number] = Recorded(request_of(received), heard.reply(), end)
+                if received is not None and (reply is not None or end not in (None, "left")):
+                    self._recorded[number] = Passed(request_of(received), reply, end)
         if end is not None:
             self.failures.append(f"{asked}: the server ended the connection ({end})")
             yield End.RESET if end == "reset" else End.CLOSE
 
     def _passed(
-        self, request: Arriving, arrived: Callable[[Received], None], line: Line, heard: _Heard
+        self, request: Arriving, arrived: Callable[[Received], None], line: Line, came: _Reply
     ) -> Generator[Action, None, Ending | None]:
         """Give how the server ended the connection, if its reply was not whole."""
         cut: list[Ending] = []
@@ -119,7 +130,7 @@ class _Passing:
             body = pieces if request.has_body else None
             with self._upstream.asked(request.method, request.path, request.headers, body, line) as reply:
                 _drain(pieces)  # who refuses an upload may do so before its end
-                yield from _replied(request, line, heard, *reply)
+                yield from _replied(request, line, came, *reply)
         if not cut:
             return None
         if line.ended:
@@ -128,18 +139,18 @@ class _Passing:
 
 
 def _replied(
-    request: Arriving, line: Line, heard: _Heard, status: int, headers: Headers, chunks: Iterator[bytes]
+    request: Arriving, line: Line, came: _Reply, status: int, headers: Headers, chunks: Iterator[bytes]
 ) -> Iterator[Action]:
     """Pass a reply back, and keep it."""
-    heard.status, heard.headers = status, headers
+    came.status, came.headers = status, headers
     framed = wire(Reply(status, headers), request.method, request.version)
     frame = chunk if framed.end else bytes
-    kept = _kept(chunks, request, heard)
+    kept = _kept(chunks, request, came)
     try:
         yield framed.head
         for data in kept:
             yield frame(data)
-            heard.sent = len(heard.chunks)
+            came.heard.all_sent()
         if framed.end:
             yield framed.end
     except GeneratorExit:  # a client may have all that it needs a moment before the server has said all
@@ -148,15 +159,15 @@ def _replied(
         raise
 
 
-def _kept(chunks: Iterator[bytes], request: Arriving, heard: _Heard) -> Iterator[bytes]:
+def _kept(chunks: Iterator[bytes], request: Arriving, came: _Reply) -> Iterator[bytes]:
     head_at = time.monotonic()
     for data in chunks:
         now = time.monotonic()
-        if not heard.chunks and now - head_at > _HEAD_ALONE:
-            heard.chunks.append(Chunk(_ms(head_at - request.since), b""))
-        heard.chunks.append(Chunk(_ms(now - request.since), data))
+        if not came.heard.any and now - head_at > _HEAD_ALONE:
+            came.heard.add(Chunk(_ms(head_at - request.since), b""))
+        came.heard.add(Chunk(_ms(now - request.since), data))
         yield data
-    heard.whole = True
+    came.whole = True
 
 
 def _drain(pieces: Iterator[bytes]) -> None:
@@ -173,9 +184,9 @@ class Recorder:
 
     __slots__ = ("_discarded", "_loopback", "_passing")
 
-    def __init__(self, upstream: Upstream, port: int) -> None:
+    def __init__(self, upstream: Upstream, shelf: Shelf, port: int) -> None:
         self._discarded = False
-        self._passing = _Passing(upstream)
+        self._passing = _Passing(upstream, shelf)
         self._loopback = Loopback(self._passing.take, port)
 
     @property
@@ -235,13 +246,10 @@ def record(host: Host | str | None, path: str | os.PathLike[str], /, *, port: in
     """
     target = Path(path)
     check_writable(target)
-    upstream = Upstream(Host.of(host))
-    try:
-        recorder = Recorder(upstream, port)
+    with closing(Upstream(Host.of(host))) as upstream, closing(Shelf()) as shelf:
+        recorder = Recorder(upstream, shelf, port)
         try:
             yield recorder
         finally:
             recorder._stop()  # noqa: SLF001 - nobody else may stop it
             recorder._save(target)  # noqa: SLF001
-    finally:
-        upstream.close()

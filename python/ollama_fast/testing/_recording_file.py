@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, get_args
+from typing import Any, Final, Protocol, TypeAlias, get_args
 
 from ollama_fast._whole_file import replaced
 
@@ -41,19 +41,41 @@ def load(path: str | os.PathLike[str]) -> tuple[Recorded, ...]:
     return decode(text, os.fspath(path))
 
 
-def save(path: str | os.PathLike[str], recorded: Iterable[Recorded]) -> None:
+class Said(Protocol):
+    """What is written of a reply; its chunks may come from elsewhere, so that they are never all in memory."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Iterable[tuple[str, str]]: ...
+    @property
+    def chunks(self) -> Iterable[Chunk]: ...
+
+
+class Exchanged(Protocol):
+    """What is written of an exchange, such as a Recorded has it."""
+
+    @property
+    def request(self) -> RecordedRequest: ...
+    @property
+    def response(self) -> Said | None: ...
+    @property
+    def end(self) -> Ending | None: ...
+
+
+def save(path: str | os.PathLike[str], recorded: Iterable[Exchanged]) -> None:
     """Write a recording in one step: the file is the old one, or all of the new one."""
     with replaced(path) as file:
         for piece in encoded(recorded):
             file.write(piece.encode())
 
 
-def encode(recorded: Iterable[Recorded]) -> str:
+def encode(recorded: Iterable[Exchanged]) -> str:
     """Make a file's text of a recording: the same text for the same recording."""
     return "".join(encoded(recorded))
 
 
-def encoded(recorded: Iterable[Recorded]) -> Iterator[str]:
+def encoded(recorded: Iterable[Exchanged]) -> Iterator[str]:
     """Give the same in pieces."""
     fields: dict[str, Pieces] = {
         "ollama_fast": one(_KIND),
@@ -79,7 +101,7 @@ def decode(text: str, name: str) -> tuple[Recorded, ...]:
     return tuple(recorded_of(each) for each in found.get("exchanges").items())
 
 
-def fields_of(recorded: Recorded, depth: int) -> dict[str, Pieces]:
+def fields_of(recorded: Exchanged, depth: int) -> dict[str, Pieces]:
     """Give the fields of an exchange, to be indented *depth* times."""
     request, response = recorded.request, recorded.response
     asked = {"method": one(request.method), "path": one(request.path), **_body_fields(request.body)}
