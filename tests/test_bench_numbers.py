@@ -37,6 +37,8 @@ from ollama_fast.bench._compare import told_apart
 from ollama_fast.bench._measuring import says_something
 from ollama_fast.bench._metrics import COUNTS, SERVER, SPREADS, number, shown
 
+pytestmark = pytest.mark.unsent
+
 SECONDS = st.floats(0, 1e6, allow_nan=False)
 
 

@@ -34,6 +34,8 @@ from ollama_fast.bench import (
 from ollama_fast.bench._compare import told_apart
 from ollama_fast.bench._metrics import Unit, shown
 
+pytestmark = pytest.mark.unsent
+
 TIMES = {"total": 900, "load": 100, "prompt_eval": 200, "eval": 500_000_000, "prompt_tokens": 4}
 
 

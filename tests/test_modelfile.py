@@ -19,6 +19,8 @@ from ollama_fast.errors import ModelfileError
 from replay import replay
 from test_create import Blobs, digest_of
 
+pytestmark = pytest.mark.unsent
+
 ANSWERS = json.loads((Path(__file__).parent / "modelfiles" / "answers.json").read_text("utf-8"))
 """What Ollama's own parser, of 0.24.0, makes of texts."""
 

@@ -19,6 +19,8 @@ from ollama_fast.testing._recording import Recorded, RecordedRequest, Upload, bo
 from ollama_fast.testing._recording_file import decode, encode, encoded, load, save
 from ollama_fast.testing._secrets import is_secret, without_secrets
 
+pytestmark = pytest.mark.unsent
+
 LINES = (("Content-Type", "application/x-ndjson"), ("Transfer-Encoding", "chunked"))
 
 

@@ -11,7 +11,7 @@ import pytest
 from docs_server import docs_server
 from ollama_fast import aio
 
-pytestmark = pytest.mark.checkout
+pytestmark = [pytest.mark.checkout, pytest.mark.unsent]
 pytest.importorskip("griffe", reason="griffe is in the group `docs`")
 pytest.importorskip("mkdocs", reason="mkdocs is in the group `docs`")
 

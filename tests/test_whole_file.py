@@ -16,6 +16,8 @@ import pytest
 from ollama_fast._whole_file import check_writable, replaced
 from transports import GENEROUS
 
+pytestmark = pytest.mark.unsent
+
 
 def write(path: Path, content: bytes = b"after") -> None:
     with replaced(path) as file:
