@@ -123,6 +123,15 @@ def test_every_command_has_json(name: str) -> None:
         ["list", "--host", "http://a b"],
         ["list", "--timeout", "0"],
         ["list", "--timeout", "soon"],
+        ["list", "--timeout", "nan"],
+        ["list", "--timeout", "inf"],
+        ["list", "--timeout", "1e300"],
+        ["doctor", "--timeout", "nan"],
+        ["embed", "smollm2", "--timeout", "nan"],
+        ["load", "smollm2", "--keep-alive", "nan"],
+        ["generate", "smollm2", "Hi", "--keep-alive", "-inf"],
+        ["load", "smollm2", "--option", "temperature=inf"],
+        ["generate", "smollm2", "Hi", "--option", "temperature=nan"],
         ["generate", "smollm2"],
         ["generate", "smollm2", "Hi", "--option", "temprature=1"],
         ["generate", "smollm2", "Hi", "--think", "--effort", "hard"],
@@ -393,6 +402,21 @@ def test_pull_push_and_create_say_how_far_they_are(run: Run, tmp_path: Path) -> 
     told = run("create", "filed", "--file", str(tmp_path / "m.gguf"), "--json")
     assert told.code == 0
     assert any(part["status"].startswith("uploading") for part in told.json)
+
+
+def test_create_says_what_of_a_modelfile_is_left_out(run: Run, server: Server, tmp_path: Path) -> None:
+    server.answer = parts_of({"status": "success"})
+    path = tmp_path / "Modelfile"
+    path.write_text("FROM m\nPARAMETER low_vram true\n")
+    ended = run("create", "new", "-f", str(path))
+    says = f"{path}, line 2: Ollama no longer has the parameter 'low_vram'; left out"
+    assert ended.err.splitlines() == [says, "new: success"]
+    path.write_text("FROM ~nobody-of-this-name/m\n")
+    ended = run("create", "new", "-f", str(path))
+    assert (ended.code, ended.err.splitlines()) == (
+        1,
+        ["Error: ~nobody-of-this-name/m: No such file or directory"],
+    )
 
 
 def test_create_sends_what_it_is_given(run: Run, server: Server) -> None:

@@ -384,6 +384,8 @@ class Stream(Reading, Generic[R]):
             self._memory.closed = True
             if self._memory.stream is not None:
                 await self._memory.stream.aclose()
+            if not self._is_read():
+                self._memory.is_left()
         # The generator stays: who reads, and is between two parts, shall be told, and not take this for the end.
 
     def _is_read(self) -> bool:
@@ -460,6 +462,7 @@ async def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], late
         case Request() | Ask() if (request := asked(effect)).memory is not None:
             stream, memory = _begin(host, request)
             latest.turn_to(stream, memory)
+            latest.within = request.within
             view = viewed(effect)
             async with stream:
                 async for part in stream:

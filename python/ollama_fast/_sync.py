@@ -378,6 +378,8 @@ class Stream(Reading, Generic[R]):
             self._memory.closed = True
             if self._memory.stream is not None:
                 self._memory.stream._leave(kind)  # noqa: SLF001 - of this class
+            if not is_read:
+                self._memory.is_left()
         # The generator stays: who reads, and is between two parts, shall be told, and not take this for the end.
 
     def _is_read(self) -> bool:
@@ -454,6 +456,7 @@ def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], latest: La
         case Request() | Ask() if (request := asked(effect)).memory is not None:
             stream, memory = _begin(host, request)
             latest.turn_to(stream, memory)
+            latest.within = request.within
             view = viewed(effect)
             with stream:
                 for part in stream:

@@ -6,15 +6,13 @@ import click
 
 import ollama_fast
 
-from ._options import json_option
+from ._options import Seconds, json_option
 from ._output import print_json, say
 
 
 @click.command
 @click.option("--host", metavar="HOST", help="Where Ollama is or should be. [env: OLLAMA_HOST]")
-@click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), default=10.0, metavar="SECONDS", help="For all of it; 10."
-)
+@click.option("--timeout", type=Seconds(), default=10.0, metavar="SECONDS", help="For all of it; 10.")
 @json_option("the report: `host`, `ok`, `seconds`, `findings`")
 def doctor(host: str | None, timeout: float, as_json: bool) -> int:
     """

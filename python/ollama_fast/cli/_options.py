@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
@@ -37,9 +38,22 @@ def host_of(text: str | None, timeout: float | None = None) -> Host:
     return host if timeout is None else host.with_options(timeout=Timeout.of(timeout))
 
 
+class Seconds(click.FloatRange):
+    """A time in seconds: more than none, and at most those that a Timeout may have."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 2_147_483, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Refuse also nan, which is in every range, since it is neither below nor above a number."""
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return seconds
+
+
 def _timeout_option(function: Callable[..., R]) -> Callable[..., R]:
-    seconds = click.FloatRange(0, 2_147_483, min_open=True)
-    return click.option("--timeout", type=seconds, metavar="SECONDS", help=_TIMEOUT_HELP)(function)
+    return click.option("--timeout", type=Seconds(), metavar="SECONDS", help=_TIMEOUT_HELP)(function)
 
 
 def host_option(function: Callable[..., R]) -> Callable[..., R]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-
-class WrongLineError(ValueError):
-    """A line is no text to embed; its text says which, and why."""
+from ollama_fast._text_lines import WrongLineError, text_lines
 
 
 class Row(NamedTuple):
@@ -39,7 +37,7 @@ def rows_of_lines(lines: Iterable[bytes], key: str) -> Iterator[Row]:
 
         key: What the text is called in the output.
     """
-    for number, size, text in _texts(lines):
+    for number, size, text in text_lines(lines):
         yield Row(number, size, {key: text}, text)
 
 
@@ -51,7 +49,7 @@ def rows_of_jsonl(lines: Iterable[bytes], key: str) -> Iterator[Row]:
     """
     import orjson
 
-    for number, size, text in _texts(lines):
+    for number, size, text in text_lines(lines):
         try:
             fields = orjson.loads(text)
         except ValueError as exc:
@@ -67,13 +65,3 @@ def rows_of_jsonl(lines: Iterable[bytes], key: str) -> Iterator[Row]:
             )
             raise WrongLineError(f"line {number} has {what} (--input-key names what to embed)")
         yield Row(number, size, fields, found)
-
-
-def _texts(lines: Iterable[bytes]) -> Iterator[tuple[int, int, str]]:
-    for number, line in enumerate(lines, 1):
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as exc:
-            raise WrongLineError(f"line {number} is not text in UTF-8: {exc}") from exc
-        if text.strip():
-            yield number, len(line), text

@@ -12,8 +12,8 @@ from ._output import print_json, say
 
 
 @click.command
-@host_option
 @json_option('`{"server": "...", "client": "..."}`')
+@host_option
 def version(host: Host, as_json: bool) -> None:
     """Print the versions of the server and of this program."""
     server = ollama_fast.version(host)["version"]
