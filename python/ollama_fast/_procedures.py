@@ -51,7 +51,8 @@ def create_blob(path: str | os.PathLike[str], *, digest: str | None = None) -> S
 
         digest: "sha256:" and the file's SHA-256 in lower-case hexadecimal digits, if known, to spare reading it twice.
 
-    Raises OSError if the file cannot be read or is no regular one, ResponseError (also if *digest* is not the file's) or TransportError.
+    Raises OSError if the file cannot be read or is no regular one, ResponseError (also if *digest* is not the file's)
+    or TransportError.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#push-a-blob
     """
