@@ -51,7 +51,8 @@ def create_blob(path: str | os.PathLike[str], *, digest: str | None = None) -> S
 
         digest: "sha256:" and the file's SHA-256 in lower-case hexadecimal digits, if known, to spare reading it twice.
 
-    Raises OSError if the file cannot be read, ResponseError (also if *digest* is not the file's) or TransportError.
+    Raises OSError if the file cannot be read or is no regular one, ResponseError (also if *digest* is not the file's)
+    or TransportError.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#push-a-blob
     """
@@ -152,8 +153,9 @@ def create(
 
     Before the server's own parts, a stream has parts of the same form for local files: one whose status is "gathering
     model components" while they are read for their digests, some whose status begins with "uploading" while they are
-    sent, ten in a second at most. The last part has the status "success". Raises OSError if a file cannot be read,
-    ModelfileError, ResponseError, TransportError, DecodeError or IncompleteStreamError.
+    sent, ten in a second at most. The last part has the status "success". Raises OSError if a file cannot be read or is
+    no regular one, ValueError if none is of a kind that models are made of, ModelfileError, ResponseError,
+    TransportError, DecodeError or IncompleteStreamError.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#create-a-model
     """
