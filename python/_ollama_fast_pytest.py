@@ -7,6 +7,7 @@ hundred times longer, and loads that when a fixture is asked for.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,6 +19,8 @@ import pytest
 if TYPE_CHECKING:
     from ollama_fast.testing import Recorder, Replayer, Server
 
+_LONGEST = 50
+"""Characters of a test's name in that of its file, which have up to four bytes; systems take 255."""
 _ANEW = "`pytest --ollama-record` records it, from the Ollama at OLLAMA_HOST"
 
 
@@ -52,8 +55,8 @@ def ollama_replay(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     Pass `ollama_replay.url` to what is tested, or let that read OLLAMA_HOST.
 
     The recording is in `recordings/FILE/TEST.json` beside the test. `pytest --ollama-record` writes it anew, from the
-    Ollama that OLLAMA_HOST names. A request that is not recorded fails the test, and so does a connection to another
-    machine or to Ollama itself.
+    Ollama that OLLAMA_HOST names, unless the test fails. A request that is not recorded fails the test, and so does a
+    connection to another machine or to Ollama itself.
     """
     from ollama_fast import Host
     from ollama_fast.testing import RecordingError, record, replay
@@ -63,9 +66,15 @@ def ollama_replay(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     genuine = Host.from_env()
     if request.config.getoption("--ollama-record"):
         path.parent.mkdir(parents=True, exist_ok=True)
+        failed_before = request.session.testsfailed
         with record(genuine, path) as recorder:
             monkeypatch.setenv("OLLAMA_HOST", recorder.url)
             yield recorder
+            if request.session.testsfailed > failed_before:
+                recorder.discard()
+                request.node.add_report_section("teardown", "ollama_fast", f"nothing was recorded in {path}")
+        if recorder.failures:
+            request.node.warn(pytest.PytestWarning("\n".join(recorder.failures)))
         return
     with ExitStack() as stack:
         try:
@@ -81,8 +90,11 @@ def ollama_replay(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 
 def _recording_of(request: pytest.FixtureRequest) -> Path:
-    names = [request.cls.__name__] if request.cls is not None else []
-    name = re.sub(r"[^\w.=-]+", "-", ".".join((*names, request.node.name))).strip("-")
+    names = [request.cls.__qualname__] if request.cls is not None else []
+    test = ".".join((*names, request.node.name))
+    name = re.sub(r"[^\w.=-]+", "-", test).strip("-")[:_LONGEST]
+    if name != test:  # others may look the same now
+        name += f".{hashlib.sha256(test.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
     return request.path.parent / "recordings" / request.path.stem / f"{name}.json"
 
 

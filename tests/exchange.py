@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ollama_fast.testing import Chunk, Reply
-from ollama_fast.testing._recording import Recorded, RecordedRequest, block_of, fields_of, place_in, recorded_of
+from ollama_fast.testing._recording import Recorded, RecordedRequest
+from ollama_fast.testing._recording_file import Pieces, Place, block_of, fields_of, one, recorded_of
 
 __all__ = [
     "EXCHANGES",
@@ -85,7 +86,7 @@ def dump(exchange: Exchange, path: Path) -> None:
 def decode(text: str) -> Exchange:
     """Make an exchange of a file's text."""
     whole = json.loads(text)
-    call, found = whole["call"], recorded_of(place_in(whole, "the file"))
+    call, found = whole["call"], recorded_of(Place(whole, "the file"))
     if found.response is None:
         raise ValueError("there is no response")
     return Exchange(
@@ -101,16 +102,12 @@ def decode(text: str) -> Exchange:
 def encode(exchange: Exchange) -> str:
     """Make a file's text of an exchange."""
     call = exchange.call
-    fields = {
-        "about": _json(exchange.about),
-        "server": _json(exchange.server),
-        "call": block_of({"function": _json(call.function), "kwargs": _json(call.kwargs)}, 1),
+    fields: dict[str, Pieces] = {
+        "about": one(exchange.about),
+        "server": one(exchange.server),
+        "call": block_of({"function": one(call.function), "kwargs": one(call.kwargs)}, 1),
         **fields_of(exchange.recorded, 1),
     }
     if exchange.expect is not None:
-        fields["expect"] = _json(exchange.expect)
-    return block_of(fields, 0) + "\n"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+        fields["expect"] = one(exchange.expect)
+    return "".join(block_of(fields, 0)) + "\n"

@@ -23,7 +23,8 @@ from typing import Any
 import ollama_fast
 from exchange import EXCHANGES, Chunk, Exchange, RecordedCall, RecordedRequest, dump
 from ollama_fast.testing import record as recorder
-from ollama_fast.testing._recording import Recorded, Upload, load
+from ollama_fast.testing._recording import Recorded, Upload
+from ollama_fast.testing._recording_file import load
 from real.genuine import build, make_models, registry, server
 from recorded_calls import CALLS, MODELS_DIR, REGISTRY, ROOT, Call
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -59,6 +60,26 @@ def test_json_alone_is_on_stdout_if_it_is_asked_for_there(server: Server, capfd:
     assert "100 req/s" in err
 
 
+def test_what_is_no_terminal_has_a_line_for_each_load_and_number(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tmp_path / "run.json"
+    usual = ("m", "--host", server.url, *QUICK, "--concurrency", "1,2")
+    assert bench(*usual, "--output", before) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first == f"m at {server.url}; latencies: p50 / p99"
+    assert (rest[0], rest[2], rest[4]) == ("1 worker ...", "2 workers ...", "self-test of the client ...")
+    assert re.fullmatch("Load 2 workers, Done 3, Req/s .*, Tok/s .*, /stream .*, TTFT .*, ITL .*, E2E .* .?s", rest[3])
+    document = json.loads(before.read_bytes())
+    document["run"]["label"] = "a very long label \x1b[2J " * 5
+    before.write_text(json.dumps(document), encoding="utf-8")
+    assert bench("--compare", before, "--compare", before) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    lines = [line for line in out.splitlines() if re.fullmatch("2 workers, TTFT p50: .* and .*, ratio 1.00", line)]
+    assert len(lines) == 1
+
+
 def test_two_hosts_are_compared(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with serve(reply("a b c d")) as other:
         hosts = ("--host", server.url, "--host", other.url)
@@ -112,6 +133,8 @@ def test_the_self_test_needs_no_server(capsys: pytest.CaptureFixture[str]) -> No
         (("m", "--host", "a", "--host", "b", "--json"), "--json is of one run"),
         (("m", "--host", "a", "--host", "b", "--output", "x.json"), "--output is of one run"),
         (("--compare", "run.json", "--compare", "run.json", "--output", "x.json"), "--output is of a new run"),
+        (("m", "--output", "x", "--html", "./x"), "name one file"),
+        (("m", "--concurrency", "99999999999"), "up to 10,000"),
         (("m", "--timeout", "nan"), "--timeout"),
         (("m", "--timeout", "1e300"), "--timeout"),
         (("m", "--duration", "nan"), "--duration"),
@@ -163,7 +186,9 @@ def test_a_wrong_model_or_host_is_a_failure_before_the_load(
 ) -> None:
     server.fault = FAULTS[fault]
     assert bench("m", "--host", server.url, "--output", tmp_path / "run.json") == 1
-    assert text in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert text in err
+    assert out == ""
     assert len(server.requests) <= 1
     assert list(tmp_path.iterdir()) == []
 
@@ -209,14 +234,17 @@ def _quick_and_then_slow(server: Server) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
-def test_ctrl_c_ends_the_load_and_what_was_measured_is_written(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_ctrl_c_ends_the_load_and_what_was_measured_is_written(
+    number: signal.Signals, server: Server, tmp_path: Path
+) -> None:
     _quick_and_then_slow(server)
     path = tmp_path / "run.json"
     command = [sys.executable, "-m", "ollama_fast", "bench", "m", "--host", server.url, "--output", str(path)]
     files = ["--html", str(tmp_path / "run.html"), "--warm-up", "0", "--concurrency", "1,2", "--requests", "9"]
     with subprocess.Popen([*command, *files], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         eventually(lambda: len(server.requests) == 6, seconds=60)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert err == ""

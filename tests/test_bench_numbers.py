@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import pickle
 import re
@@ -24,8 +25,10 @@ from ollama_fast.bench import (
     OpenLoop,
     Prompt,
     Workload,
+    benchmark,
     compare_runs,
     find_doubts,
+    measure_load,
     summarise_level,
 )
 from ollama_fast.bench._aggregate import percentile, spread
@@ -198,6 +201,12 @@ def test_arrivals_are_random_at_their_rate_and_the_same_for_a_seed() -> None:
     assert gaps.std() == pytest.approx(1 / 50, rel=0.1)  # as exponential ones have it
 
 
+@pytest.mark.parametrize("function", [benchmark, measure_load])
+def test_the_host_is_positional_only(function: Any) -> None:
+    host = next(iter(inspect.signature(function).parameters.values()))
+    assert (host.name, host.kind) == ("host", inspect.Parameter.POSITIONAL_ONLY)
+
+
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
@@ -275,6 +284,21 @@ def test_a_run_is_as_good_as_itself() -> None:
     assert compare_runs(one, one).differences == ()
 
 
+def test_a_change_that_may_be_chance_is_neither_better_nor_worse() -> None:
+    def better(count: int, change: float) -> dict[str, bool | None]:
+        first = run(level(*[sample(1.0, 2.0)] * count))
+        second = run(level(*[sample(change, 1.0 + change)] * count))
+        return {row.key: row.better for row in compare_runs(first, second).rows}
+
+    assert (better(10, 1.05)["ttft.p50"], better(10, 1.2)["ttft.p50"], better(10, 0.8)["ttft.p50"]) == (
+        None,
+        False,
+        True,
+    )
+    assert (better(99, 2.0)["ttft.p90"], better(100, 2.0)["ttft.p90"]) == (None, False)
+    assert (better(999, 2.0)["ttft.p99"], better(1000, 2.0)["ttft.p99"]) == (None, False)
+
+
 def test_runs_of_one_host_get_labels_that_differ() -> None:
     one, other = run(), run(label="b")
     later = replace(one, began_at="2026-01-02T00:00:00+00:00")
@@ -298,6 +322,10 @@ def _many(load: Any = None, **more: Any) -> Any:
     [
         (run(_many(), cut=True), "The benchmark was broken off"),
         (run(_many(), ceiling=None), "ceiling was not measured"),
+        (
+            run(level(sample(1.0), sample(intended=1.5, ended=5.0, outcome="cut"))),
+            r"1 requests, the oldest of 3\.5 s, were not answered .* better than they were",
+        ),
         (run(_many(), ceiling=Ceiling(4, 1e6, 5.0, 1.5, 0.4, 0.3)), "Other programs took part"),
         (run(_many(), ceiling=Ceiling(4, 60_000.0, 5.0, 1.5, 0.99, 0.3)), "1 worker: the load came to 83% of what"),
         (run(replace(_many(), client_cpu=9.0)), "the client took 90% of a core"),

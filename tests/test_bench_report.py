@@ -283,6 +283,7 @@ def test_a_page_of_two_runs_has_the_numbers_of_their_comparison() -> None:
     second = run(level(sample(1.0, 2.0, ended=3.0)), label="b", host="http://b:1")
     text = make_html([first, second]).replace("http://b:1", "")
     expected = compare_runs(first, second)
+    assert text.index("data-ratio") < text.index("<svg") < text.index('data-ratio="1.1 worker.ttft.p99"')
     for kind in ("first", "second", "ratio"):
         found = {key: value for key, value, _ in cells(text, kind)}
         assert found == {

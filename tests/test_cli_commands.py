@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import click
 import pytest
 
 import ollama_fast
 from docs_server import docs_server
-from ollama_fast.cli import main
+from ollama_fast.cli import _tables, main
 from ollama_fast.cli._group import COMMANDS
 from ollama_fast.cli._group import ollama_fast as group
 from ollama_fast.testing import FAULTS, Chunk, Fault, Received, Reply, Server, reply, serve
@@ -40,8 +41,8 @@ class Ended:
 class Run(Protocol):
     """Runs the command line."""
 
-    def __call__(self, *arguments: str, stdin: bytes | None = ...) -> Ended:
-        """Run it with *stdin* by a pipe; None is a terminal on which nobody types."""
+    def __call__(self, *arguments: str, stdin: bytes | Literal["nothing"] | None = ...) -> Ended:
+        """Run it with *stdin* by a pipe; "nothing" is the null device, None a terminal on which nobody types."""
         ...
 
 
@@ -52,10 +53,11 @@ class _Typist(io.StringIO):
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def call(*arguments: str, stdin: bytes | None = b"") -> Ended:
-        typed: Any = _Typist() if stdin is None else io.TextIOWrapper(io.BytesIO(stdin))
-        monkeypatch.setattr(sys, "stdin", typed)
-        code = main(arguments)
+    def call(*arguments: str, stdin: bytes | Literal["nothing"] | None = "nothing") -> Ended:
+        with Path(os.devnull).open() as nothing:
+            given: Any = nothing if stdin == "nothing" else _Typist() if stdin is None else None
+            monkeypatch.setattr(sys, "stdin", given or io.TextIOWrapper(io.BytesIO(cast("bytes", stdin))))
+            code = main(arguments)
         out, err = capsys.readouterr()
         return Ended(code, out, err)
 
@@ -121,6 +123,8 @@ def test_every_command_has_json(name: str) -> None:
         ["show", ""],
         ["show", "a\nb"],
         ["list", "--host", "http://a b"],
+        ["list", "--host", ""],
+        ["embed", "smollm2", "--host", " "],
         ["list", "--timeout", "0"],
         ["list", "--timeout", "soon"],
         ["list", "--timeout", "nan"],
@@ -239,6 +243,85 @@ def test_an_answer_of_another_shape_is_never_a_traceback(body: bytes, run: Run, 
             assert ended.code == 0 or ended.err.splitlines()[-1].startswith(("Error: ", "`ollama-fast ")), arguments
 
 
+@pytest.mark.parametrize(
+    ("arguments", "more"),
+    [
+        (["run", "m"], "`generate` answers a prompt"),
+        (["rm", "m"], "Did you mean delete?"),
+        (["genrate", "m"], "Did you mean generate or create?"),
+        (["zzz"], "`ollama-fast --help` lists them."),
+        (["generate", "m", "Hi", "--tempurature", "1"], "--option temperature=VALUE"),
+        (["generate", "m", "Hi", "--num-ctx", "1"], "--option num_ctx=VALUE"),
+        (["generate", "m", "Why", "is", "the sky"], "ollama-fast generate m 'Why is the sky'"),
+    ],
+    ids=" ".join,
+)
+def test_it_is_said_what_was_meant(arguments: list[str], more: str, run: Run, server: Server) -> None:
+    ended = run(*arguments)
+    assert (ended.code, ended.out, server.requests) == (2, "", [])
+    assert more in ended.err.splitlines()[-1]
+
+
+def test_of_other_commands_no_option_of_a_run_is_said(run: Run, server: Server) -> None:
+    assert "VALUE" not in run("list", "--temperature", "1").err
+
+
+def test_only_a_model_that_would_run_is_said_to_be_pulled(run: Run, at_docs: None) -> None:
+    for arguments in (["delete", "nope"], ["copy", "nope", "other"], ["push", "nope"]):
+        assert "pull" not in run(*arguments).err
+    assert "`ollama-fast pull nope` downloads it" in run("generate", "nope", "Hi").err
+
+
+@pytest.mark.parametrize(
+    ("said", "more"),
+    [
+        ('Head "https://x/v2/": http: server gave HTTP response to HTTPS client', "--insecure allows a registry with"),
+        ("pull model manifest: Get ...: x509: certificate signed by unknown authority", "--insecure allows a registry"),
+        ("pull model manifest: file does not exist", "The registry has no such model"),
+    ],
+)
+def test_what_a_registry_refuses_has_advice(said: str, more: str, run: Run, server: Server) -> None:
+    server.answer = parts_of({"status": "pulling manifest"}, {"error": said})
+    for command in ("pull", "push"):
+        ended = run(command, "m")
+        assert ended.code == 1
+        assert ended.err.splitlines()[-1].startswith(more)
+
+
+def test_of_an_error_without_end_the_beginning_is_shown(run: Run, server: Server) -> None:
+    server.fault = Fault.instead(500, json.dumps({"error": "x" * 100_000 + "\r\n"}).encode())
+    ended = run("list")
+    assert ended.code == 1
+    assert len(ended.err) < 5_000
+    assert ended.err.endswith(" more characters)\n")
+
+
+@pytest.mark.usefixtures("at_docs")
+def test_what_was_unloaded_is_said_before_what_fails(run: Run) -> None:
+    ended = run("unload", "smollm2", "nope", "qwen3")
+    assert (ended.code, ended.out) == (1, "unloaded smollm2\n")
+
+
+def test_what_nobody_foresaw_is_a_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(ollama_fast, "list", fail)
+    ended = run("list")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("Error: RecursionError: too deep\n`python -X dev -m ollama_fast ...` shows")
+
+
+def test_rich_is_named_where_a_terminal_needs_it(run: Run, at_docs: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tables, "on_terminal", lambda: True)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rich"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "rich", None)
+    ended = run("list")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == "Error: this needs rich, which is not installed: pip install 'ollama_fast[cli]'\n"
+
+
 # --- generate --------------------------------------------------------------------------------------------------------
 
 
@@ -255,6 +338,13 @@ def test_what_comes_by_a_pipe_stands_before_the_prompt(run: Run, server: Server)
     assert asked(server)["prompt"] == "all of it"
     run("generate", "m", "asked on a terminal", stdin=None)
     assert asked(server)["prompt"] == "asked on a terminal"
+
+
+def test_a_pipe_with_nothing_in_it_is_said(run: Run, server: Server) -> None:
+    ended = run("generate", "m", "summarise", stdin=b"\n")
+    assert (ended.code, ended.err) == (0, "Note: nothing came by standard input; PROMPT is asked alone\n")
+    assert asked(server)["prompt"] == "summarise"
+    assert run("generate", "m", "summarise").err == ""
 
 
 def test_text_by_a_pipe_must_be_utf_8(run: Run, server: Server) -> None:
@@ -329,7 +419,7 @@ def test_the_timeout_is_kept(run: Run, server: Server) -> None:
     server.fault = Fault.cut("stall", part=0)
     ended = run("generate", "m", "Hi", "--timeout", "0.2")
     assert ended.code == 1
-    assert "0.2" in ended.err
+    assert "within 0.2 s (--timeout)" in ended.err
 
 
 # --- chat ------------------------------------------------------------------------------------------------------------
@@ -358,11 +448,33 @@ def test_a_saved_conversation_goes_on(run: Run, server: Server, tmp_path: Path) 
 def test_tools_of_a_file_are_called(run: Run, tmp_path: Path) -> None:
     (tmp_path / "tools.py").write_text("def add(a: int, b: int) -> int:\n    'Add.'\n    return a + b\n")
     tools = ("--tools", str(tmp_path / "tools.py"))
-    assert run("chat", "qwen3", *tools, stdin=b"3 + 3?") == Ended(0, "Light is scattered.\n", "")
+    called = "-> add(a=3, b=3)\n<- 6\n"
+    assert run("chat", "qwen3", *tools, stdin=b"3 + 3?") == Ended(0, "Light is scattered.\n", called)
     told = run("chat", "qwen3", *tools, "--json", stdin=b"3 + 3?").json
     assert {"message": {"role": "tool", "content": "6", "tool_name": "add", "tool_call_id": "call_0"}} in told
     refused = run("chat", "smollm2", *tools, stdin=b"3 + 3?")
     assert (refused.code, "does not support tools" in refused.err) == (1, True)
+
+
+@pytest.mark.usefixtures("at_docs")
+def test_what_a_tool_prints_is_no_part_of_the_answer(run: Run, tmp_path: Path) -> None:
+    code = "print('begun')\ndef add(a: int, b: int) -> int:\n    'Add.'\n    print('adding')\n    return a + b\n"
+    (tmp_path / "tools.py").write_text(code)
+    for more in ([], ["--json"]):
+        ended = run("chat", "qwen3", "--tools", str(tmp_path / "tools.py"), *more, stdin=b"3 + 3?")
+        assert ended.code == 0
+        assert {"begun", "adding"} <= set(ended.err.splitlines())
+        assert "begun" not in ended.out
+        assert "adding" not in ended.out
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=str)
+@pytest.mark.usefixtures("at_docs")
+def test_a_tool_does_not_end_the_program(more: list[str], run: Run, tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text("def add(a: int, b: int) -> int:\n    'Add.'\n    raise SystemExit(3)\n")
+    ended = run("chat", "qwen3", "--tools", str(tmp_path / "tools.py"), *more, stdin=b"3 + 3?")
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1] == "Error: a tool would have ended the program, by SystemExit(3)"
 
 
 def test_a_chat_in_turns_needs_a_terminal(run: Run, server: Server) -> None:
@@ -460,6 +572,12 @@ def test_the_doctor_reports(run: Run) -> None:
     well = run("doctor")
     assert (well.code, "Ollama 0.24.0 answers" in well.out) == (0, True)
     assert run("doctor", "--json").json[0]["ok"] is True
+    ollama_fast.delete(None, "smollm2")
+    ollama_fast.delete(None, "qwen3")
+    ollama_fast.delete(None, "gemma3")
+    for more in ([], ["--json"]):
+        bare = run("doctor", *more)
+        assert (bare.code, "`ollama-fast pull smollm2`, for example" in bare.out) == (1, True)
     ill = run("doctor", "--host", "http://a b")
     assert (ill.code, "problem" in ill.out) == (1, True)
     with serve(fault=Fault.refuse()) as server:

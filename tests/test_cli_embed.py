@@ -154,6 +154,9 @@ def test_several_hosts_share_the_work(embed: Embed, server: Server) -> None:
         ("in.jsonl", b'{"text": "a"}\n{"txt": "b"}\n', "in.jsonl: line 2 has no 'text'; it has 'txt'"),
         ("in.jsonl", b'{"text": "a", "embedding": 1}\n', "line 1 has 'embedding' already"),
         ("in.jsonl", b'{"text": "a", "x": 1}\n{"text": "a", "x": "y"}\n', "'x' are of several types"),
+        ("in.jsonl", b'{"text": "a", "x": [{}]}\n', "'x' has objects without keys"),
+        ("in.jsonl", b'{"text": "a", "x": 99999999999999999999}\n', "line 1 has a whole number of more than 64 bits"),
+        ("in.jsonl", b'{"text": "a", "x": 18446744073709551615}\n', "too large"),
     ],
 )
 def test_a_wrong_input_is_explained_and_nothing_is_written(
@@ -175,6 +178,39 @@ def test_a_later_group_must_have_the_same_columns(embed: Embed, server: Server, 
         code, _, err = embed(tmp_path / "in.jsonl", "-o", tmp_path / "out.parquet")
         assert (code, why in err) == (1, True), err
         assert not (tmp_path / "out.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "later", "why"),
+    [
+        ("1", "1.5", "not everywhere int64, as it is before: there are double"),
+        ("1", "true", "not everywhere int64"),
+        ('{"a": 1}', '{"a": 1, "b": "lost"}', "there are struct<a: int64, b: string>"),
+        ('[{"a": 1}]', '[{"a": 1.5}]', "there are list<item: struct<a: double>>"),
+        ("1.5", "9007199254740993", "not everywhere double"),
+        ("1.5", "2", None),
+        ('{"a": 1, "b": "x"}', '{"a": null}', None),
+        ("[1.5]", "[]", None),
+        ("1", "null", None),
+    ],
+)
+def test_a_later_group_loses_nothing(
+    before: str, later: str, why: str | None, embed: Embed, server: Server, tmp_path: Path
+) -> None:
+    lines = [f'{{"text": "a", "x": {before}}}'] * 4096 + [f'{{"text": "a", "x": {later}}}']
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    code, _, err = embed(tmp_path / "in.jsonl", "-o", tmp_path / "out.parquet")
+    assert (code, (why or "") in err) == (0 if why is None else 1, True), err
+    if why is None:
+        stored = pytest.importorskip("pyarrow.parquet").read_table(tmp_path / "out.parquet").column("x").to_pylist()[-1]
+        expected = json.loads(later)
+        assert {"b": None, **stored} == {"b": None, **expected} if isinstance(expected, dict) else stored == expected
+
+
+def test_whole_numbers_of_64_bits_go_along(embed: Embed, server: Server) -> None:
+    line = '{"text": "a 99999999999999999999", "x": 18446744073709551615, "y": -9223372036854775808}'
+    code, out, _ = embed("--input-key", "text", stdin=f"{line}\n")
+    assert (code, {**json.loads(out), "embedding": None}) == (0, {**json.loads(line), "embedding": None})
 
 
 def test_hosts_with_other_models_are_noticed(embed: Embed, server: Server, tmp_path: Path) -> None:

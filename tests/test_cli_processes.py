@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -123,7 +124,112 @@ def test_text_that_the_encoding_lacks_is_no_error() -> None:
         environ = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
         with started("copy", "smollm2", "grün", host=f"127.0.0.1:{port}", environ=environ) as process:
             out, err = process.communicate(timeout=GENEROUS)
-    assert (process.returncode, out, err) == (0, "copied smollm2 to gr?n\n", "")
+        assert (process.returncode, out, err) == (0, "copied smollm2 to gr\\xfcn\n", "")
+        with started("copy", "smollm2", "grün", "--json", host=f"127.0.0.1:{port}", environ=environ) as process:
+            out, err = process.communicate(timeout=GENEROUS)
+        assert (process.returncode, json.loads(out)["destination"], err) == (0, "grün", "")
+
+
+_ON_WINDOWS = """
+import io, sys
+for name in ("stdout", "stderr"):
+    setattr(sys, name, io.TextIOWrapper(getattr(sys, name).buffer, "cp1252"))
+from ollama_fast.cli import main
+sys.exit(main())
+"""
+
+
+def test_pipes_get_utf_8_whatever_the_system_has() -> None:
+    with docs_server() as port:
+        environ = {key: value for key, value in os.environ.items() if key != "PYTHONIOENCODING"}
+        ran = subprocess.run(
+            [sys.executable, "-c", _ON_WINDOWS, "copy", "smollm2", "grün-你好"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env={**environ, "OLLAMA_HOST": f"127.0.0.1:{port}"},
+            timeout=GENEROUS,
+            check=False,
+        )
+    assert (ran.returncode, ran.stdout.decode().strip(), ran.stderr) == (0, "copied smollm2 to grün-你好", b"")
+
+
+_CLOSED = [
+    ["list", "--host", "HOST"],
+    ["generate", "smollm2", "Hi", "--host", "HOST"],
+    ["generate", "smollm2", "Hi", "--json", "--host", "HOST"],
+    ["embed", "smollm2", __file__, "--host", "HOST"],
+    ["pull", "m", "--host", "HOST"],
+    ["delete", "smollm2", "--host", "HOST"],
+    ["doctor", "--host", "HOST"],
+    ["version", "--host", "HOST"],
+    ["--version"],
+    ["completion", "bash"],
+]
+
+
+@pytest.mark.skipif(shutil.which("sh") is None, reason="it is about a shell's closed streams")
+@pytest.mark.parametrize("arguments", _CLOSED, ids=lambda found: " ".join(found).replace(__file__, "FILE"))
+def test_closed_streams_are_the_null_device(arguments: list[str]) -> None:
+    with docs_server() as port:
+        line = shlex.join(command(*arguments)).replace("HOST", f"127.0.0.1:{port}")
+        for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+            ran = subprocess.run(
+                ["sh", "-c", f"exec {line} {closed}"], capture_output=True, text=True, timeout=GENEROUS, check=False
+            )
+            if arguments[0] == "delete" and closed != "<&-":
+                assert (ran.returncode, "Traceback" in ran.stderr) == (1, False)  # it was deleted before
+            else:
+                assert (ran.returncode, "rror" in ran.stderr) == (0, False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_that_ends_a_process_leaves_nothing_half_written(name: str, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("text\n")
+    (tmp_path / "out.jsonl").write_text("as it was\n")
+    arguments = ["embed", "m", str(tmp_path / "in.txt"), "-o", str(tmp_path / "out.jsonl")]
+    with serve(fault=Fault.cut("stall", part=0)) as server, started(*arguments, host=server.url) as process:
+        eventually(lambda: server.requests, GENEROUS)
+        process.send_signal(getattr(signal, name))
+        out, err = process.communicate(timeout=GENEROUS)
+        assert (process.returncode, out, err) == (128 + getattr(signal, name), "", "")
+        eventually(lambda: is_left_alone(server))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "in.txt": "text\n",
+        "out.jsonl": "as it was\n",
+    }
+
+
+@pytest.mark.skipif(shutil.which("nohup") is None, reason="there is no nohup")
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    slow = Reply(200, (), (Chunk(1500, b'{"models": []}'),))
+    with serve(lambda _: slow) as server:
+        environ = {**os.environ, "OLLAMA_HOST": server.url}
+        with subprocess.Popen(
+            ["nohup", *command("list")], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environ
+        ) as process:
+            eventually(lambda: server.requests, GENEROUS)
+            process.send_signal(signal.SIGHUP)
+            out, _ = process.communicate(timeout=GENEROUS)
+    assert (process.returncode, out.split()) == (0, [b"NAME", b"ID", b"SIZE", b"MODIFIED"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="select is for sockets there")
+def test_a_pipe_that_stays_open_is_waited_for_and_said() -> None:
+    with docs_server() as port:
+        environ = {**os.environ, "OLLAMA_HOST": f"127.0.0.1:{port}"}
+        with subprocess.Popen(
+            command("generate", "smollm2", "Hi"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environ,
+        ) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("Note: waiting for the end of standard input, which goes")
+            out, err = process.communicate("notes\n", timeout=GENEROUS)
+    assert (process.returncode, out, err) == (0, "Light is scattered.\n", "")
 
 
 # --- what is installed and loaded ------------------------------------------------------------------------------------
@@ -207,18 +313,47 @@ def test_a_quick_command_loads_nothing_slow(arguments: list[str]) -> None:
 @pytest.mark.checkout
 def test_the_program_has_its_name() -> None:
     about = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))
-    assert about["project"]["scripts"] == {"ollama-fast": "ollama_fast.cli:main"}
+    assert about["project"]["scripts"] == {"ollama-fast": "_ollama_fast_cli:main"}
+
+
+_INTERRUPTED = """
+import sys
+place = sys.argv.pop(1)
+class Pressed:
+    def find_spec(self, name, path, target=None):
+        if name == place:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Pressed())
+from _ollama_fast_cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("module", ["ollama_fast", "click", "ollama_fast.cli._group", "ollama_fast.cli._list"])
+def test_ctrl_c_while_modules_are_imported_ends_with_130(module: str) -> None:
+    program = [sys.executable, "-c", _INTERRUPTED, module, "list"]
+    ran = subprocess.run(program, capture_output=True, text=True, timeout=GENEROUS, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr.strip()) == (130, "", "")
 
 
 # --- completion ------------------------------------------------------------------------------------------------------
 
 
+_PATIENT = """
+import sys
+from ollama_fast import Timeout
+from ollama_fast.cli import _complete, main
+_complete._PATIENCE = Timeout(60)
+sys.exit(main())
+"""
+
+
 def completed(typed: str, host: str) -> list[str]:
-    """Give what bash is told when Tab is pressed behind *typed*; on a busy machine it may be pressed again."""
-    return next(filter(None, (_completed(typed, host) for _ in range(5))), [])
+    """Give what bash is told when Tab is pressed behind *typed*, by a program that waits also on a busy machine."""
+    return _completed(typed, host, [sys.executable, "-c", _PATIENT])
 
 
-def _completed(typed: str, host: str) -> list[str]:
+def _completed(typed: str, host: str, program: list[str]) -> list[str]:
     words = typed.split(" ")
     environ = {
         **os.environ,
@@ -227,7 +362,7 @@ def _completed(typed: str, host: str) -> list[str]:
         "COMP_WORDS": typed,
         "COMP_CWORD": str(len(words) - 1),
     }
-    ran = subprocess.run(command(), capture_output=True, text=True, env=environ, timeout=GENEROUS, check=False)
+    ran = subprocess.run(program, capture_output=True, text=True, env=environ, timeout=GENEROUS, check=False)
     assert ran.stderr == ""
     return [line.partition(",")[2] for line in ran.stdout.splitlines() if line]
 
@@ -244,10 +379,10 @@ def test_commands_options_and_models_are_completed() -> None:
 
 def test_completion_never_complains() -> None:
     with serve(fault=Fault.refuse()) as server:
-        assert _completed("ollama-fast show ", server.url) == []
+        assert _completed("ollama-fast show ", server.url, command()) == []
     with serve(fault=Fault.cut("stall", part=0)) as server:
-        assert _completed("ollama-fast show ", server.url) == []
-    assert _completed("ollama-fast show ", "http://a b") == []
+        assert _completed("ollama-fast show ", server.url, command()) == []
+    assert _completed("ollama-fast show ", "http://a b", command()) == []
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")

@@ -18,7 +18,7 @@ import pytest
 import ollama_fast
 from ollama_fast.cli import main
 from ollama_fast.testing import Fault, reply, serve
-from ollama_fast.testing._recording import load
+from ollama_fast.testing._recording_file import load
 
 GENEROUS = 60
 
@@ -129,7 +129,7 @@ def test_the_port_is_that_which_is_asked_for_and_a_taken_one_is_told(
         (["replay"], 2, "Missing argument 'PATH'"),
         (["replay", "x", "--pace", "slow"], 2, "Invalid value for '--pace'"),
         (["replay", "x", "--port", "70000"], 2, "Invalid value for '--port'"),
-        (["record", "{tmp}/nowhere/x.json"], 1, "There is no such folder for the recording"),
+        (["record", "{tmp}/nowhere/x.json"], 1, "nowhere/x.json: No such file or directory"),
         (["record", "{tmp}/x.json", "--host", "http://["], 2, "Invalid value for '--host'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

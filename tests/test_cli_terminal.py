@@ -64,6 +64,20 @@ def test_a_table_is_by_rich(docs: dict[str, str]) -> None:
     assert "smollm2:latest" in plain(screen.shown)
 
 
+@pytest.mark.parametrize("columns", [1, 20, 60])
+def test_a_narrow_terminal_shows_names(columns: int) -> None:
+    name = "hf.co/somebody/some-model-that-has-a-long-name-GGUF:Q4_K_M"
+    model = {"name": name, "digest": "1" * 64, "size": 1, "modified_at": "2020-01-01T00:00:00Z"}
+    body = json.dumps({"models": [model]}).encode()
+    with (
+        serve(lambda _: Reply(200, (), (Chunk(0, body),))) as server,
+        terminal("list", environ={"OLLAMA_HOST": server.url}, columns=columns) as screen,
+    ):
+        assert screen.end() == 0
+    lines = plain(screen.shown).splitlines()
+    assert name in "".join(line.split(" ")[0] for line in lines)
+
+
 def test_a_name_is_no_markup_and_no_command_for_the_terminal() -> None:
     model = {"name": "[bold]x[/bold]\x1b[31m", "digest": "1", "size": 1, "modified_at": ""}
     body = json.dumps({"models": [model]}).encode()
@@ -224,12 +238,15 @@ def test_slash_commands_work_in_a_chat(docs: dict[str, str], tmp_path: Path) -> 
     steps = [
         ("/help\n", "write the conversation to a file"),
         ("/nope\n", "there is no command /nope"),
+        ("/model nope\n", "model 'nope' not found"),
+        ("/model\n", "smollm2"),
         ("/model gemma3\n", "gemma3 answers from now on"),
         (f"/image {tmp_path}/none.png\n", "No such file or directory"),
         (f"/image {tmp_path}/cat.png\n", "the next question shows 1 image"),
         ("What is it?\n", "Light is scattered."),
         (f"/save {tmp_path}/talk.json\n", "saved to"),
         (f"/save {tmp_path}/none/talk.json\n", "No such file or directory"),
+        ("/save ~nobody-of-this-name/talk.json\n", "ould not determine home directory"),
         ("/clear\n", "all that was said is forgotten"),
         (f"/load {tmp_path}/talk.json\n", "2 messages with gemma3"),
     ]
@@ -254,6 +271,16 @@ def test_tools_are_called_and_shown(docs: dict[str, str], tmp_path: Path) -> Non
         screen.until("-> add(a=3, b=3)")
         screen.until("<- 6")
         screen.until("Light is scattered.")
+        screen.until(">>> ")
+        ended(screen)
+
+
+def test_a_tool_does_not_end_a_chat(docs: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text("def add(a: int, b: int) -> int:\n    'Add.'\n    raise SystemExit(3)\n")
+    with terminal("chat", "qwen3", "--tools", str(tmp_path / "tools.py"), environ=docs) as screen:
+        begun(screen)
+        screen.type("3 + 3?\n")
+        screen.until("a tool would have ended the program, by SystemExit(3)")
         screen.until(">>> ")
         ended(screen)
 

@@ -11,21 +11,23 @@ from typing import Any
 import click
 import pytest
 
+import ollama_fast
 from ollama_fast import Conversation, ToolResult
 from ollama_fast._text_lines import WrongLineError
 from ollama_fast.cli import _phrases, _slash, _talk
+from ollama_fast.cli._advice import _OF_PYTHON, in_shell, said
 from ollama_fast.cli._answer import Ink, Piece, laid_out, measured, piece_of
 from ollama_fast.cli._asking import format_of, joined, keep_alive_of, think_of
 from ollama_fast.cli._bash import whole_words
 from ollama_fast.cli._converse import piece_of_event
-from ollama_fast.cli._exits import said, said_by_system
+from ollama_fast.cli._exits import said_by_system
 from ollama_fast.cli._models import described, list_rows, ps_rows
 from ollama_fast.cli._options import host_of
 from ollama_fast.cli._output import encoded
 from ollama_fast.cli._plain import shown
 from ollama_fast.cli._question import read_question
 from ollama_fast.cli._run_options import WrongOptionError, options_of
-from ollama_fast.cli._tables import aligned
+from ollama_fast.cli._tables import aligned, columns_for
 from ollama_fast.cli._talk import Talk
 from ollama_fast.cli._texts import Row, rows_of_jsonl, rows_of_lines
 from ollama_fast.cli._tool_file import tools_in
@@ -95,6 +97,7 @@ def test_json_is_readable_and_holds_nothing_that_a_terminal_obeys() -> None:
     value = {"text": "Grüße \x1b[31m \x9b2J \ud83d \u2028", "n": 1}
     assert encoded(value) == r'{"text": "Grüße \u001b[31m \u009b2J \ud83d \u2028", "n": 1}'
     assert json.loads(encoded(value)) == value
+    assert encoded({"text": "Grüße"}, ascii_alone=True) == r'{"text": "Gr\u00fc\u00dfe"}'
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -103,6 +106,23 @@ def test_json_is_readable_and_holds_nothing_that_a_terminal_obeys() -> None:
 def test_a_table_in_a_pipe_is_aligned_and_has_a_line_for_each_row() -> None:
     assert aligned(("NAME", "SIZE"), [("a", "1 B"), ("long\nname", "")]) == "NAME       SIZE\na          1 B\nlong name"
     assert aligned(("NAME", "SIZE"), []) == "NAME  SIZE"
+
+
+@pytest.mark.parametrize(
+    ("name", "room", "shows"),
+    [
+        ("smollm2:latest", 80, 4),
+        ("smollm2:latest", 53, 4),
+        ("smollm2:latest", 40, 3),
+        ("smollm2:latest", 20, 1),
+        ("smollm2:latest", 1, 1),
+        ("x" * 150, 60, 4),
+        ("x" * 150, 200, 4),
+    ],
+)
+def test_the_name_is_what_a_narrow_terminal_shows(name: str, room: int, shows: int) -> None:
+    rows = [(name, "0123456789ab", "98 MB", "24 hours ago")]
+    assert columns_for(("NAME", "ID", "SIZE", "MODIFIED"), rows, room) == shows
 
 
 def test_models_become_rows() -> None:
@@ -271,6 +291,14 @@ def test_an_error_says_which_command_helps() -> None:
     signed_out = AuthenticationError("no")
     signed_out.signin_url = "https://ollama.com/x"
     assert said(signed_out) == "no\nSign in at https://ollama.com/x"
+
+
+def test_what_is_said_to_python_is_said_to_a_shell() -> None:
+    sources = "".join(path.read_text("utf-8") for path in Path(ollama_fast.__file__).parent.glob("*.py"))
+    for theirs, ours in _OF_PYTHON.items():
+        assert in_shell(f"a {theirs} b") == f"a {ours} b"
+        if not theirs.startswith("(Timeout."):
+            assert theirs in sources  # else it is said otherwise by now
 
 
 def test_an_error_of_the_system_names_its_file() -> None:
@@ -443,6 +471,10 @@ def test_the_public_functions_of_a_file_are_tools(tmp_path: Path) -> None:
         ("x = 1\n\n1 / 0", "line 3: ZeroDivisionError: division by zero"),
         ("import nope_nope", "line 1: ModuleNotFoundError"),
         ("__all__ = ['f']", "f is in __all__, but is no function"),
+        ("__all__ = 5", "__all__ is no list of names"),
+        ("__all__ = [5]", "__all__ is no list of names"),
+        ("async def f(): ...", "f is an `async def`, which this does not await"),
+        ("x = 1\nraise SystemExit(0)", "line 2: SystemExit: 0"),
         ("import threading\ndef f(lock: threading.Event): ...", "tools.py: "),
     ],
 )

@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import ssl
+import stat
 import subprocess
 import sys
 import threading
@@ -33,7 +34,7 @@ import ollama_fast
 import replay as raw
 from colours import Colour
 from ollama_fast import aio
-from ollama_fast.errors import OllamaError
+from ollama_fast.errors import HostError, OllamaError
 from ollama_fast.testing import (
     FAULTS,
     Chunk,
@@ -49,7 +50,8 @@ from ollama_fast.testing import (
     script,
     serve,
 )
-from ollama_fast.testing._recording import Upload, load
+from ollama_fast.testing._recording import Upload
+from ollama_fast.testing._recording_file import decode, load, save
 from transports import GENEROUS, eventually
 
 CURL = "curl"
@@ -250,6 +252,91 @@ def test_what_is_secret_is_passed_on_and_not_written(tmp_path: Path) -> None:
         assert first.header("x-team") == first.header("x-api-key") == "s3cret"
         assert second.header("authorization") == "Bearer mine"
     assert "s3cret" not in (tmp_path / "one.json").read_text()
+
+
+def test_what_is_told_of_a_request_has_no_secret(tmp_path: Path) -> None:
+    with serve(fault=Fault.refuse()) as gone, record(gone.url, tmp_path / "one.json") as recorder:
+        said = curl(f"{recorder.url}/api/tags?api_key=s3cret")
+    with serve(fault=Fault.cut("close", byte=0)) as rude, record(rude.url, tmp_path / "one.json") as other:
+        exchanged(other.url, b"GET /api/tags?api_key=s3cret HTTP/1.1\r\nHost: x\r\n\r\n")
+    for text in (said, *recorder.failures, *other.failures):
+        assert "GET /api/tags?api_key=hidden" in text
+        assert "s3cret" not in text
+
+
+@pytest.mark.parametrize("place", ["genuine", "example"])
+def test_a_key_of_the_environment_goes_where_it_does_without_the_proxy(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_API_KEY", "s3cret")
+    with serve() as genuine:
+        if place == "genuine":
+            host = ollama_fast.Host(genuine.url)
+        else:  # another machine, which is asked by way of a proxy
+            host = ollama_fast.Host("http://ollama.example/base", proxy=genuine.url)
+        with record(host, tmp_path / "one.json") as recorder:
+            curl(f"{recorder.url}/api/version?x=1")
+            with suppress(OllamaError):
+                ollama_fast.version(host)
+    through, direct = genuine.requests
+    assert through.header("authorization") == direct.header("authorization")
+    assert (through.header("authorization") is None) == (place == "example")
+    assert through.path == direct.path + "?x=1"
+    assert "s3cret" not in (tmp_path / "one.json").read_text()
+
+
+def test_a_proxy_of_the_environment_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve(lambda _: Reply(200, (), (Chunk(0, b"yes"),))) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        with record("http://ollama.example", tmp_path / "one.json") as recorder:
+            assert curl("--noproxy", "*", f"{recorder.url}/") == "yes"
+        with record(proxy.url, tmp_path / "two.json") as recorder:  # none is asked for this machine
+            assert curl("--noproxy", "*", f"{recorder.url}/") == "yes"
+    assert [request.path for request in proxy.requests] == ["http://ollama.example/", "/"]
+
+
+@pytest.mark.parametrize("setting", [{"proxy": "gopher://x"}, {"verify": "/nowhere/ca.pem"}], ids=["proxy", "verify"])
+def test_settings_that_cannot_be_used_are_told_at_once(setting: dict[str, Any], tmp_path: Path) -> None:
+    host = ollama_fast.Host("https://ollama.example", **setting)
+    with pytest.raises(HostError), record(host, tmp_path / "one.json"):
+        pytest.fail("it began")
+
+
+# --- clients of HTTP/1.0 ---------------------------------------------------------------------------------------------
+
+OLD = b"POST /api/chat HTTP/1.0\r\nContent-Length: 2\r\nConnection: keep-alive\r\nExpect: 100-continue\r\n\r\n{}"
+
+
+@pytest.mark.parametrize("fault", [None, Fault.pieces(1), Fault.chunks(1)], ids=["none", "pieces", "chunks"])
+def test_a_client_of_http_1_0_gets_no_chunks_and_the_end(fault: Fault | None, tmp_path: Path) -> None:
+    def content(said: bytes) -> bytes:
+        head, _, body = said.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"transfer-encoding" not in head.lower()
+        assert head.lower().count(b"\r\nconnection: close") == 1
+        return body
+
+    with serve(lambda _: chunks_of([b"one\n", b"two\n"]), fault=fault) as genuine:
+        assert content(exchanged(genuine.url, OLD)) == b"one\ntwo\n"
+        with record(genuine.url, tmp_path / "one.json") as recorder:
+            assert content(exchanged(recorder.url, OLD)) == b"one\ntwo\n"
+            assert recorder.failures == []
+    (kept,) = load(tmp_path / "one.json")
+    assert kept.response is not None
+    assert ("Transfer-Encoding", "chunked") in kept.response.headers  # as others get it from the replay
+    for pace in ("fast", "recorded"):
+        with replay(tmp_path / "one.json", pace=pace) as replayer:
+            assert content(exchanged(replayer.url, OLD)) == b"one\ntwo\n"
+            new = OLD.replace(b"HTTP/1.0", b"HTTP/1.1").replace(b"keep-alive", b"close").replace(b"Expect", b"X-Expect")
+            assert exchanged(replayer.url, new).endswith(b"\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_a_whole_reply_to_a_client_of_http_1_0_has_its_length_and_ends(method: bytes) -> None:
+    with serve() as server:
+        said = exchanged(server.url, method + b" / HTTP/1.0\r\n\r\n")
+        assert b"\r\nContent-Length: 17\r\n" in said
+        assert said.endswith(b"Ollama is running" if method == b"GET" else b"\r\n\r\n")
 
 
 # --- what goes wrong -------------------------------------------------------------------------------------------------
@@ -457,6 +544,32 @@ def test_an_interrupt_writes_what_there_is(tmp_path: Path) -> None:
     assert len(load(tmp_path / "one.json")) == 1
 
 
+def test_what_is_discarded_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    path.write_text("old")
+    with serve() as genuine, record(genuine.url, path) as recorder:
+        ollama_fast.generate(recorder.url, "m", "x")
+        recorder.discard()
+    assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("kind", ["serve", "replay", "record"])
+def test_a_port_that_another_server_has_is_refused(kind: str, tmp_path: Path) -> None:
+    save(tmp_path / "one.json", [])
+    with serve() as server:
+        port = urlsplit(server.url).port or 0
+        made = {
+            "serve": lambda: serve(port=port),
+            "replay": lambda: replay(tmp_path / "one.json", port=port),
+            "record": lambda: record("localhost", tmp_path / "two.json", port=port),
+        }[kind]
+        with pytest.raises(OSError, match=f"127.0.0.1:{port}"), made():  # type: ignore[attr-defined]
+            pytest.fail("it began")
+        assert curl(f"{server.url}/") == "Ollama is running"
+    with serve(port=port) as server:  # free again at once
+        assert curl(f"{server.url}/") == "Ollama is running"
+
+
 def test_a_program_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "one.json"
     path.write_text("old")
@@ -480,18 +593,25 @@ def test_a_program_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(
-    ("where", "error", "says"),
-    [
-        (".", IsADirectoryError, "A recording is written to a file, and this is a folder"),
-        ("nowhere/one.json", FileNotFoundError, "There is no such folder for the recording"),
-    ],
-)
+@pytest.mark.parametrize(("where", "error"), [(".", IsADirectoryError), ("nowhere/one.json", FileNotFoundError)])
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_recorded(
-    where: str, error: type[OSError], says: str, tmp_path: Path
+    where: str, error: type[OSError], tmp_path: Path
 ) -> None:
-    with pytest.raises(error, match=says), record("localhost", tmp_path / where):
+    with pytest.raises(error) as caught, record("localhost", tmp_path / where):
         pytest.fail("it began")
+    assert caught.value.filename == str(tmp_path / where)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_gets_the_recording_and_stays_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+        with serve() as genuine, record(genuine.url, pipe) as recorder:
+            ollama_fast.generate(recorder.url, "m", "x")
+        said, _ = reader.communicate(timeout=GENEROUS)
+    assert len(decode(said, "pipe")) == 1
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
 def test_wrong_arguments_are_told_at_once(tmp_path: Path) -> None:

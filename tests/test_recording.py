@@ -15,19 +15,9 @@ from hypothesis import strategies as some
 from ollama_fast.errors import OllamaError
 from ollama_fast.testing import Chunk, Received, RecordingError, Reply
 from ollama_fast.testing._matching import Matches
-from ollama_fast.testing._recording import (
-    Recorded,
-    RecordedRequest,
-    Upload,
-    body_of,
-    decode,
-    encode,
-    headers_of,
-    load,
-    request_of,
-    save,
-    without_secrets,
-)
+from ollama_fast.testing._recording import Recorded, RecordedRequest, Upload, body_of, headers_of, request_of
+from ollama_fast.testing._recording_file import decode, encode, encoded, load, save
+from ollama_fast.testing._secrets import is_secret, without_secrets
 
 LINES = (("Content-Type", "application/x-ndjson"), ("Transfer-Encoding", "chunked"))
 
@@ -52,7 +42,7 @@ BODIES = JSON | some.binary() | some.builds(Upload, some.text("0123456789abcdef"
 WORDS = some.text("abcXYZ-/: 019é", max_size=12)
 REPLIES = some.builds(
     Reply,
-    some.integers(100, 599),
+    some.integers(200, 599),
     some.lists(some.tuples(WORDS, WORDS), max_size=3).map(tuple),
     some.lists(some.builds(Chunk, some.integers(0, 10**6), some.binary(max_size=40)), max_size=5).map(tuple),
 )
@@ -122,6 +112,19 @@ def second(whole: Any) -> Any:
             broken(lambda it: second(it)["response"].update(status="200")),
             "exchanges[1].response.status must be a status",
         ),
+        (broken(lambda it: second(it)["response"].update(status=101)), "response.status must be a status of HTTP that"),
+        (
+            broken(lambda it: second(it).update(response=None)),
+            "exchanges[1].response must be an object, unless there is",
+        ),
+        (
+            broken(lambda it: second(it)["response"].update(headers=[["a", "b\r\nc: d"]])),
+            "response.headers[0][1] must be a text of Latin-1 without line breaks",
+        ),
+        (
+            broken(lambda it: second(it)["response"].update(headers=[["a\u2603", "b"]])),
+            "response.headers[0][0] must be a text of Latin-1 without line breaks",
+        ),
         (broken(lambda it: second(it)["response"].update(headers=[["a"]])), "response.headers[0] must be a pair"),
         (broken(lambda it: second(it)["response"].update(chunks=[[1]])), "response.chunks[0] must be a pair"),
         (
@@ -151,6 +154,12 @@ def test_what_is_no_text_is_no_recording(tmp_path: Path) -> None:
     path.write_bytes(b'{"a": "\xff"}')
     with pytest.raises(RecordingError, match=r"broken.json holds no recording: it is no UTF-8 at byte 7"):
         load(path)
+
+
+def test_a_file_that_an_editor_marked_as_utf_8_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    path.write_text(encode([exchange()]), encoding="utf-8-sig")
+    assert load(path) == (exchange(),)
 
 
 def test_a_file_is_written_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,6 +197,12 @@ def test_a_file_is_written_in_one_step(tmp_path: Path, monkeypatch: pytest.Monke
         ("/x?x=1&access_token=a%20b#c", "/x?x=1&access_token=hidden#c"),
         ("/x?X-Amz-Signature=0f&KEY=1;secret=2", "/x?X-Amz-Signature=hidden&KEY=hidden;secret=hidden"),
         ("/token=5", "/token=5"),
+        ("/x?tok%65n=abc&y=1", "/x?tok%65n=hidden&y=1"),
+        ("/x?credential=abc;code=1&jwt=2&access=3", "/x?credential=hidden;code=hidden&jwt=hidden&access=hidden"),
+        ("http://bob:p@ss@h/x?y=1", "http://hidden@h/x?y=1"),
+        ("//bob:pass@h/x#access_token=5", "//hidden@h/x#access_token=hidden"),
+        ("/users//bob@h", "/users//bob@h"),
+        ("<http://h/x?token=abc>; rel=next", "<http://h/x?token=hidden>; rel=next"),
     ],
 )
 def test_keys_in_paths_are_hidden(path: str, kept: str) -> None:
@@ -196,12 +211,60 @@ def test_keys_in_paths_are_hidden(path: str, kept: str) -> None:
 
 def test_only_headers_that_let_nobody_in_are_kept() -> None:
     sent = (("Authorization", "Bearer s3cret"), ("Cookie", "s3cret"), ("X-Api-Key", "s3cret"), ("Content-Type", "a/b"))
-    asked = request_of(Received("GET", "/?key=s3cret", sent, b"", 0, ""))
-    replied = (("Set-Cookie", "s3cret"), ("Date", "x"), ("Location", "/y?token=s3cret"), ("X-Other", "1"))
-    kept = headers_of(replied)
+    asked = request_of(Received("GET", "http://me:s3cret@h/?key=s3cret", sent, b"", 0, ""))
+    names = ["Set-Cookie", "Date", "X-Auth-Token", "X-API-Key", "Authentication-Info", "Proxy-Authenticate"]
+    links = (("Location", "http://me:s3cret@h/y?token=s3cret"), ("X-Other", "1"))
+    challenge = (("WWW-Authenticate", 'Bearer realm="http://me:s3cret@h/auth?x=1",service="y"'),)
+    limit = (("X-RateLimit-Limit-Tokens", "100"),)
+    kept = headers_of((*((name, "s3cret") for name in names), *links, *challenge, *limit))
     assert dict(asked.headers) == {"content-type": "a/b"}
-    assert kept == (("Location", "/y?token=hidden"), ("X-Other", "1"))
+    assert kept == (
+        ("Location", "http://hidden@h/y?token=hidden"),
+        ("X-Other", "1"),
+        ("WWW-Authenticate", 'Bearer realm="http://hidden@h/auth?x=1",service="y"'),
+        *limit,
+    )
     assert "s3cret" not in encode([Recorded(asked, Reply(200, kept))])
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("password", True),
+        ("apiKey", True),
+        ("API_KEY", True),
+        ("x-apikey", True),
+        ("X-Auth-Token", True),
+        ("client_secret", True),
+        ("private key", True),
+        ("X-Session-Id", True),
+        ("max_tokens", False),
+        ("key", False),
+        ("keywords", False),
+        ("tokenizer", False),
+        ("", False),
+    ],
+)
+def test_names_tell_what_lets_somebody_in(name: str, secret: bool) -> None:
+    assert is_secret(name) is secret
+
+
+def test_what_lets_somebody_in_is_hidden_in_a_body_and_still_found() -> None:
+    sent = {"model": "m", "username": "me", "password": "s3cret", "options": {"api_key": "s3cret", "num_ctx": 1}}
+    kept = request_of(received(sent))
+    assert kept.body == {**sent, "password": "hidden", "options": {"api_key": "hidden", "num_ctx": 1}}
+    matches = Matches([Recorded(kept, Reply(200))], strict=True)
+    assert matches.next(received({**sent, "password": "other"})) == 0
+    assert "s3cret" not in matches.why(received({**sent, "username": "you"}))
+    schema = {"tools": [{"properties": {"password": {"type": "string"}}}]}
+    assert request_of(received(schema)).body == schema
+
+
+def test_a_long_recording_is_written_piece_by_piece() -> None:
+    chunks = tuple(Chunk(ms, b"x" * 1000) for ms in range(1000))
+    pieces = list(encoded([Recorded(RecordedRequest("POST", "/api/chat", None), Reply(200, LINES, chunks))]))
+    assert max(map(len, pieces)) < 2000
+    assert len("".join(pieces)) > 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -214,8 +277,9 @@ def test_only_headers_that_let_nobody_in_are_kept() -> None:
         (Received("POST", "/api/blobs/sha256:00", (), b"{}", 2, "ab"), Upload("ab", 2)),
         (Received("POST", "/api/chat", (), b"", 2_000_000, "ab"), Upload("ab", 2_000_000)),
         (received(data=b"[" * 500_000), b"[" * 500_000),
+        (received(data=b"[" * 900 + b"]" * 900), Upload("", 1800)),
     ],
-    ids=["none", "JSON", "bytes", "half", "blob", "long", "deep"],
+    ids=["none", "JSON", "bytes", "half", "blob", "long", "too deep", "deep"],
 )
 def test_a_body_is_kept_as_what_it_is(request_: Received, body: Any) -> None:
     assert body_of(request_) == body

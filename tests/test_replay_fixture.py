@@ -12,8 +12,8 @@ import pytest
 
 import ollama_fast
 from docs_server import docs_server
-from ollama_fast.testing import reply, serve
-from ollama_fast.testing._recording import load
+from ollama_fast.testing import Fault, reply, serve
+from ollama_fast.testing._recording_file import load
 from ollama_fast.testing._shut_in import NetworkBlockedError, shut_in
 from programs import pytest_in
 
@@ -52,8 +52,8 @@ def test_what_was_recorded_is_replayed_without_the_server(tmp_path: Path) -> Non
         (found,) = (folder / "recordings").iterdir()
         assert found.name == "test_app"
         assert sorted(file.name for file in found.iterdir()) == [
-            "TestOther.test_by_environment-a-b.json",
-            "TestOther.test_by_environment-c-d.json",
+            "TestOther.test_by_environment-a-b.40963bb7.json",
+            "TestOther.test_by_environment-c-d.60586546.json",
             "test_by_url.json",
         ]
         assert len(load(found / "test_by_url.json")) == 1
@@ -72,6 +72,78 @@ def test_without_a_recording_it_says_how_to_make_one(tmp_path: Path) -> None:
     said = pytest_in(tmp_path, "-k", "by_url")
     assert "test_by_url.json holds no recording: it is no JSON" in said
     assert "1 error" in said
+
+
+def test_each_test_has_a_recording_of_its_own(tmp_path: Path) -> None:
+    folder = suite(
+        tmp_path,
+        """
+        import pytest, ollama_fast
+
+        def ask(host, text):
+            assert ollama_fast.generate(host.url, "m", text)["response"] == "Recorded."
+
+        @pytest.mark.parametrize("text", ["a/b", "a b", "a:b", "A:b", "", "y" * 250, "y" * 251, "\u2603" * 80])
+        def test_v(ollama_replay, text):
+            ask(ollama_replay, text)
+
+        class TestI:
+            def test_v(self, ollama_replay):
+                ask(ollama_replay, "I")
+
+        class TestO:
+            class TestI:
+                def test_v(self, ollama_replay):
+                    ask(ollama_replay, "O.I")
+        """,
+    )
+    with serve(reply("Recorded.")) as genuine:
+        environ = {"OLLAMA_HOST": genuine.url}
+        assert "10 passed" in pytest_in(folder, "--ollama-record", environ=environ)
+        assert "10 passed" in pytest_in(folder, environ=environ)
+        assert len(genuine.requests) == 10
+    names = [file.name for file in (folder / "recordings" / "test_app").iterdir()]
+    assert len({name.casefold() for name in names}) == 10
+    assert {"TestI.test_v.json", "TestO.TestI.test_v.json"} < {*names}
+
+
+def test_a_test_that_fails_keeps_the_old_recording(tmp_path: Path) -> None:
+    folder = suite(
+        tmp_path,
+        """
+        import os, ollama_fast
+
+        def test_app(ollama_replay):
+            assert ollama_fast.generate(None, "m", "x")["response"] == "Good."
+        """,
+    )
+    path = folder / "recordings" / "test_app" / "test_app.json"
+    with serve(reply("Good.")) as genuine:
+        assert "1 passed" in pytest_in(folder, "--ollama-record", environ={"OLLAMA_HOST": genuine.url})
+    good = path.read_bytes()
+    with serve(reply("Bad.")) as genuine:
+        said = pytest_in(folder, "--ollama-record", environ={"OLLAMA_HOST": genuine.url})
+    assert "1 failed" in said
+    assert "nothing was recorded in" in said
+    assert path.read_bytes() == good
+
+
+def test_what_could_not_be_recorded_is_told(tmp_path: Path) -> None:
+    folder = suite(
+        tmp_path,
+        """
+        import ollama_fast, pytest
+
+        def test_app(ollama_replay):
+            with pytest.raises(ollama_fast.errors.OllamaError):
+                ollama_fast.generate(None, "m", "x")
+        """,
+    )
+    with serve(fault=Fault.refuse()) as genuine:
+        shown = ("-W", "default::pytest.PytestWarning")
+        said = pytest_in(folder, "--ollama-record", *shown, environ={"OLLAMA_HOST": genuine.url})
+    assert "1 passed, 1 warning" in said
+    assert "POST /api/generate was not recorded" in said
 
 
 def test_a_request_that_is_not_recorded_fails_the_test_that_hides_it(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_full_disk_leaves_the_old_file_alone(step: str, tmp_path: Path, monkey
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(*((os, step) if step == "fsync" else (Path, step)), full)
+    monkeypatch.setattr(os if step == "fsync" else Path, step, full)
     with pytest.raises(OSError, match="No space"):
         write(path)
     assert path.read_text() == "before"

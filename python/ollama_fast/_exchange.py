@@ -131,7 +131,7 @@ class Exchange(Generic[R]):
             self.host = _equipped(Host.of(host))
             base = request.origin or self.host.url
             self.url = base + request.path
-            credentials, withheld = _credentials(self.host, base)
+            credentials, withheld = credentials_for(self.host, base)
             given = self.host.headers if origin(base) == origin(self.host.url) else ()
             self._sent_along = credentials, given
             self.context = Context(request.method, self.url, request.model, withheld)
@@ -454,7 +454,7 @@ def _client_url(client: Any, request: Request[Any]) -> str:
     return str(base).rstrip("/") + request.path
 
 
-def _credentials(host: Host, base: str) -> tuple[str | None, bool]:
+def credentials_for(host: Host, base: str) -> tuple[str | None, bool]:
     """Give the value of an Authorization header, and whether OLLAMA_API_KEY is withheld."""
     own = origin(base) == origin(host.url)
     if own and any(name.lower() == "authorization" for name, _ in host.headers):

@@ -38,6 +38,8 @@ def test_a_model_is_pushed_and_pulled_with_a_bar(real: Genuine) -> None:
     assert real.registry is not None
     name = real.registry.model("smollm2-by-cli")
     assert run(real, "copy", real.model, name).returncode == 0
+    refused = run(real, "push", name)
+    assert (refused.returncode, refused.stderr.splitlines()[-1]) == (1, "--insecure allows a registry without TLS.")
     assert run(real, "push", name, "--insecure").returncode == 0
     assert run(real, "delete", name).returncode == 0
     assert name not in run(real, "list").stdout
@@ -51,7 +53,8 @@ def test_a_model_is_pushed_and_pulled_with_a_bar(real: Genuine) -> None:
     assert run(real, "delete", name, "--json").stdout == f'{{"deleted": "{name}"}}\n'
     missing = run(real, "pull", real.registry.model("no-such-model"), "--insecure")
     assert missing.returncode == 1
-    assert missing.stderr.splitlines()[-1].startswith("Error: ")
+    assert missing.stderr.splitlines()[0].startswith("Error: ")
+    assert missing.stderr.splitlines()[-1] == "The registry has no such model: is its name right?"
 
 
 def test_generate_takes_a_pipe_and_gives_parts(real: Genuine) -> None:

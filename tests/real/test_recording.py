@@ -15,7 +15,8 @@ import pytest
 import ollama_fast
 from colours import Colour
 from ollama_fast.testing import record, replay
-from ollama_fast.testing._recording import Upload, load
+from ollama_fast.testing._recording import Upload
+from ollama_fast.testing._recording_file import load
 from real import genuine
 from real.target import Genuine
 

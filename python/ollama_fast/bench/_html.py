@@ -18,8 +18,8 @@ from ._values import Run
 
 _HEADLINE = ("output_rate", "ttft.p50", "itl.p50", "e2e.p50")
 _COLOURS = (
-    "A ratio has a colour where it is more than 10 % from 1, and a p90 or p99 only where ten values lie beyond it in both "
-    "runs: what is less is mostly chance."
+    "A ratio has a colour where it is more than 10 % from 1, and a p90 or p99 only where ten values lie beyond it in "
+    "both runs: what is less is mostly chance."
 )
 _HOW = (
     "Latencies are of the requests that were done, and begin when a request was to be sent: in an open loop that is "

@@ -83,15 +83,14 @@ def _plain(console: Console, title: str) -> Callable[[Told], None]:
         match what:
             case Begun(load=load):
                 if not begun:
-                    console.file.write(f"{title}; latencies: p50 / p99\n")
+                    say(console, f"{title}; latencies: p50 / p99")
                 begun = True
-                console.file.write("self-test of the client ...\n" if load is None else f"{load} ...\n")
+                say(console, "self-test of the client ..." if load is None else f"{load} ...")
             case Level():
                 row = cells(what, summarise_level(what))
-                console.file.write(", ".join(f"{head} {cell}" for head, cell in zip(HEADS, row, strict=True)) + "\n")
+                say(console, ", ".join(f"{head} {cell}" for head, cell in zip(HEADS, row, strict=True)))
             case Sample():
-                return
-        console.file.flush()
+                pass
 
     return tell
 
@@ -163,10 +162,9 @@ def print_comparison(console: Console, runs: Sequence[Run]) -> None:
         if console.is_terminal:
             _print_table(console, found)
         else:
-            console.file.write(f"{found.second} compared to {found.first}\n")
+            say(console, f"{found.second} compared to {found.first}")
             for load, label, ours, theirs, ratio in map(_compared, _chosen(found)):
-                console.file.write(f"{load}, {label}: {ours} and {theirs}, ratio {ratio}\n")
-            console.file.flush()
+                say(console, f"{load}, {label}: {ours} and {theirs}, ratio {ratio}")
         for difference in found.differences:
             say(console, f"Not the same: {difference}.")
 

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         return _run(arguments)
-    except KeyboardInterrupt:  # while modules were imported; commands have their own way
+    except KeyboardInterrupt:  # while the modules of commands were imported; commands have their own way
         return 130
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import stat
 import sys
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +18,15 @@ import click
 from ollama_fast.errors import OllamaError
 from ollama_fast.types import KeepAlive, Think
 
+from ._exits import note
 from ._run_options import WrongOptionError, options_of
 
 R = TypeVar("R")
+
+_PATIENCE: Final = 2.0
+"""Seconds after which it is said that standard input is waited for."""
+
+_WAITING: Final = "waiting for the end of standard input, which goes before PROMPT (`< /dev/null` if nothing does)"
 
 EFFORTS: Final = ("low", "medium", "high", "max")
 
@@ -41,6 +51,40 @@ def piped() -> str | None:
         raise click.ClickException(f"standard input is not text in UTF-8: {exc}") from exc
 
 
+def piped_beside(prompt: str) -> str | None:
+    """
+    Read all of standard input, which goes with *prompt*, if something was given there: a pipe or a file.
+
+    Nobody sees whether a pipe is meant, so what may be a mistake is said: that nothing came, and that there is a wait
+    for it, as where a program leaves the pipe to it open.
+    """
+    if not prompt.strip():
+        return piped()
+    if not _is_given():
+        return None
+    waiting = threading.Timer(_PATIENCE, note, (_WAITING,))
+    waiting.daemon = True
+    waiting.start()
+    try:
+        text = piped()
+    finally:
+        waiting.cancel()
+    if text is not None and not text.strip():
+        note("nothing came by standard input; PROMPT is asked alone")
+    return text
+
+
+def _is_given() -> bool:
+    """Whether standard input is a pipe, a socket or a file: not a terminal, nor /dev/null as in the background."""
+    if sys.stdin is None or sys.stdin.closed:
+        return False
+    try:
+        kind = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError):  # a stream of Python's, with no file behind it
+        return not sys.stdin.isatty()
+    return stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind) or stat.S_ISREG(kind)
+
+
 def format_of(text: str | None) -> Any:
     """Give the format that --format means: json, or the JSON schema in a file."""
     if text is None or text == "json":
@@ -61,9 +105,12 @@ def keep_alive_of(text: str | None) -> KeepAlive | None:
     if text is None:
         return None
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         return text
+    if not math.isfinite(seconds):
+        raise click.BadParameter(f"{text!r} is no number of seconds; below 0 is for ever")
+    return seconds
 
 
 def think_of(think: bool | None, effort: Think | None) -> Think | None:

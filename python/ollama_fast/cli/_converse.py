@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Final
+
+import click
 
 import ollama_fast
 from ollama_fast import Conversation, Host, Stream, ToolResult
@@ -12,11 +16,13 @@ from ollama_fast.errors import OllamaError
 from ollama_fast.types import KeepAlive, Options
 
 from . import _slash, _talk
+from ._advice import said
 from ._answer import Piece, laid_out, piece_of, write_out
-from ._exits import complain, said, said_by_system
+from ._exits import complain, said_by_system, tell
 from ._output import dim, encoded, on_terminal, print_json, say
 from ._question import read_question
 from ._shapes import understood
+from ._signals import TerminatedError
 from ._talk import Talk
 
 _LONGEST: Final = 500
@@ -66,17 +72,47 @@ def _called(call: Mapping[str, Any]) -> str:
     return f"-> {function.get('name')}({', '.join(f'{name}={encoded(value)}' for name, value in given.items())})"
 
 
+def _events(stream: Stream[Any]) -> Iterator[Any]:
+    """
+    Give the events of such a stream.
+
+    What a tool prints meanwhile goes to stderr, since stdout has the answer. A tool that ends the program is an error.
+    """
+    came = iter(stream)
+    while True:
+        try:
+            with redirect_stdout(sys.stderr):
+                event = next(came)
+        except StopIteration:
+            return
+        except TerminatedError:
+            raise
+        except SystemExit as exc:
+            raise click.ClickException(f"a tool would have ended the program, by SystemExit({exc.code!r})") from exc
+        yield event
+
+
 def answer_once(stream: Stream[Any], *, as_json: bool) -> None:
-    """Write an answer, and that alone, on stdout."""
+    """Write an answer, and that alone, on stdout; in a pipe, what tools are called goes to stderr."""
     with stream:
         if not as_json:
-            write_out(laid_out(map(piece_of_event, stream), asides=on_terminal()))
+            pieces = map(piece_of_event, _events(stream))
+            shows = on_terminal()
+            write_out(laid_out(pieces if shows else _told(pieces), asides=shows))
             return
-        for event in stream:
+        for event in _events(stream):
             if isinstance(event, ToolResult):
                 print_json({"message": event.message})
             elif not isinstance(event, Conversation):
                 print_json(event)
+
+
+def _told(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Give *pieces*, and say their notes on stderr."""
+    for piece in pieces:
+        if piece.note:
+            tell(piece.note)
+        yield piece
 
 
 # --- in turns --------------------------------------------------------------------------------------------------------
@@ -94,7 +130,7 @@ def converse(setting: Setting, talk: Talk, read: Callable[[], str] = read_questi
             say("\n(Ctrl-D or /exit ends)")
             continue
         if text.lstrip().startswith("/"):
-            turn = _obey(talk, text.strip())
+            turn = _obey(setting.host, talk, text.strip())
             if turn.over:
                 return
             talk = turn.talk
@@ -102,13 +138,21 @@ def converse(setting: Setting, talk: Talk, read: Callable[[], str] = read_questi
             talk = take_turn(setting, talk, text)
 
 
-def _obey(talk: Talk, line: str) -> _slash.Turn:
+def _obey(host: Host, talk: Talk, line: str) -> _slash.Turn:
     try:
         turn = _slash.act(talk, line)
+        if turn.talk.model != talk.model:
+            ollama_fast.show(host, turn.talk.model)
+    except KeyboardInterrupt:
+        say("")
     except _slash.WrongCommandError as exc:
         complain(str(exc))
+    except OllamaError as exc:  # some are OSErrors, too
+        complain(said(exc))
     except OSError as exc:
         complain(said_by_system(exc))
+    except (RuntimeError, ValueError) as exc:  # a path that is none: a user behind ~ whom nobody knows, a null byte
+        complain(str(exc))
     else:
         if turn.said:
             dim(f"{turn.said}\n")
@@ -128,7 +172,7 @@ def take_turn(setting: Setting, before: Talk, text: str) -> Talk:
     except KeyboardInterrupt:
         say("")
         return _talk.interrupted(before, talk, "".join(heard))
-    except (OllamaError, ValueError, TypeError) as exc:  # a wrong argument, such as an image that is none
+    except (OllamaError, ValueError, TypeError, click.ClickException) as exc:  # also an image that is none
         complain(said(exc))
         return before
     return _talk.answered(talk, *added)
@@ -147,7 +191,7 @@ def _heard(stream: Stream[Any], given: int, heard: list[str], added: list[Mappin
 
         added: Gets, at the end, the messages that the conversation goes on with.
     """
-    for event in stream:
+    for event in _events(stream):
         if isinstance(event, Conversation):
             added[:] = event.messages[given:]
         piece = piece_of_event(event)

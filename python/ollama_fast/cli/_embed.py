@@ -19,9 +19,9 @@ from ollama_fast.errors import InputsError
 from ollama_fast.types import KeepAlive, Options
 
 from . import _vectors
+from ._advice import said
 from ._asking import checked, keep_alive_option, run_option
 from ._counted import counted
-from ._exits import said
 from ._options import hosts_option, json_option, model_argument
 from ._output import on_terminal, print_json
 from ._texts import Row, rows_of_jsonl, rows_of_lines

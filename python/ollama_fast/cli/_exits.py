@@ -7,28 +7,34 @@ import os
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from io import TextIOWrapper
 from typing import Any, Final
 
 import click
 
-from ollama_fast.errors import AuthenticationError, ConnectError, ModelNotFoundError, OllamaError
+from ollama_fast.errors import OllamaError
 
+from ._advice import of_option, said
 from ._output import colourful
 from ._plain import shown
+from ._signals import TerminatedError, ending_in_order
+from ._standard_streams import prepare
 
 SUCCESS: Final = 0
 FAILURE: Final = 1
 INTERRUPTED: Final = 130
 
+_LONGEST: Final = 4000
+"""Characters of an error that are shown."""
+
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, say what went wrong, and give the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # models may say what a terminal's encoding lacks
-    with _without_that_of_httpx():
-        return _run(arguments)
+    prepare()
+    try:
+        with ending_in_order(), _without_that_of_httpx():
+            return _run(arguments)
+    except TerminatedError as exc:
+        return exc.code if isinstance(exc.code, int) else FAILURE
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -46,7 +52,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort):  # click has ended the line on which ^C stands
         return INTERRUPTED
     except click.ClickException as exc:
-        exc.show()
+        _explained(exc).show()
         return exc.exit_code
     except OllamaError as exc:  # some are OSErrors, too
         complain(said(exc))
@@ -56,6 +62,11 @@ def _run(arguments: Sequence[str] | None) -> int:
             _forget_stdout()
         else:
             complain(said_by_system(exc))
+        return FAILURE
+    except Exception as exc:
+        if sys.flags.dev_mode:
+            raise
+        complain(_said_unforeseen(exc))
         return FAILURE
     return code if isinstance(code, int) else SUCCESS
 
@@ -76,21 +87,36 @@ def _without_that_of_httpx() -> Generator[None]:
 def complain(text: str) -> None:
     """Say on stderr what went wrong."""
     label = click.style("Error:", fg="red") if colourful(sys.stderr) else "Error:"
+    text = text.strip()
+    if len(text) > _LONGEST:  # a server may say anything
+        text = f"{text[:_LONGEST]} ... ({len(text) - _LONGEST} more characters)"
     click.echo(f"{label} {shown(text) if sys.stderr.isatty() else text}", err=True)
 
 
-def said(exc: Exception) -> str:
-    """Give the text of an error of a call, with what to do next if there is a command for it."""
-    text = str(exc)
-    match exc:
-        case ModelNotFoundError() if exc.model:
-            return f"{text}\n`ollama-fast list` shows the models there, `ollama-fast pull {exc.model}` downloads it."
-        case AuthenticationError() if exc.signin_url and exc.signin_url not in text:
-            return f"{text}\nSign in at {exc.signin_url}"
-        case ConnectError():
-            return f"{text}\n`ollama-fast doctor` looks for the cause."
-        case _:
-            return text
+def note(text: str) -> None:
+    """Say on stderr what is no failure, but may be a mistake."""
+    tell(f"Note: {text}")
+
+
+def tell(text: str) -> None:
+    """Say on stderr what goes on, beside an answer that is on stdout."""
+    click.echo(shown(text) if sys.stderr.isatty() else text, err=True)
+
+
+def _explained(exc: click.ClickException) -> click.ClickException:
+    """Add to a wrong command line what click cannot know: that Ollama has the option, for a run."""
+    if not isinstance(exc, click.NoSuchOption) or exc.ctx is None:
+        return exc
+    takes_options = any("--option" in parameter.opts for parameter in exc.ctx.command.params)
+    more = of_option(exc.option_name) if takes_options else ""
+    return click.UsageError(f"{exc.format_message()} {more}", exc.ctx) if more else exc
+
+
+def _said_unforeseen(exc: Exception) -> str:
+    """Say in a line what no command has foreseen; with `-X dev`, Python says where it comes from."""
+    if isinstance(exc, ModuleNotFoundError) and (exc.name or "").partition(".")[0] == "rich":
+        return "this needs rich, which is not installed: pip install 'ollama_fast[cli]'"
+    return f"{type(exc).__name__}: {exc}\n`python -X dev -m ollama_fast ...` shows where this comes from."
 
 
 def said_by_system(exc: OSError) -> str:

@@ -7,6 +7,8 @@ from typing import Final
 
 import click
 
+from ._advice import of_command
+
 COMMANDS: Final = (
     "chat",
     "generate",
@@ -49,11 +51,20 @@ class Lazily(click.Group):
         found: click.Command = getattr(import_module(f"{__package__}._{cmd_name}"), cmd_name)
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take the command's name off *args*; of one that there is not, say which was meant."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {name!r}. {of_command(name, COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
 
 def _tell_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
-    from ollama_fast._core import __version__
+    from ollama_fast import __version__
 
     click.echo(f"ollama-fast {__version__}")
     ctx.exit()
@@ -72,6 +83,7 @@ def ollama_fast() -> None:
     """
     Talk to Ollama.
 
-    The server is the one of --host, or of the environment variable OLLAMA_HOST, or this machine's. Every command has
-    --json for programs. The exit code is 0, 1 after a failure, 2 after a wrong command line, and 130 after Ctrl-C.
+    The server is the one of --host, or of the environment variable OLLAMA_HOST, or this machine's. All commands but
+    completion have --json for programs. The exit code is 0, 1 after a failure, 2 after a wrong command line, and 130
+    after Ctrl-C.
     """

@@ -31,6 +31,8 @@ def host_of(text: str | None, timeout: float | None = None) -> Host:
 
     Raises click.BadParameter, which ends with the exit code 2, if the host cannot be understood.
     """
+    if text is not None and not text.strip():  # such as a variable of a script that is not set
+        raise click.BadParameter("it is empty; leave --host out for the host of OLLAMA_HOST", param_hint="'--host'")
     try:
         host = Host.from_env() if text is None else Host(text)
     except HostError as exc:

@@ -12,6 +12,7 @@ from typing import Any, Final, TextIO
 import click
 
 from ._plain import shown
+from ._standard_streams import holds_any_text
 
 _HIDDEN: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """What JSON may hold as it is, but a terminal obeys, some readers take for the end of a line, or no encoding takes."""
@@ -48,13 +49,20 @@ def dim(text: str) -> None:
     sys.stdout.flush()
 
 
-def encoded(value: Any) -> str:
-    """Give *value* as JSON in a line, readable, and without what a terminal would obey."""
-    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+def encoded(value: Any, *, ascii_alone: bool = False) -> str:
+    """
+    Give *value* as JSON in a line, readable, and without what a terminal would obey.
+
+    Args:
+        value: What JSON can hold.
+
+        ascii_alone: Whether all other characters are escapes, as where they could not be written.
+    """
+    text = json.dumps(value, ensure_ascii=ascii_alone, separators=(", ", ": "))
     return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Write *value* as a line of JSON, at once."""
-    sys.stdout.write(f"{encoded(value)}\n")
+    sys.stdout.write(f"{encoded(value, ascii_alone=not holds_any_text())}\n")
     sys.stdout.flush()

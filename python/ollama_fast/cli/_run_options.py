@@ -33,8 +33,8 @@ def options_of(pairs: Iterable[str]) -> Options | None:
             raise WrongOptionError(f"{pair!r} is no KEY=VALUE, such as temperature=0.2")
         kind = kinds().get(key)
         if kind is None:
-            near = get_close_matches(key, kinds(), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(kinds()))}"
+            near = near_option(key)
+            hint = f"did you mean {near}?" if near else f"there are {', '.join(sorted(kinds()))}"
             raise WrongOptionError(f"{key!r} is no option of Ollama's: {hint}")
         if kind is list:
             found.setdefault(key, []).append(text)
@@ -44,3 +44,8 @@ def options_of(pairs: Iterable[str]) -> Options | None:
             except ValueError as exc:
                 raise WrongOptionError(f"{key} must be {exc}") from exc
     return cast("Options", found) if found else None
+
+
+def near_option(key: str) -> str | None:
+    """Give the option of Ollama's whose name is *key*, or the nearest to it, if one is near."""
+    return next(iter(get_close_matches(key, kinds(), n=1)), None)

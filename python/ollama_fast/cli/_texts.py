@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ollama_fast._text_lines import WrongLineError, text_lines
+
+_LONG: Final = re.compile(r"\d{19}")
+"""What all whole numbers of more than 64 bits have in them."""
 
 
 class Row(NamedTuple):
@@ -54,6 +59,8 @@ def rows_of_jsonl(lines: Iterable[bytes], key: str) -> Iterator[Row]:
             fields = orjson.loads(text)
         except ValueError as exc:
             raise WrongLineError(f"line {number} is no JSON: {exc}") from exc
+        if _LONG.search(text):
+            _check_whole_numbers(number, text)
         if not isinstance(fields, dict):
             raise WrongLineError(f"line {number} is no JSON object, such as {{{key!r}: ...}}")
         found = fields.get(key)
@@ -65,3 +72,14 @@ def rows_of_jsonl(lines: Iterable[bytes], key: str) -> Iterator[Row]:
             )
             raise WrongLineError(f"line {number} has {what} (--input-key names what to embed)")
         yield Row(number, size, fields, found)
+
+
+def _check_whole_numbers(number: int, text: str) -> None:
+    """Refuse whole numbers that would be others in the output."""
+
+    def check(digits: str) -> int:
+        if not -(2**63) <= (found := int(digits)) < 2**64:
+            raise WrongLineError(f"line {number} has a whole number of more than 64 bits, {digits}: make it a text")
+        return found
+
+    json.loads(text, parse_int=check)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 import ollama_fast
@@ -21,13 +23,18 @@ def unload(host: Host, models: tuple[str, ...], every: bool, as_json: bool) -> N
     """Let the server free the memory that each MODEL takes."""
     if every == bool(models):
         raise click.UsageError("give the models to unload, or --all")
-    for model in models:
-        ollama_fast.unload(host, model)
-    if every:
-        with understood():
-            models = ollama_fast.unload_all(host)
-    for model in models:
+    for model in _unloaded(host) if every else map(partial(_unload, host), models):
         if as_json:
             print_json({"unloaded": model})
         else:
             say(f"unloaded {model}")
+
+
+def _unload(host: Host, model: str) -> str:
+    ollama_fast.unload(host, model)
+    return model
+
+
+def _unloaded(host: Host) -> tuple[str, ...]:
+    with understood():
+        return ollama_fast.unload_all(host)

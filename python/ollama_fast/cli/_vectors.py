@@ -8,6 +8,7 @@ from typing import IO, Any, Final, TypeAlias
 
 from ollama_fast._text_lines import WrongLineError
 
+from ._columns import column, types_of
 from ._texts import Row
 
 Put: TypeAlias = Callable[[Row, "memoryview[float]"], None]
@@ -95,11 +96,11 @@ class _Groups:
         values = pa.Array.from_buffers(pa.float32(), len(self._values) // 4, [None, pa.py_buffer(bytes(self._values))])
         vectors = pa.FixedSizeListArray.from_arrays(values, self._length)
         if self._fields is None:
-            self._fields = _types_of(self._rows)
+            self._fields = types_of(self._rows)
         schema = self._fields.append(pa.field(self._key, vectors.type))
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._file, schema)
-        columns = [_column(self._rows, field) for field in self._fields]
+        columns = [column(self._rows, field) for field in self._fields]
         self._writer.write_batch(pa.RecordBatch.from_arrays([*columns, vectors], schema=schema))
         _check_known(self._rows, self._fields.names)
         self._rows.clear()
@@ -110,33 +111,6 @@ def _free(row: Row, key: str) -> dict[str, Any]:
     if key in row.fields:
         raise WrongLineError(f"line {row.line} has {key!r} already: call the vector something else by --output-key")
     return row.fields
-
-
-def _types_of(rows: Sequence[Row]) -> Any:
-    """Give a column for each key of *rows*, of the type that its values have; of texts if they have none."""
-    import pyarrow as pa
-
-    names = dict.fromkeys(name for row in rows for name in row.fields)
-    fields: list[Any] = []
-    for name in names:
-        try:
-            kind = pa.array([row.fields.get(name) for row in rows]).type
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as exc:
-            raise WrongLineError(
-                f"the values of {name!r} are of several types, which a column cannot hold: {exc}"
-            ) from exc
-        fields.append(pa.field(name, pa.string() if pa.types.is_null(kind) else kind))
-    return pa.schema(fields)
-
-
-def _column(rows: Sequence[Row], field: Any) -> Any:
-    import pyarrow as pa
-
-    try:
-        return pa.array([row.fields.get(field.name) for row in rows], type=field.type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as exc:
-        where = f"lines {rows[0].line} to {rows[-1].line}"
-        raise WrongLineError(f"{where}: {field.name!r} is not everywhere {field.type}, as it is before: {exc}") from exc
 
 
 def _check_known(rows: Sequence[Row], names: Sequence[str]) -> None:

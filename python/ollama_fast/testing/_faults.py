@@ -367,7 +367,12 @@ class Fault:
 
 
 def faulty(
-    fault: Fault | None, reply: Reply, method: str = "POST", moved: list[str] | None = None, model: str = ""
+    fault: Fault | None,
+    reply: Reply,
+    method: str = "POST",
+    moved: list[str] | None = None,
+    model: str = "",
+    version: str = "1.1",
 ) -> Iterator[Action]:
     """
     Give what a server does to send *reply* with *fault*.
@@ -382,6 +387,8 @@ def faulty(
         moved: Gets why a place is that of another part.
 
         model: That the request names.
+
+        version: Of HTTP, the request's.
     """
     steps = () if fault is None else fault.steps
     moved = [] if moved is None else moved
@@ -392,7 +399,7 @@ def faulty(
     for step in steps:
         if not isinstance(step, Change):
             _told(step, len(reply.chunks), moved)
-    sent = wire(reply, method)
+    sent = wire(reply, method, version)
     placed = sorted(
         ((step.place.on(sent), step) for step in steps if isinstance(step, _Insert | _Cut)), key=lambda pair: pair[0]
     )

@@ -21,6 +21,7 @@ PATIENCE: Final = 0.2
 """Seconds that an exchange has to end by itself once its client has left: it may be at its end."""
 
 _HEAD_LIMIT: Final = 1 << 16
+_FIRST_LINE: Final = re.compile(r"([^ ]+) ([^ ]+) HTTP/(1\.[0-9])")
 _SIZES: Final = {10: re.compile(r"[0-9]{1,18}"), 16: re.compile(r"[0-9A-Fa-f]{1,15}")}
 # Windows has neither of these; its select does not end at 1024 open files, as that of others does.
 _SELECTOR = getattr(selectors, "PollSelector", selectors.SelectSelector)
@@ -62,12 +63,12 @@ class Incoming:
         if head is None:
             return None
         first, *lines = head.decode("latin-1").split("\r\n")
-        words = first.split(" ")
-        if len(words) != len(("method", "path", "version")):
+        found = _FIRST_LINE.fullmatch(first)
+        if found is None:
             raise BadRequestError(f"no request begins with {first[:100]!r}")
-        method, path, _version = words
+        method, path, version = found.groups()
         headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
-        return Arriving(self, method, path, headers)
+        return Arriving(self, method, path, headers, version)
 
     def exactly(self, size: int) -> Iterator[bytes]:
         """Give *size* bytes as they come."""
@@ -106,10 +107,13 @@ class Incoming:
 class Arriving:
     """A request whose head is there; iterating over it takes its body off the wire."""
 
-    def __init__(self, incoming: Incoming, method: str, path: str, headers: tuple[tuple[str, str], ...]) -> None:
+    def __init__(
+        self, incoming: Incoming, method: str, path: str, headers: tuple[tuple[str, str], ...], version: str
+    ) -> None:
         self.method = method
         self.path = path
         self.headers = headers
+        self.version = version
         self.since = time.monotonic()
         """When it arrived: the time of its last byte, once that is there."""
         self.received: Received | None = None
@@ -117,7 +121,7 @@ class Arriving:
         self._incoming = incoming
         self._fields: Mapping[str, str] = {name.lower(): value for name, value in headers}
         self._pieces = self._body()
-        self._waits = self.header("expect").lower() == "100-continue"
+        self._waits = self.header("expect").lower() == "100-continue" and version != "1.0"
 
     def header(self, name: str) -> str:
         """Give the last header of that name, in whatever case; empty if there is none."""
@@ -157,7 +161,9 @@ class Arriving:
                 kept.clear()
             yield piece
         self.since = time.monotonic()
-        self.received = Received(self.method, self.path, self.headers, bytes(kept), length, digest.hexdigest())
+        self.received = Received(
+            self.method, self.path, self.headers, bytes(kept), length, digest.hexdigest(), self.version
+        )
 
     def _raw(self) -> Iterator[bytes]:
         incoming = self._incoming

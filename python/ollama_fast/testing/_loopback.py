@@ -68,6 +68,8 @@ class Loopback:
         with ExitStack() as opened:  # so that nothing is left of one that cannot be, as on a port that is taken
             for each in (self._wake, self._woken):
                 opened.enter_context(each)
+            if port and _REUSE_PORT is not None:
+                self._claim()
             self._keeper = None if _REUSE_PORT is None else opened.enter_context(self._keep(_REUSE_PORT))
             self._listen()
             opened.pop_all()
@@ -105,16 +107,28 @@ class Loopback:
         if left:
             raise RuntimeError(f"threads of the server are still running: {left}")
 
+    def _claim(self) -> None:
+        """See to it that nobody listens at the port, which SO_REUSEPORT would let us share."""
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as claim:
+            claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._bind(claim)
+
+    def _bind(self, bound: socket.socket) -> None:
+        try:
+            bound.bind(self._place)
+        except OSError as exc:
+            raise OSError(exc.errno, "{}: {}:{}".format(exc.strerror, *self._place)) from exc
+
     def _keep(self, reuse_port: int) -> socket.socket:
         """Bind the port and never listen: so it stays ours while connections are refused."""
         keeper = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         for option in (socket.SO_REUSEADDR, reuse_port):
             keeper.setsockopt(socket.SOL_SOCKET, option, 1)
         try:
-            keeper.bind(self._place)
-        except OSError as exc:
+            self._bind(keeper)
+        except OSError:
             keeper.close()
-            raise OSError(exc.errno, "{}: {}:{}".format(exc.strerror, *self._place)) from exc
+            raise
         self._place = keeper.getsockname()
         return keeper
 
@@ -216,7 +230,7 @@ class Loopback:
             return False
         self._sending.discard(threading.current_thread())
         closing = b"\r\nconnection: close" in head.partition(b"\r\n\r\n")[0].lower()
-        return not closing and request.header("connection").lower() != "close"
+        return not closing and request.version != "1.0" and request.header("connection").lower() != "close"
 
     def _end(self, connection: socket.socket, end: End) -> None:
         if end is End.RESET:

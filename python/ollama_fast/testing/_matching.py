@@ -9,7 +9,8 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any, Final
 
-from ._recording import Recorded, RecordedRequest, Upload, body_of, without_secrets
+from ._recording import Recorded, RecordedRequest, Upload, body_of
+from ._secrets import without_secrets
 from ._values import Received
 
 _DIFFERENCES: Final = 3

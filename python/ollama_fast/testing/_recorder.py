@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 import time
@@ -13,16 +12,22 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from ollama_fast import Host
+from ollama_fast._whole_file import check_writable
 
 from ._incoming import PATIENCE, Arriving, ClientLeftError
 from ._loopback import Loopback
-from ._recording import Ending, Recorded, headers_of, request_of, save
+from ._recording import Ending, Recorded, headers_of, request_of
+from ._recording_file import save
 from ._replies import failed
+from ._secrets import without_secrets
 from ._upstream import Line, UnreachableError, Upstream, cuts
 from ._values import Action, Chunk, End, Received, Reply
 from ._wire import chunk, wire
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+_FINAL: Final = 200
+"""Statuses below are no replies; 101 makes the connection another protocol's."""
 
 _HEAD_ALONE: Final = 0.01
 """Seconds that a head must come before the first chunk to have a time of its own in the recording."""
@@ -41,7 +46,7 @@ class _Heard:
     """Whether the server has said all."""
 
     def reply(self) -> Reply | None:
-        return Reply(self.status, headers_of(self.headers), tuple(self.chunks)) if self.status else None
+        return Reply(self.status, headers_of(self.headers), tuple(self.chunks)) if self.status >= _FINAL else None
 
 
 class _Passing:
@@ -73,6 +78,7 @@ class _Passing:
     def take(self, request: Arriving, arrived: Callable[[Received], None]) -> Iterator[Action]:
         """Pass a request on, and its reply back."""
         line, heard = Line(), _Heard()
+        asked = f"{request.method} {without_secrets(request.path)}"  # as it may be shown
         with self._lock:
             number = len(self._recorded)
             self._recorded[number] = None  # it has its place by when it came, and not by when it ended
@@ -83,9 +89,9 @@ class _Passing:
         try:
             end = yield from self._passed(request, arrived, line, heard)
         except UnreachableError as exc:
-            why = f"{request.method} {request.path} was not recorded: {self._upstream.url} cannot be reached: {exc}"
+            why = f"{asked} was not recorded: {self._upstream.url} cannot be reached: {exc}"
             self.failures.append(why)
-            yield from wire(failed(502, why), request.method).actions()
+            yield from wire(failed(502, why), request.method, request.version).actions()
             return
         finally:
             received = request.received
@@ -96,10 +102,10 @@ class _Passing:
             with self._lock:
                 self._lines.discard(line)
                 self._lock.notify_all()
-                if received is not None and (heard.status or end not in (None, "left")):
+                if received is not None and (heard.status >= _FINAL or end not in (None, "left")):
                     self._recorded[number] = Recorded(request_of(received), heard.reply(), end)
         if end is not None:
-            self.failures.append(f"{request.method} {request.path}: the server ended the connection ({end})")
+            self.failures.append(f"{asked}: the server ended the connection ({end})")
             yield End.RESET if end == "reset" else End.CLOSE
 
     def _passed(
@@ -126,8 +132,8 @@ def _replied(
 ) -> Iterator[Action]:
     """Pass a reply back, and keep it."""
     heard.status, heard.headers = status, headers
-    framed = wire(Reply(status, headers), request.method)
-    frame = chunk if any(name.lower() == "transfer-encoding" for name, _ in headers) else bytes
+    framed = wire(Reply(status, headers), request.method, request.version)
+    frame = chunk if framed.end else bytes
     kept = _kept(chunks, request, heard)
     try:
         yield framed.head
@@ -165,9 +171,10 @@ def _ms(seconds: float) -> int:
 class Recorder:
     """A running proxy, which `record` starts and ends."""
 
-    __slots__ = ("_loopback", "_passing")
+    __slots__ = ("_discarded", "_loopback", "_passing")
 
     def __init__(self, upstream: Upstream, port: int) -> None:
+        self._discarded = False
         self._passing = _Passing(upstream)
         self._loopback = Loopback(self._passing.take, port)
 
@@ -191,12 +198,16 @@ class Recorder:
         """Why a request got no reply of the genuine server, or not all of one."""
         return self._passing.failures
 
+    def discard(self) -> None:
+        """Write nothing at the end: the file stays as it was."""
+        self._discarded = True
+
     def _stop(self) -> None:
         self._passing.stop()
         self._loopback.stop()
 
     def _save(self, path: Path) -> None:
-        if recorded := self._passing.recorded():
+        if not self._discarded and (recorded := self._passing.recorded()):
             save(path, recorded)
         if self._loopback.failure is not None:
             raise self._loopback.failure
@@ -209,20 +220,21 @@ def record(host: Host | str | None, path: str | os.PathLike[str], /, *, port: in
 
     Any client can ask the proxy, at its `url`: it gets each chunk when it comes. A reply that breaks off does so for
     the client, too, and in a replay. If the server cannot be reached the client gets a 502, which is not recorded.
-    Passwords, tokens and cookies are passed on and never written; of uploads only the digest is.
+    Cookies, and what by its name is a password, a token or a key, are passed on and not written; of uploads only the
+    digest is. What models are asked and say is written as it is.
 
     Args:
         host: The genuine server; None is that of the environment.
 
         path: The file that `replay` reads. It is written at the end, in one step: it stays as it was if nothing was
-            exchanged, or if the program is killed.
+            exchanged, or if the program is killed. A device or a pipe is written to, and not replaced.
 
         port: Of 127.0.0.1; by default a free one.
 
-    Raises HostError if *host* cannot be understood, and OSError at once if *path* cannot be written.
+    Raises HostError if *host* cannot be understood or used, and OSError at once if *path* cannot be written.
     """
     target = Path(path)
-    _check_place(target)
+    check_writable(target)
     upstream = Upstream(Host.of(host))
     try:
         recorder = Recorder(upstream, port)
@@ -233,13 +245,3 @@ def record(host: Host | str | None, path: str | os.PathLike[str], /, *, port: in
             recorder._save(target)  # noqa: SLF001
     finally:
         upstream.close()
-
-
-def _check_place(path: Path) -> None:
-    """Say before anything is recorded that it could not be written."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "A recording is written to a file, and this is a folder", str(path))
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "There is no such folder for the recording", str(path.parent))
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(errno.EACCES, "The folder of the recording cannot be written", str(path.parent))

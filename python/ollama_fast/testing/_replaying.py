@@ -13,7 +13,8 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from ._loopback import Loopback, once_whole
 from ._matching import Matches, name_of
-from ._recording import Ending, Recorded, load
+from ._recording import Ending, Recorded
+from ._recording_file import load
 from ._replies import missing, of_no_model
 from ._values import Action, Chunk, End, Received, Reply
 from ._wire import wire
@@ -75,36 +76,36 @@ class Replies:
         self.unknown: list[str] = []
         """Why requests were answered with a 501."""
         self._lock = threading.Lock()
-        self._of: Callable[[int, str], Iterable[Action]] = self._at_once if pace == "fast" else self._at_its_times
-        self._made: dict[tuple[int, str], tuple[Action, ...]] = {}
+        self._of: Callable[[int, str, str], Iterable[Action]] = self._at_once if pace == "fast" else self._at_its_times
+        self._made: dict[tuple[int, str, str], tuple[Action, ...]] = {}
 
     def __call__(self, request: Received) -> Iterable[Action]:
         """Give what is done in reply to *request*."""
         with self._lock:
             index = self.matches.next(request)
         if index is not None:
-            return self._of(index, request.method)
+            return self._of(index, request.method, request.version)
         methods = self.matches.methods(request.path)
         reply = None if request.method in methods else of_no_model(request, methods)
         if reply is None:
             why = self.matches.why(request)
             self.unknown.append(why)
             reply = missing(why)
-        return wire(reply, request.method).actions()
+        return wire(reply, request.method, request.version).actions()
 
-    def _at_once(self, index: int, method: str) -> tuple[Action, ...]:
+    def _at_once(self, index: int, method: str, version: str) -> tuple[Action, ...]:
         """Give a reply as one write, which is made once: a bench asks for it as often as it can."""
-        made = self._made.get((index, method))
+        made = self._made.get((index, method, version))
         if made is None:
             recorded = self.matches.recorded[index]
-            actions = list(_actions(_unhurried(recorded), method))
+            actions = list(_actions(_unhurried(recorded), method, version))
             sent = b"".join(action for action in actions if isinstance(action, bytes))
             end = () if recorded.end is None else (_ENDS[recorded.end],)
-            made = self._made[index, method] = (*((sent,) if sent else ()), *end)
+            made = self._made[index, method, version] = (*((sent,) if sent else ()), *end)
         return made
 
-    def _at_its_times(self, index: int, method: str) -> Iterator[Action]:
-        return paced(_actions(self.matches.recorded[index], method))
+    def _at_its_times(self, index: int, method: str, version: str) -> Iterator[Action]:
+        return paced(_actions(self.matches.recorded[index], method, version))
 
 
 def paced(actions: Iterable[Action]) -> Iterator[Action]:
@@ -119,9 +120,9 @@ def paced(actions: Iterable[Action]) -> Iterator[Action]:
             yield left
 
 
-def _actions(recorded: Recorded, method: str) -> Iterator[Action]:
+def _actions(recorded: Recorded, method: str, version: str) -> Iterator[Action]:
     if recorded.response is not None:
-        sent = wire(recorded.response, method)
+        sent = wire(recorded.response, method, version)
         yield from (sent if recorded.end is None else replace(sent, end=b"")).actions()
     if recorded.end is not None:
         yield _ENDS[recorded.end]

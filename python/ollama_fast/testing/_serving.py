@@ -110,7 +110,7 @@ class Server:
         said: object = self.answer(request)
         if not isinstance(said, Reply):
             raise TypeError(f"what answers {request.method} {request.path} must give a Reply, not {said!r}")
-        return faulty(fault, said, request.method, self._moved, model_of(request))
+        return faulty(fault, said, request.method, self._moved, model_of(request), request.version)
 
     def _stop(self) -> None:
         self._loopback.stop()

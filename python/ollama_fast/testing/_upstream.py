@@ -7,12 +7,13 @@ and neither follows redirects nor decompresses.
 
 from __future__ import annotations
 
-import base64
 import socket
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
+
+from ollama_fast._url import is_loopback
 
 from ._recording import Ending
 
@@ -81,16 +82,36 @@ class Line:
 
 
 class Upstream:
-    """A genuine server; connections are not kept, so that each exchange has sockets of its own to end it by."""
+    """
+    A genuine server, with the credentials, certificates and proxies of any call to it.
+
+    Connections are not kept, so that each exchange has sockets of its own to end it by.
+
+    Args:
+        host: The server.
+
+    Raises HostError if a proxy or the certificates cannot be used.
+    """
 
     def __init__(self, host: Host) -> None:
         import httpx
 
+        from ollama_fast._exchange import credentials_for
+        from ollama_fast._pool import Connection
+
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+
+        def transport(**options: Any) -> httpx.HTTPTransport:
+            options.update(proxy=_proxy_of(host), limits=limits)
+            return httpx.HTTPTransport(**options)
+
+        self._transport = Connection.to(host, host.url).make(transport)
+        authorization, _ = credentials_for(host, host.url)
         self.url = host.url
         self._base = httpx.URL(host.url)
-        self._sent = (*host.headers, *_credentials(host))
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        self._transport = httpx.HTTPTransport(verify=_context(host.verify), proxy=host.proxy, limits=limits)
+        self._sent = (*host.headers, *([] if authorization is None else [("Authorization", authorization)]))
+        place = b"http://" + self._base.netloc if _is_asked_by_url(host) else b""
+        self._before = place + self._base.raw_path.rstrip(b"/")
 
     def close(self) -> None:
         """Give back what it holds."""
@@ -112,7 +133,7 @@ class Upstream:
         sent = [pair for pair in given if pair[0] not in _HOP_BY_HOP | {"host", "expect", "accept-encoding"}]
         sent += [(name, value) for name, value in self._sent if name.lower() not in own]
         sent += [("accept-encoding", "identity")]  # so that people can read what is recorded
-        target = self._base.raw_path.rstrip(b"/") + path.encode("latin-1")
+        target = self._before + path.encode("latin-1")
         limits = {"connect": _CONNECT_SECONDS, "read": None, "write": None, "pool": None}
         extensions = {"timeout": limits, "trace": line.trace, "target": target}
         pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent]
@@ -156,19 +177,20 @@ def _chunks(response: httpx.Response) -> Iterator[bytes]:
     return iter(stream)
 
 
-def _credentials(host: Host) -> tuple[tuple[str, str], ...]:
-    if host.auth is None:
-        return ()
-    if isinstance(host.auth, str):
-        return (("Authorization", f"Bearer {host.auth}"),)
-    pair = base64.b64encode(":".join(host.auth).encode()).decode()
-    return (("Authorization", f"Basic {pair}"),)
+def _proxy_of(host: Host) -> httpx.Proxy | httpx.URL | str | None:
+    from ollama_fast._routes import Routes
+
+    return Routes.of(host.proxy, trust_env=not is_loopback(host.url)).proxy_for(host.url)
 
 
-def _context(verify: bool | str) -> Any:
-    import ssl
+def _is_asked_by_url(host: Host) -> bool:
+    """Whether a proxy is told the whole URL, and makes no tunnel."""
+    import httpx
 
-    return ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
+    proxy = _proxy_of(host)
+    if proxy is None or not host.url.startswith("http:"):
+        return False
+    return (proxy.url if isinstance(proxy, httpx.Proxy) else httpx.URL(proxy)).scheme in ("http", "https")
 
 
 def _shut(found: socket.socket) -> None:

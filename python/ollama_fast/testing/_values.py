@@ -10,7 +10,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A request that arrived; *body* is empty if it was longer than 1 MiB, but its length and SHA-256 are known."""
+    """
+    A request that arrived; *body* is empty if it was longer than 1 MiB, but its length and SHA-256 are known.
+
+    *version* is that of HTTP: a client of 1.0 gets no chunks, and the end of the connection for that of a stream.
+    """
 
     method: str
     path: str
@@ -18,6 +22,7 @@ class Received:
     body: bytes
     length: int
     sha256: str
+    version: str = "1.1"
 
     def header(self, name: str) -> str | None:
         """Give the first header of that name, in whatever case."""

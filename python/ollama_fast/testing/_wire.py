@@ -52,9 +52,20 @@ class Wire:
             yield pending + self.end
 
 
-def wire(reply: Reply, method: str = "POST") -> Wire:
-    """Frame *reply* to a request with *method*: by what its headers say, or else by what its content is."""
+def wire(reply: Reply, method: str = "POST", version: str = "1.1") -> Wire:
+    """
+    Frame *reply* to a request: by what its headers say, or else by what its content is.
+
+    Args:
+        reply: What is framed.
+
+        method: Of the request.
+
+        version: Of HTTP, the request's. What would be chunks ends with the connection in 1.0, which knows no chunks.
+    """
     headers = list(reply.headers)
+    if version == "1.0":
+        headers = [pair for pair in headers if pair[0].lower() != "connection"] + [("Connection", "close")]
     if method == "HEAD" or reply.status in (204, 304):
         return Wire(_head(reply.status, headers))
     chunked = "chunked" in (reply.header("transfer-encoding") or "").lower()
@@ -62,6 +73,9 @@ def wire(reply: Reply, method: str = "POST") -> Wire:
         chunked = len(reply.chunks) > 1 or "ndjson" in (reply.header("content-type") or "")
         framing = ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(reply.body)))
         headers.append(framing)
+    if version == "1.0" and chunked:
+        headers = [pair for pair in headers if pair[0].lower() != "transfer-encoding"]
+        chunked = False
     frame = chunk if chunked else bytes
     return Wire(
         _head(reply.status, headers),
