@@ -275,20 +275,34 @@ def test_a_conversation_that_is_closed_between_two_events_ends_its_span(
 
 def test_many_inputs_that_are_closed_are_no_errors(both: Colour, over: str, recorded: Seen, server: Server) -> None:
     server.fault = Fault.cut("stall", byte=0)
+
+    def both_are_asked() -> None:
+        eventually(lambda: len(server.requests) == 2)
+
     if both.asynchronous:
 
         async def run() -> None:
             answers = aio.map_generate(server.url, "m", ["a", "b"])
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(anext(answers), 0.2)
+            reading = asyncio.ensure_future(anext(answers))
+            await asyncio.to_thread(both_are_asked)
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
             await answers.aclose()
 
         asyncio.run(run())
     else:
         answers = ollama_fast.map_generate(server.url, "m", ["a", "b"])
-        threading.Timer(0.2, answers.close).start()
+
+        def close() -> None:
+            both_are_asked()
+            answers.close()
+
+        closing = threading.Thread(target=close)
+        closing.start()
         with pytest.raises(StreamClosedError):
             next(answers)
+        closing.join()
     eventually(lambda: len(recorded.spans) == 2)
     for span in recorded.spans:
         assert span.status.status_code is StatusCode.UNSET
