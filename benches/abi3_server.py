@@ -13,7 +13,7 @@ import asyncio
 import sys
 from typing import Final
 
-from .line_server import reply
+from .line_server import HEAD, pieces, reply
 from .wire import chat_lines
 
 _LINES, _STREAMS, _ROUNDS = (int(number) for number in sys.argv[1:4])
@@ -23,9 +23,8 @@ _WHOLE: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-L
     len(_LINE),
     _LINE,
 )
-_HEAD: Final = reply([]).removesuffix(b"0\r\n\r\n")
-_PIECES: Final = [reply([line])[len(_HEAD) : -5] for line in chat_lines(_ROUNDS)]
-_PIECES[-1] += b"0\r\n\r\n"
+_PIECES: Final = pieces(chat_lines(_ROUNDS))
+_PIECES[0] = _PIECES[0].removeprefix(HEAD)
 
 
 class _Live:
@@ -36,7 +35,7 @@ class _Live:
         self._sent = 0
 
     def join(self, stream: asyncio.StreamWriter) -> None:
-        stream.write(_HEAD)
+        stream.write(HEAD)
         self._streams.append(stream)
         if len(self._streams) == _STREAMS:
             self._sent = 0

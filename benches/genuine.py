@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--num-predict", type=int, default=64)
     settings = parser.parse_args()
     _FOLDER.mkdir(parents=True, exist_ok=True)
-    files = ["--json", str(_FOLDER / "run.json"), "--html", str(_FOLDER / "run.html")]
+    files = ["--output", str(_FOLDER / "run.json"), "--html", str(_FOLDER / "run.html")]
     loads = ["--concurrency", "1,2,4,8", "--requests", str(settings.requests)]
     with ExitStack() as stack:
         model = os.environ.get("OLLAMA_MODEL")

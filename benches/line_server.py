@@ -13,7 +13,7 @@ import threading
 
 from .wire import chat_lines
 
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def reply(lines: list[bytes]) -> bytes:
@@ -22,9 +22,9 @@ def reply(lines: list[bytes]) -> bytes:
 
 
 def pieces(lines: list[bytes]) -> list[bytes]:
-    """Give that response as what is sent with each line."""
+    """Give that response as what is sent with each line; there is at least one."""
     chunks = [b"%x\r\n%b\r\n" % (len(line), line) for line in lines]
-    chunks[0] = _HEAD + chunks[0]
+    chunks[0] = HEAD + chunks[0]
     chunks[-1] += b"0\r\n\r\n"
     return chunks
 

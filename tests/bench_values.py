@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ollama_fast.bench import Amount, Ceiling, Closed, Level, Load, Machine, Prompt, Run, Sample, Workload
+from ollama_fast.bench import Amount, Ceiling, ClosedLoop, Level, Load, Machine, Prompt, Run, Sample, Workload
 
 MACHINE = Machine("A processor", 2, "An OS", "CPython 3", {"ollama_fast": "0"})
 
@@ -19,7 +19,7 @@ def sample(*arrivals: float, intended: float = 0.0, ended: float | None = None, 
 
 def level(*samples: Sample, load: Load | None = None, **more: Any) -> Level:
     fields: dict[str, Any] = {"began_at": "2026-01-01T00:00:00.000+00:00", "client_seconds": 10.0, "client_cpu": 1.0}
-    return Level(load=load or Closed(1), samples=samples, **{**fields, **more})
+    return Level(load=load or ClosedLoop(1), samples=samples, **{**fields, **more})
 
 
 def run(*levels: Level, **more: Any) -> Run:

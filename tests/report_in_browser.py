@@ -16,7 +16,7 @@ from typing import Any
 
 from bench_values import level, run, sample
 from browser import document, find_browser
-from ollama_fast.bench import Closed, Run, html
+from ollama_fast.bench import ClosedLoop, Run, make_html
 
 _ASK = """<pre id=seen></pre><script>
 const style = getComputedStyle(document.body), root = document.documentElement;
@@ -50,7 +50,7 @@ def lightness(colour: str) -> float:
 def example(label: str) -> Run:
     """Make a run with two loads."""
     streams = [sample(0.5 + place, 0.75 + place, 1.5 + place, intended=float(place)) for place in range(8)]
-    return run(level(*streams), level(*streams, load=Closed(2)), label=label)
+    return run(level(*streams), level(*streams, load=ClosedLoop(2)), label=label)
 
 
 def main() -> int:
@@ -59,7 +59,10 @@ def main() -> int:
     if browser is None:
         print("no Chromium or Chrome is installed: apt-get install chromium")
         return 1
-    pages = {"one run": html([example("a")]), "two runs": html([example("http://a.example:11434"), example("b")])}
+    pages = {
+        "one run": make_html([example("a")]),
+        "two runs": make_html([example("http://a.example:11434"), example("b")]),
+    }
     for name, text in pages.items():
         for width in (500, 1400):
             for dark in (False, True):

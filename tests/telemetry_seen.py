@@ -11,6 +11,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import Tracer
 
 from ollama_fast import telemetry
@@ -19,10 +20,10 @@ from ollama_fast import telemetry
 class Seen:
     """What was recorded since the block began."""
 
-    def __init__(self) -> None:
+    def __init__(self, sampler: Sampler | None = None) -> None:
         self._exporter = InMemorySpanExporter()
         self._reader = InMemoryMetricReader()
-        self.tracers = TracerProvider()
+        self.tracers = TracerProvider(sampler)
         self.tracers.add_span_processor(SimpleSpanProcessor(self._exporter))
         self.meters = MeterProvider([self._reader])
 
@@ -63,10 +64,11 @@ class Seen:
 
 
 @contextmanager
-def seen(**options: Any) -> Generator[Seen]:
+def seen(*, sampler: Sampler | None = None, **options: Any) -> Generator[Seen]:
     """Have all calls in the block recorded."""
-    recorded = Seen()
-    telemetry.instrument(tracer_provider=recorded.tracers, meter_provider=recorded.meters, **options)
+    recorded = Seen(sampler)
+    providers: dict[str, Any] = {"tracer_provider": recorded.tracers, "meter_provider": recorded.meters}
+    telemetry.instrument(**{**providers, **options})
     try:
         yield recorded
     finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ollama_fast.bench import Closed, Open, decode, read
+from ollama_fast.bench import ClosedLoop, OpenLoop, decode_json, read_json
 from ollama_fast.cli._exits import run as main
 from ollama_fast.testing import FAULTS, Chunk, Received, Reply, Server, reply, serve
 from transports import eventually
@@ -33,14 +33,14 @@ def bench(*arguments: str | Path) -> int:
 def test_a_sweep_is_shown_and_written(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text('"one"\n"two"\n', encoding="utf-8")
-    files = ("--json", tmp_path / "run.json", "--html", tmp_path / "run.html")
+    files = ("--output", tmp_path / "run.json", "--html", tmp_path / "run.html")
     code = bench(
         "m", "--host", server.url, *QUICK, "--concurrency", "1,2", "--prompts", prompts, "--option", "seed=3", *files
     )
     said = capsys.readouterr().out
     assert code == 0
-    found = read(tmp_path / "run.json")
-    assert [level.load for level in found.levels] == [Closed(1), Closed(2)]
+    found = read_json(tmp_path / "run.json")
+    assert [level.load for level in found.levels] == [ClosedLoop(1), ClosedLoop(2)]
     assert [len(level.samples) for level in found.levels] == [3, 3]
     assert found.ceiling is not None
     assert (found.workload.num_predict, found.workload.options) == (4, {"seed": 3})
@@ -52,10 +52,10 @@ def test_a_sweep_is_shown_and_written(server: Server, tmp_path: Path, capsys: py
 
 
 def test_json_alone_is_on_stdout_if_it_is_asked_for_there(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
-    assert bench("m", "--host", server.url, *QUICK, "--rate", "100", "--seed", "4", "--json", "-") == 0
+    assert bench("m", "--host", server.url, *QUICK, "--rate", "100", "--seed", "4", "--json") == 0
     out, err = capfd.readouterr()
-    found = decode(out)
-    assert ([level.load for level in found.levels], found.seed) == ([Open(100.0)], 4)
+    found = decode_json(out)
+    assert ([level.load for level in found.levels], found.seed) == ([OpenLoop(100.0)], 4)
     assert "100 req/s" in err
 
 
@@ -75,9 +75,9 @@ def test_a_run_is_compared_to_one_before_and_two_files_need_no_server(
 ) -> None:
     first, second = tmp_path / "1.json", tmp_path / "2.json"
     usual = ("m", "--host", server.url, *QUICK, "--concurrency", "1")
-    assert bench(*usual, "--json", first) == 0
+    assert bench(*usual, "--output", first) == 0
     capsys.readouterr()
-    assert bench(*usual, "--json", second, "--compare", first) == 0
+    assert bench(*usual, "-o", second, "--compare", first) == 0
     assert "compared to" in capsys.readouterr().out
     asked = len(server.requests)
     assert bench("--compare", first, "--compare", second, "--html", tmp_path / "two.html") == 0
@@ -109,8 +109,14 @@ def test_the_self_test_needs_no_server(capsys: pytest.CaptureFixture[str]) -> No
         (("m", "--prompts", "empty.txt"), "empty.txt holds no prompt"),
         (("m", "--api", "generate", "--prompts", "chat.jsonl"), "which generate does not take"),
         (("m", "--compare", "chat.jsonl"), "chat.jsonl: it is not the JSON of a benchmark"),
-        (("m", "--host", "a", "--host", "b", "--json", "x.json"), "--json is of one run"),
-        (("--compare", "run.json", "--compare", "run.json", "--json", "x.json"), "--json is of a new run"),
+        (("m", "--host", "a", "--host", "b", "--json"), "--json is of one run"),
+        (("m", "--host", "a", "--host", "b", "--output", "x.json"), "--output is of one run"),
+        (("--compare", "run.json", "--compare", "run.json", "--output", "x.json"), "--output is of a new run"),
+        (("m", "--timeout", "nan"), "--timeout"),
+        (("m", "--timeout", "1e300"), "--timeout"),
+        (("m", "--duration", "nan"), "--duration"),
+        (("m", "--option", "num_predict=5"), "--num-predict"),
+        (("m", "--prompts", "bad.jsonl"), "bad.jsonl: line 2: a message must have a role"),
         (("m", "--self-test"), "leave out MODEL"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -127,17 +133,18 @@ def test_a_wrong_command_line_ends_with_2_and_sends_nothing(
     monkeypatch.setenv("OLLAMA_HOST", server.url)
     Path("empty.txt").write_text("\n\n", encoding="utf-8")
     Path("chat.jsonl").write_text('{"messages": [{"role": "user", "content": "Hi!"}]}\n', encoding="utf-8")
+    Path("bad.jsonl").write_text('"a"\n{"messages": [{"foo": 1}]}\n', encoding="utf-8")
     assert bench(*arguments) == 2
     assert text in " ".join(capsys.readouterr().err.split())
     assert server.requests == []
 
 
-@pytest.mark.parametrize("option", ["--json", "--html"])
+@pytest.mark.parametrize("option", ["--output", "--html"])
 def test_a_report_that_cannot_be_written_is_found_before_the_load(
     option: str, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert bench("m", "--host", server.url, option, tmp_path / "gone" / "report") == 1
-    assert "a report cannot be written to" in capsys.readouterr().err
+    assert "report: No such file or directory" in capsys.readouterr().err
     assert server.requests == []
 
 
@@ -155,10 +162,35 @@ def test_a_wrong_model_or_host_is_a_failure_before_the_load(
     fault: str, text: str, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.fault = FAULTS[fault]
-    assert bench("m", "--host", server.url, "--json", tmp_path / "run.json") == 1
+    assert bench("m", "--host", server.url, "--output", tmp_path / "run.json") == 1
     assert text in capsys.readouterr().err
     assert len(server.requests) <= 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_host_that_fails_every_request_is_a_failure_whose_report_is_written(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.fault = [None, None, *[FAULTS["error of too many"]] * 6]  # behind the try-out and its question for a version
+    path = tmp_path / "run.json"
+    assert bench("m", "--host", server.url, *QUICK, "--concurrency", "1,2", "--output", path) == 1
+    out, err = capsys.readouterr()
+    assert err == f"Error: every request to {server.url} failed\n"
+    said = " ".join(out.split())
+    assert "2 workers: 3 of 3 requests failed; nothing was measured" in said
+    assert "2 workers: 3 ResponseError (429): POST" in said
+    assert [one.reason for level in read_json(path).levels for one in level.samples] == ["429"] * 6
+
+
+def test_some_failures_are_no_failure_of_the_whole(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    server.fault = [None, None, FAULTS["error of too many"], None]
+    assert bench("m", "--host", server.url, *QUICK, "--concurrency", "1") == 0
+    assert "1 of 3 requests failed; latencies are of the others" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_load_in_which_nothing_arrives_is_a_failure(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("m", "--host", server.url, "--rate", "0.001", "--duration", "0.01", "--warm-up", "0") == 1
+    assert "Nothing was measured" in capsys.readouterr().err
 
 
 # --- Ctrl-C ----------------------------------------------------------------------------------------------------------
@@ -180,7 +212,7 @@ def _quick_and_then_slow(server: Server) -> None:
 def test_ctrl_c_ends_the_load_and_what_was_measured_is_written(server: Server, tmp_path: Path) -> None:
     _quick_and_then_slow(server)
     path = tmp_path / "run.json"
-    command = [sys.executable, "-m", "ollama_fast", "bench", "m", "--host", server.url, "--json", str(path)]
+    command = [sys.executable, "-m", "ollama_fast", "bench", "m", "--host", server.url, "--output", str(path)]
     files = ["--html", str(tmp_path / "run.html"), "--warm-up", "0", "--concurrency", "1,2", "--requests", "9"]
     with subprocess.Popen([*command, *files], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         eventually(lambda: len(server.requests) == 6, seconds=60)
@@ -188,9 +220,9 @@ def test_ctrl_c_ends_the_load_and_what_was_measured_is_written(server: Server, t
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert err == ""
-    found = read(path)
+    found = read_json(path)
     assert found.cut
-    assert [level.load for level in found.levels] == [Closed(1)]
+    assert [level.load for level in found.levels] == [ClosedLoop(1)]
     outcomes = [sample.outcome for sample in found.levels[0].samples]
     assert outcomes == ["done"] * (len(outcomes) - 1) + ["cut"]
     assert len(outcomes) > 1
@@ -203,7 +235,7 @@ def test_ctrl_c_ends_the_load_and_what_was_measured_is_written(server: Server, t
 def test_ctrl_c_before_anything_was_measured_writes_nothing(server: Server, tmp_path: Path) -> None:
     server.answer = lambda _: Reply(200, (("Content-Type", "application/x-ndjson"),), (Chunk(60_000, b"{}\n"),))
     command = [sys.executable, "-m", "ollama_fast", "bench", "m", "--host", server.url]
-    command += ["--json", str(tmp_path / "run.json")]
+    command += ["--output", str(tmp_path / "run.json")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         eventually(lambda: len(server.requests) == 1, seconds=60)
         process.send_signal(signal.SIGINT)

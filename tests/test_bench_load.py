@@ -12,22 +12,23 @@ from typing import Any
 
 import pytest
 
+from ollama_fast import Host, Timeout
 from ollama_fast.bench import (
     Amount,
     Begun,
-    Closed,
+    ClosedLoop,
     Level,
     Load,
-    Open,
+    OpenLoop,
     Prompt,
     Run,
     Sample,
     Workload,
-    measure,
+    benchmark,
+    measure_load,
     read_prompts,
-    run,
     self_test,
-    summarise,
+    summarise_level,
 )
 from ollama_fast.bench._arrivals import arrivals
 from ollama_fast.bench._fast_server import pieces
@@ -71,7 +72,7 @@ def server() -> Iterator[Server]:
 
 
 def measured(server: Server, load: Load, amount: Amount, work: Workload = WORK, **more: Any) -> Level:
-    return asyncio.run(measure(server.url, work, load, amount, **more))
+    return asyncio.run(measure_load(server.url, work, load, amount, **more))
 
 
 def asked(server: Server) -> list[str]:
@@ -86,7 +87,7 @@ def asked(server: Server) -> list[str]:
 def test_a_stream_is_timed_part_by_part_and_has_what_the_server_says(server: Server, over: str, api: Any) -> None:
     server.answer = answering(100, 150, 250, end=300)
     work = Workload("m", (Prompt("one"),), api=api, num_predict=7, options={"temperature": 0})
-    (one,) = measured(server, Closed(1), Amount(1, warm_up=0), work).samples
+    (one,) = measured(server, ClosedLoop(1), Amount(1, warm_up=0), work).samples
     assert server.requests[0].json["options"] == {"temperature": 0, "num_predict": 7}
     assert (one.outcome, one.parts, len(one.arrivals), one.done_reason) == ("done", 4, 3, "stop")
     assert (one.tokens, one.prompt_tokens, one.total, one.load, one.prompt_eval, one.eval) == (
@@ -106,7 +107,7 @@ def test_a_stream_is_timed_part_by_part_and_has_what_the_server_says(server: Ser
 
 def test_messages_are_sent_as_they_are(server: Server) -> None:
     messages = ({"role": "system", "content": "Be short."}, {"role": "user", "content": "Hi!"})
-    measured(server, Closed(1), Amount(1, warm_up=0), Workload("m", (Prompt(messages=messages),)))
+    measured(server, ClosedLoop(1), Amount(1, warm_up=0), Workload("m", (Prompt(messages=messages),)))
     assert server.requests[0].json["messages"] == list(messages)
 
 
@@ -124,33 +125,33 @@ def test_a_closed_loop_has_as_many_underway_as_there_are_workers(server: Server)
         return plain(request)
 
     server.answer = answer
-    found = measured(server, Closed(3), Amount(12, warm_up=0), tell=told.append)
+    found = measured(server, ClosedLoop(3), Amount(12, warm_up=0), tell=told.append)
     assert most == 3
     assert len(found.samples) == 12
     assert {one.worker for one in found.samples} == {0, 1, 2}
     for worker in range(3):
         own = [one for one in found.samples if one.worker == worker]
         assert all(after.intended >= before.ended for before, after in pairwise(own))
-    assert summarise(found).concurrency <= 3
+    assert summarise_level(found).concurrency <= 3
     assert not found.cut
 
 
 def test_prompts_are_taken_in_order_and_again(server: Server) -> None:
-    found = measured(server, Closed(1), Amount(5, warm_up=0))
+    found = measured(server, ClosedLoop(1), Amount(5, warm_up=0))
     assert asked(server) == ["one", "two", "three", "one", "two"]
     assert [one.prompt for one in found.samples] == [0, 1, 2, 0, 1]
 
 
 def test_the_warm_up_does_not_count(server: Server) -> None:
-    found = measured(server, Closed(2), Amount(3))
+    found = measured(server, ClosedLoop(2), Amount(3))
     assert (len(found.samples), len(server.requests)) == (3, 2 + 3)
-    found = measured(server, Closed(2), Amount(3, warm_up=4))
+    found = measured(server, ClosedLoop(2), Amount(3, warm_up=4))
     assert (len(found.samples), len(server.requests)) == (3, 5 + 4 + 3)
 
 
 def test_a_load_of_seconds_sends_no_more_after_them_and_reads_what_is_underway(server: Server) -> None:
     server.answer = answering(300)
-    found = measured(server, Closed(2), Amount(None, seconds=0.4, warm_up=0))
+    found = measured(server, ClosedLoop(2), Amount(None, seconds=0.4, warm_up=0))
     assert {one.outcome for one in found.samples} == {"done"}
     assert all(one.intended < 0.4 for one in found.samples)
     assert max(one.ended for one in found.samples) >= 0.29
@@ -162,7 +163,7 @@ def test_a_load_of_seconds_sends_no_more_after_them_and_reads_what_is_underway(s
 
 def test_arrivals_do_not_wait_for_answers(server: Server) -> None:
     server.answer = answering(1500)
-    found = measured(server, Open(40), Amount(20, warm_up=0), seed=5)
+    found = measured(server, OpenLoop(40), Amount(20, warm_up=0), seed=5)
     moments = list(islice(arrivals(40, 5), 20))
     assert [one.intended for one in found.samples] == pytest.approx(moments)
     assert moments[-1] < 1.0  # so all were sent before the first answer
@@ -174,8 +175,8 @@ def test_latencies_count_from_the_intended_arrival_also_where_the_client_was_lat
     def late(_: Sample) -> None:
         threading.Event().wait(0.4)  # what blocks the loop makes what arrives meanwhile late
 
-    found = measured(server, Open(100), Amount(8, warm_up=0), seed=1, tell=late)
-    summary = summarise(found)
+    found = measured(server, OpenLoop(100), Amount(8, warm_up=0), seed=1, tell=late)
+    summary = summarise_level(found)
     assert summary.lag is not None
     assert summary.lag.max >= 0.2
     for one in found.samples:
@@ -186,7 +187,7 @@ def test_latencies_count_from_the_intended_arrival_also_where_the_client_was_lat
 
 
 def test_an_open_loop_of_seconds_ends_with_them(server: Server) -> None:
-    found = measured(server, Open(50), Amount(None, seconds=0.5, warm_up=0))
+    found = measured(server, OpenLoop(50), Amount(None, seconds=0.5, warm_up=0))
     expected = sum(moment < 0.5 for moment in islice(arrivals(50, 0), 1000))
     assert len(found.samples) == expected > 0
 
@@ -197,15 +198,44 @@ def test_an_open_loop_of_seconds_ends_with_them(server: Server) -> None:
 def test_errors_are_counted_by_kind_and_the_load_goes_on(server: Server) -> None:
     server.answer = answering(0, 0, 0)
     server.fault = [FAULTS["error of too many"], None, FAULTS["error of no model"], Fault.cut("close", part=2), None]
-    found = summarise(measured(server, Closed(1), Amount(5, warm_up=0)))
+    found = summarise_level(measured(server, ClosedLoop(1), Amount(5, warm_up=0)))
     assert (found.requests, found.done, found.failed) == (5, 2, 3)
-    assert found.errors == {"IncompleteStreamError": 1, "ModelNotFoundError": 1, "ResponseError": 1}
+    assert [(one.kind, one.count) for one in found.errors] == [
+        ("ResponseError (429)", 1),
+        ("ModelNotFoundError (404)", 1),
+        ("IncompleteStreamError", 1),
+    ]
+    assert "too many requests" in found.errors[0].message
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("error before the first part", "ResponseError (500)"),
+        ("error of too many", "ResponseError (429)"),
+        ("error between parts", "ResponseError (in a stream)"),
+        ("refused", "ConnectError (Connection refused)"),
+        ("reset before the head", "TransportError (Connection reset by peer)"),
+        ("reset between parts", "IncompleteStreamError (Connection reset by peer)"),
+        ("nothing is said", "TimeoutError (first_part)"),
+        ("stalled between parts", "TimeoutError (idle)"),
+        ("no JSON", "DecodeError"),
+    ],
+)
+def test_kinds_of_errors_tell_what_was_wrong(fault: str, kind: str, server: Server, over: str) -> None:
+    server.answer, server.fault = answering(0, 0, 0), FAULTS[fault]
+    host = Host(server.url, timeout=Timeout(first_part=0.5, idle=0.5))
+    found = summarise_level(asyncio.run(measure_load(host, WORK, ClosedLoop(1), Amount(1, warm_up=0))))
+    if over == "httpx" and "reset" in fault:
+        kind = kind.partition(" (")[0]  # which it does not tell on asyncio
+    assert [(one.kind, one.count) for one in found.errors] == [(kind, 1)]
+    assert "for model 'm': " in found.errors[0].message
 
 
 def test_a_failure_is_kept_with_what_it_says(server: Server) -> None:
     server.fault = FAULTS["error of too many"]
-    (one,) = measured(server, Closed(1), Amount(1, warm_up=0)).samples
-    assert (one.outcome, one.error, one.tokens) == ("failed", "ResponseError", None)
+    (one,) = measured(server, ClosedLoop(1), Amount(1, warm_up=0)).samples
+    assert (one.outcome, one.error, one.reason, one.tokens) == ("failed", "ResponseError", "429", None)
     assert "429" in (one.message or "")
     assert len(server.requests) == 1, "nothing is tried again"
 
@@ -220,7 +250,7 @@ def test_what_is_stopped_is_cut_and_what_was_done_stays(server: Server) -> None:
 
     async def stopped() -> Level:
         stop = asyncio.Event()
-        loading = asyncio.create_task(measure(server.url, WORK, Closed(1), Amount(9, warm_up=0), stop=stop))
+        loading = asyncio.create_task(measure_load(server.url, WORK, ClosedLoop(1), Amount(9, warm_up=0), stop=stop))
         await asyncio.to_thread(eventually, lambda: len(server.requests) == 4)
         await asyncio.sleep(0.1)  # its first part comes at once
         stop.set()
@@ -230,7 +260,16 @@ def test_what_is_stopped_is_cut_and_what_was_done_stays(server: Server) -> None:
     assert found.cut
     assert [one.outcome for one in found.samples] == ["done", "done", "done", "cut"]
     assert found.samples[-1].error is None
-    assert summarise(found).cut == 1
+    assert summarise_level(found).cut == 1
+
+
+def test_a_prompt_that_cannot_be_sent_is_found_before_the_load(server: Server) -> None:
+    prompts = (Prompt("one"), Prompt(messages=({"content": "no role"},)))
+    with pytest.raises(ValueError, match=r"prompts\[1\]: a message must have a role"):
+        measured(server, ClosedLoop(1), Amount(4), Workload("m", prompts))
+    with pytest.raises(ValueError, match=r"prompts\[0\]: .*not valid UTF-8"):
+        benchmark(server.url, Workload("m", (Prompt("\ud800"),), api="generate"), [ClosedLoop(1)])
+    assert server.requests == []
 
 
 # --- whole runs ------------------------------------------------------------------------------------------------------
@@ -238,11 +277,17 @@ def test_what_is_stopped_is_cut_and_what_was_done_stays(server: Server) -> None:
 
 def test_a_run_measures_one_load_after_the_other_and_tells_of_it(server: Server) -> None:
     told: list[Any] = []
-    found = run(
-        server.url, WORK, [Closed(1), Closed(2)], Amount(2, warm_up=0), seed=9, ceiling_seconds=0, tell=told.append
+    found = benchmark(
+        server.url,
+        WORK,
+        [ClosedLoop(1), ClosedLoop(2)],
+        Amount(2, warm_up=0),
+        seed=9,
+        ceiling_seconds=0,
+        tell=told.append,
     )
     assert isinstance(found, Run)
-    assert [level.load for level in found.levels] == [Closed(1), Closed(2)]
+    assert [level.load for level in found.levels] == [ClosedLoop(1), ClosedLoop(2)]
     assert [type(one) for one in told] == [Begun, Sample, Sample, Level, Begun, Sample, Sample, Level]
     assert (found.label, found.host, found.server, found.seed, found.ceiling, found.cut) == (
         server.url,
@@ -259,23 +304,23 @@ def test_what_is_wrong_with_host_or_model_is_raised_before_any_load(server: Serv
     told: list[Any] = []
     server.fault = FAULTS["error of no model"]
     with pytest.raises(ModelNotFoundError):
-        run(server.url, WORK, [Closed(4)], tell=told.append)
+        benchmark(server.url, WORK, [ClosedLoop(4)], tell=told.append)
     assert len(server.requests) == 1
     server.fault = FAULTS["refused"]
     with pytest.raises(ConnectError):
-        run(server.url, WORK, [Closed(4)], tell=told.append)
+        benchmark(server.url, WORK, [ClosedLoop(4)], tell=told.append)
     assert told == []
 
 
 def test_a_server_without_a_version_is_measured_all_the_same(server: Server) -> None:
     server.answer = reply("Hello!")
-    found = run(server.url, WORK, [Closed(1)], Amount(1), ceiling_seconds=0)
+    found = benchmark(server.url, WORK, [ClosedLoop(1)], Amount(1), ceiling_seconds=0)
     assert (found.server, len(found.levels)) == (None, 1)
 
 
 def test_a_run_without_loads_is_refused() -> None:
     with pytest.raises(ValueError, match="no load"):
-        run(None, WORK, [])
+        benchmark(None, WORK, [])
 
 
 # --- the client's own ceiling ----------------------------------------------------------------------------------------
@@ -293,7 +338,9 @@ def test_the_self_test_reads_streams_of_a_server_of_its_own() -> None:
 
 def test_a_run_measures_the_ceiling_with_as_many_streams_as_it_had(server: Server) -> None:
     told: list[Any] = []
-    found = run(server.url, WORK, [Closed(1), Closed(3)], Amount(3), ceiling_seconds=0.3, tell=told.append)
+    found = benchmark(
+        server.url, WORK, [ClosedLoop(1), ClosedLoop(3)], Amount(3), ceiling_seconds=0.3, tell=told.append
+    )
     assert found.ceiling is not None
     assert found.ceiling.streams == 3
     assert told[-1] == Begun(server.url, None)
@@ -323,14 +370,27 @@ def test_prompts_are_lines_or_json_lines(tmp_path: Path) -> None:
     assert read_prompts(decoded) == (Prompt("Hi!"), Prompt("a"), conversation)
 
 
+@pytest.mark.parametrize("name", ["prompts.txt", "prompts.jsonl"])
+def test_only_what_ends_a_line_of_a_file_does_so_and_its_mark_is_no_text(tmp_path: Path, name: str) -> None:
+    texts = ("one\u2028line", "\u0085x\x1c", "last")
+    lines = [json.dumps(text, ensure_ascii=False) if name.endswith("l") else text for text in texts]
+    (tmp_path / name).write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    assert read_prompts(tmp_path / name) == tuple(map(Prompt, texts))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
         ("p.txt", b"\n \n", "holds no prompt"),
-        ("p.txt", b"\xff\xfe", "is not UTF-8"),
+        ("p.txt", b"\xff\xfe", "line 1 is not text in UTF-8"),
         ("p.jsonl", b'"a"\n{"prompt": 3}\n', "line 2: neither a text"),
         ("p.jsonl", b'{"messages": []}\n', "line 1: neither a text"),
         ("p.jsonl", b"{\n", "line 1: "),
+        ("p.jsonl", b'"a"\n{"messages": [{"foo": 1}]}\n', "line 2: a message must have a role"),
+        ("p.jsonl", b'"a"\n"\\ud800"\n', "line 2: .*surrogate"),
+        ("p.jsonl", b'"a"\n{"messages": [{"role": "user", "content": "", "images": ["?"]}]}\n', "line 2: .*base64"),
+        ("p.jsonl", b"[" * 100_000, "line 1: .*limit exceeded"),
+        ("p.JSONL", b"Hi!\n", "line 1: "),
     ],
 )
 def test_a_file_that_holds_no_prompts_is_refused_with_its_line(

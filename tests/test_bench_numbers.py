@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 import re
 from dataclasses import replace
 from itertools import islice, pairwise
@@ -17,16 +19,16 @@ from bench_values import level, run, sample
 from ollama_fast.bench import (
     Amount,
     Ceiling,
-    Closed,
-    Open,
+    ClosedLoop,
+    Failures,
+    OpenLoop,
     Prompt,
     Workload,
-    compare,
-    doubts,
-    percentile,
-    spread,
-    summarise,
+    compare_runs,
+    find_doubts,
+    summarise_level,
 )
+from ollama_fast.bench._aggregate import percentile, spread
 from ollama_fast.bench._arrivals import arrivals
 from ollama_fast.bench._compare import told_apart
 from ollama_fast.bench._measuring import says_something
@@ -63,7 +65,7 @@ def test_nothing_has_no_spread() -> None:
 def test_the_latencies_of_one_stream_are_as_they_are_defined() -> None:
     # It was to be sent at 1.0 and was at 1.25; its parts came at 1.5, 1.75 and 2.5, and the last one at 3.0.
     one = sample(1.5, 1.75, 2.5, intended=1.0, ended=3.0, sent=1.25, tokens=5, total=1_500_000_000, eval=500_000_000)
-    found = summarise(level(one))
+    found = summarise_level(level(one))
     assert found.ttft is not None
     assert found.ttft.mean == 0.5
     assert found.itl is not None
@@ -86,45 +88,54 @@ def test_the_latencies_of_one_stream_are_as_they_are_defined() -> None:
 
 def test_a_load_is_the_sum_of_what_was_done_in_it() -> None:
     failed = {"outcome": "failed", "error": "ConnectError", "tokens": None}
-    found = summarise(
+    found = summarise_level(
         level(
             sample(1.0, 2.0, ended=2.0, tokens=30, prompt_tokens=7),
             sample(3.0, 4.0, intended=2.0, ended=4.0, tokens=10, prompt_tokens=5),
-            sample(intended=4.0, ended=9.0, **failed),
-            sample(intended=4.0, ended=9.0, **{**failed, "error": "TimeoutError"}),
-            sample(intended=5.0, ended=9.0, **failed),
+            sample(intended=4.0, ended=9.0, **failed, message="refused"),
+            sample(intended=4.0, ended=8.0, **{**failed, "error": "TimeoutError", "reason": "idle", "message": "late"}),
+            sample(intended=5.0, ended=10.0, **{**failed, "message": "another"}),
             sample(6.0, intended=5.0, ended=8.0, outcome="cut", tokens=None),
         )
     )
     assert (found.requests, found.done, found.failed, found.cut) == (6, 2, 3, 1)
-    assert found.errors == {"ConnectError": 2, "TimeoutError": 1}
-    assert (found.duration, found.request_rate) == (4.0, 0.5)
-    assert (found.output_tokens, found.output_rate, found.prompt_tokens) == (40, 10.0, 12)
-    assert found.concurrency == 1.0
+    assert found.errors == (Failures("ConnectError", 2, "refused"), Failures("TimeoutError (idle)", 1, "late"))
+    assert (found.duration, found.request_rate) == (10.0, 0.2)
+    assert (found.output_tokens, found.output_rate, found.prompt_tokens) == (40, 4.0, 12)
+    assert found.concurrency == (2 + 2 + 5 + 4 + 5 + 3) / 10
     assert found.client_cpu == 0.1
     assert found.e2e is not None
     assert found.e2e.count == 2  # not of those that failed early, which would look quick
 
 
 def test_tokens_are_counted_by_parts_only_where_the_server_does_not() -> None:
-    found = summarise(level(sample(1.0, 2.0, tokens=None), sample(1.0, 2.0, tokens=9)))
+    found = summarise_level(level(sample(1.0, 2.0, tokens=None), sample(1.0, 2.0, tokens=9)))
     assert (found.output_tokens, found.counted_parts) == (2 + 9, 1)
 
 
 def test_a_load_in_which_all_failed_has_no_latencies_and_no_rate() -> None:
-    found = summarise(level(sample(ended=1.0, outcome="failed", error="ConnectError")))
+    found = summarise_level(level(sample(ended=1.0, outcome="failed", error="ConnectError")))
     assert (found.ttft, found.itl, found.tpot, found.e2e) == (None, None, None, None)
-    assert (found.request_rate, found.output_rate, found.duration) == (0.0, 0.0, 0.0)
+    assert (found.request_rate, found.output_rate, found.duration) == (0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("outcome", ["failed", "cut"])
+def test_what_is_not_done_makes_no_rate_better(outcome: Any) -> None:
+    done = [sample(0.5, 1.0, tokens=10)] * 2
+    alone = summarise_level(level(*done))
+    found = summarise_level(level(*done, sample(intended=1.0, ended=5.0, outcome=outcome, tokens=None)))
+    assert (alone.request_rate, alone.output_rate) == (2.0, 20.0)
+    assert (found.request_rate, found.output_rate) == (2 / 5, 4.0)
 
 
 def test_an_answer_of_one_token_has_no_time_per_token() -> None:
-    found = summarise(level(sample(1.0, ended=1.5)))
+    found = summarise_level(level(sample(1.0, ended=1.5)))
     assert (found.tpot, found.stream_rate, found.itl) == (None, None, None)
 
 
 @given(st.lists(st.lists(SECONDS, min_size=1, max_size=8).map(sorted), max_size=8))
 def test_gaps_add_up_to_what_lies_between_first_and_last_part(streams: list[list[float]]) -> None:
-    found = summarise(level(*[sample(*stream) for stream in streams]))
+    found = summarise_level(level(*[sample(*stream) for stream in streams]))
     gaps = [after - before for stream in streams for before, after in pairwise(stream)]
     assert (0 if found.itl is None else found.itl.count) == len(gaps)
     if found.itl is not None:
@@ -150,7 +161,7 @@ def test_a_part_counts_if_it_says_something(part: dict[str, Any], says: bool) ->
 @pytest.mark.parametrize("metric", [*COUNTS, *SPREADS, *SERVER], ids=lambda metric: metric.key)
 def test_every_metric_is_in_a_summary(metric: Any) -> None:
     timed = {"total": 9, "load": 1, "prompt_eval": 2, "eval": 3, "prompt_tokens": 2}
-    found = summarise(level(sample(1.0, 2.0, ended=2.5, **timed)))
+    found = summarise_level(level(sample(1.0, 2.0, ended=2.5, **timed)))
     key = metric.key if metric in COUNTS else f"{metric.key}.p50"
     assert isinstance(number(found, key), int | float)
 
@@ -195,11 +206,11 @@ def test_arrivals_are_random_at_their_rate_and_the_same_for_a_seed() -> None:
     [
         (lambda: Workload("m", ()), "the prompt set is empty"),
         (lambda: Workload("m", num_predict=0), "num_predict must be 1 or more"),
+        (lambda: Workload("m", options={"num_predict": 5}), "num_predict, which has a parameter of its own"),
         (lambda: Workload("m", (Prompt(messages=({},)),), api="generate"), "which generate does not take"),
-        (lambda: Closed(0), "needs 1 worker or more"),
-        (lambda: Open(0), "a rate of more than 0"),
-        (lambda: Open(math.inf), "a rate of more than 0"),
-        (lambda: Amount(None), "a load without an end"),
+        (lambda: ClosedLoop(0), "needs 1 worker or more"),
+        (lambda: OpenLoop(0), "a rate of more than 0"),
+        (lambda: OpenLoop(math.inf), "a rate of more than 0"),
         (lambda: Amount(0), "needs 1 request or more"),
         (lambda: Amount(seconds=0), "needs more than 0 seconds"),
         (lambda: Amount(warm_up=-1), "0 requests or more"),
@@ -210,13 +221,35 @@ def test_what_makes_no_sense_is_refused(make: Any, text: str) -> None:
         make()
 
 
+def test_a_load_has_32_requests_only_where_nothing_else_is_said() -> None:
+    assert Amount().requests == 32
+    assert Amount(seconds=60) == Amount(None, 60)
+    assert Amount(seconds=60).requests is None
+    assert Amount(5, seconds=60).requests == 5
+
+
+def test_a_run_cannot_be_changed_and_can_be_copied_and_sent_to_another_process() -> None:
+    options = {"temperature": 0.0}
+    work = Workload("m", (Prompt(messages=({"role": "user", "content": "Hi!"},)),), options=options)
+    options["temperature"] = 1.0
+    assert work.options == {"temperature": 0.0}
+    one = run(level(sample(1.0)), workload=work)
+    for mapping in (one.workload.options, one.machine.versions):
+        frozen: Any = mapping
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            frozen["a"] = "b"
+    assert pickle.loads(pickle.dumps(one)) == one
+    assert copy.deepcopy(one) == one
+    assert len({one, copy.deepcopy(one)}) == 1
+
+
 # --- comparisons -----------------------------------------------------------------------------------------------------
 
 
 def test_runs_are_compared_by_the_loads_that_both_have() -> None:
-    first = run(level(sample(1.0, 2.0, tokens=10)), level(sample(1.0), load=Closed(2)))
-    second = run(level(sample(2.0, 4.0, tokens=10)), level(sample(1.0), load=Open(2)), host="http://b:1", label="b")
-    found = compare(first, second)
+    first = run(level(sample(1.0, 2.0, tokens=10)), level(sample(1.0), load=ClosedLoop(2)))
+    second = run(level(sample(2.0, 4.0, tokens=10)), level(sample(1.0), load=OpenLoop(2)), host="http://b:1", label="b")
+    found = compare_runs(first, second)
     assert {row.load for row in found.rows} == {"1 worker"}
     assert found.unmatched == ("2 workers", "2 req/s")
     assert found.differences == ("host: http://a:1 and http://b:1",)
@@ -224,22 +257,22 @@ def test_runs_are_compared_by_the_loads_that_both_have() -> None:
     assert (rows["ttft.p50"].first, rows["ttft.p50"].second) == (1.0, 2.0)
     assert (rows["ttft.p50"].ratio, rows["ttft.p50"].better) == (2.0, False)
     assert (rows["output_rate"].ratio, rows["output_rate"].better) == (0.5, False)
-    back = {row.key: row for row in compare(second, first).rows}
+    back = {row.key: row for row in compare_runs(second, first).rows}
     assert (back["ttft.p50"].ratio, back["ttft.p50"].better) == (0.5, True)
 
 
 def test_what_was_not_measured_has_no_ratio() -> None:
     failed = level(sample(ended=1.0, outcome="failed", error="ConnectError"))
-    rows = {row.key: row for row in compare(run(level(sample(1.0))), run(failed)).rows}
+    rows = {row.key: row for row in compare_runs(run(level(sample(1.0))), run(failed)).rows}
     assert (rows["ttft.p50"].second, rows["ttft.p50"].ratio, rows["ttft.p50"].better) == (None, None, None)
     assert rows["request_rate"].ratio == 0.0
 
 
 def test_a_run_is_as_good_as_itself() -> None:
     one = run(level(sample(1.0, 2.0)))
-    assert {row.better for row in compare(one, one).rows} == {None}
-    assert {row.ratio for row in compare(one, one).rows} == {1.0}
-    assert compare(one, one).differences == ()
+    assert {row.better for row in compare_runs(one, one).rows} == {None}
+    assert {row.ratio for row in compare_runs(one, one).rows} == {1.0}
+    assert compare_runs(one, one).differences == ()
 
 
 def test_runs_of_one_host_get_labels_that_differ() -> None:
@@ -268,19 +301,24 @@ def _many(load: Any = None, **more: Any) -> Any:
         (run(_many(), ceiling=Ceiling(4, 1e6, 5.0, 1.5, 0.4, 0.3)), "Other programs took part"),
         (run(_many(), ceiling=Ceiling(4, 60_000.0, 5.0, 1.5, 0.99, 0.3)), "1 worker: the load came to 83% of what"),
         (run(replace(_many(), client_cpu=9.0)), "the client took 90% of a core"),
-        (run(_many(Open(1.0), sent=0.5)), "up to 500 ms late"),
-        (run(level(*_many().samples, sample(outcome="failed", error="ConnectError"))), r"1 of 101 .*1 ConnectError"),
+        (run(_many(OpenLoop(1.0), sent=0.5)), "up to 500 ms late"),
+        (run(level(*_many().samples, sample(outcome="failed", error="ConnectError"))), "1 of 101 requests failed; lat"),
+        (run(level(sample(outcome="failed", error="ConnectError"))), "1 of 1 requests failed; nothing was measured"),
+        (
+            run(level(sample(outcome="failed", error="ResponseError", reason="429", message="too many"))),
+            r"1 worker: 1 ResponseError \(429\): too many",
+        ),
         (run(level(sample(1.0))), "Under 100 requests, p99 .* 1 worker"),
         (run(level(*[sample(1.0, tokens=None)] * 100)), "tokens of 100 answers"),
     ],
 )
 def test_what_is_to_be_doubted_is_said(doubted: Any, text: str) -> None:
-    found = doubts(doubted)
+    found = find_doubts(doubted)
     assert any(re.search(text, doubt) for doubt in found), found
 
 
 def test_a_run_without_anything_to_doubt_says_nothing() -> None:
-    assert doubts(run(_many(), ceiling=Ceiling(4, 1e6, 5.0, 1.5, 0.99, 0.3))) == []
+    assert find_doubts(run(_many(), ceiling=Ceiling(4, 1e6, 5.0, 1.5, 0.99, 0.3))) == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the server of `make bench-streams` says, byte by byte; and that the targets keep each other's results."""
+"""What the servers of the benches say; and that the targets keep each other's results."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
@@ -122,6 +123,36 @@ def test_its_own_usage_is_told(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(b"GET /usage HTTP/1.1\r\n\r\n")
         assert json.loads(_read_until(connection, b"}").partition(b"\r\n\r\n")[2]).keys() == {"cpu", "late"}
+
+
+@pytest.fixture
+def of_the_abi3_bench() -> Iterator[int]:
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", "benches.abi3_server", "3", "2", "4"]
+    with subprocess.Popen(command, cwd=_BENCHES.parent, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        yield int(process.stdout.readline())
+        process.stdin.close()
+        assert process.wait(timeout=10) == 0, "it ends when its standard input does"
+
+
+def test_the_server_of_the_abi3_bench_sends_bursts_wholes_and_live_rounds(of_the_abi3_bench: int) -> None:
+    url, messages = f"http://127.0.0.1:{of_the_abi3_bench}", [{"role": "user", "content": "x"}]
+    assert len(list(ollama_fast.chat_stream(url, "burst", messages))) == 3
+    assert ollama_fast.chat(url, "whole", messages)["message"]["role"] == "assistant"
+    with (
+        socket.create_connection(("127.0.0.1", of_the_abi3_bench), timeout=10) as ticks,
+        ollama_fast.chat_stream(url, "live", messages) as one,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        other = pool.submit(lambda: list(ollama_fast.chat_stream(url, "live", messages)))
+        parts = 0
+        for _ in one:
+            parts += 1
+            if parts < 4:
+                ticks.sendall(b"next\n")
+        assert (parts, len(other.result(timeout=10))) == (4, 4)
 
 
 @pytest.fixture

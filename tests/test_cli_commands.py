@@ -516,6 +516,21 @@ def test_pull_push_and_create_say_how_far_they_are(run: Run, tmp_path: Path) -> 
     assert any(part["status"].startswith("uploading") for part in told.json)
 
 
+def test_create_says_what_of_a_modelfile_is_left_out(run: Run, server: Server, tmp_path: Path) -> None:
+    server.answer = parts_of({"status": "success"})
+    path = tmp_path / "Modelfile"
+    path.write_text("FROM m\nPARAMETER low_vram true\n")
+    ended = run("create", "new", "-f", str(path))
+    says = f"{path}, line 2: Ollama no longer has the parameter 'low_vram'; left out"
+    assert ended.err.splitlines() == [says, "new: success"]
+    path.write_text("FROM ~nobody-of-this-name/m\n")
+    ended = run("create", "new", "-f", str(path))
+    assert (ended.code, ended.err.splitlines()) == (
+        1,
+        ["Error: ~nobody-of-this-name/m: No such file or directory"],
+    )
+
+
 def test_create_sends_what_it_is_given(run: Run, server: Server) -> None:
     server.answer = parts_of({"status": "success"})
     run(

@@ -13,6 +13,7 @@ import pytest
 
 import ollama_fast
 from ollama_fast import Conversation, ToolResult
+from ollama_fast._text_lines import WrongLineError
 from ollama_fast.cli import _phrases, _slash, _talk
 from ollama_fast.cli._advice import _OF_PYTHON, in_shell, said
 from ollama_fast.cli._answer import Ink, Piece, laid_out, measured, piece_of
@@ -25,11 +26,10 @@ from ollama_fast.cli._options import host_of
 from ollama_fast.cli._output import encoded
 from ollama_fast.cli._plain import shown
 from ollama_fast.cli._question import read_question
-from ollama_fast.cli._replaced import replaced
 from ollama_fast.cli._run_options import WrongOptionError, options_of
 from ollama_fast.cli._tables import aligned, columns_for
 from ollama_fast.cli._talk import Talk
-from ollama_fast.cli._texts import Row, WrongLineError, rows_of_jsonl, rows_of_lines
+from ollama_fast.cli._texts import Row, rows_of_jsonl, rows_of_lines
 from ollama_fast.cli._tool_file import tools_in
 from ollama_fast.errors import AuthenticationError, ConnectError, ModelNotFoundError, OllamaError
 
@@ -520,46 +520,3 @@ def test_a_wrong_line_is_named(line: bytes, why: str) -> None:
     with pytest.raises(WrongLineError) as caught:
         list(rows_of_jsonl([b'{"t": "a"}\n', line], "t"))
     assert why in str(caught.value)
-
-
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    path = tmp_path / "out"
-    path.write_text("before")
-    path.chmod(0o640)
-    link = tmp_path / "link"
-    link.symlink_to(path)
-    with replaced(link) as file:
-        file.write(b"after")
-        assert path.read_text() == "before"
-    assert (path.read_text(), path.stat().st_mode & 0o777, link.is_symlink()) == ("after", 0o640, True)
-
-
-def test_a_file_stays_as_it_was_if_writing_fails(tmp_path: Path) -> None:
-    path = tmp_path / "out"
-    path.write_text("before")
-
-    def write() -> None:
-        with replaced(path) as file:
-            file.write(b"aft")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write()
-    assert path.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_new_file_has_the_rights_of_any_new_file(tmp_path: Path) -> None:
-    (tmp_path / "other").touch()
-    with replaced(tmp_path / "new") as file:
-        file.write(b"x")
-    assert (tmp_path / "new").stat().st_mode == (tmp_path / "other").stat().st_mode
-
-
-def test_an_error_names_the_file_that_was_wanted(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError) as caught, replaced(tmp_path / "no" / "out"):
-        pass
-    assert caught.value.filename == str(tmp_path / "no" / "out")

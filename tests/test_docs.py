@@ -220,6 +220,23 @@ def test_the_commands_of_a_page_are_known(page: Path) -> None:
     assert {command: wrong(command) for command in shown if wrong(command)} == {}
 
 
+def not_there_yet(text: str) -> list[str]:
+    """Give the commands that *text* shows and that would install this package from PyPI, where it is not yet."""
+    return [code for code in code_of(text) if re.search(r"\b(pip|uv|pipx)\b.* install .*\bollama[_-]fast\b", code)]
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_installs_what_is_not_there_yet(page: Path) -> None:
+    may = {"install.md": ["pip install 'ollama_fast[cli]'"], "releasing.md": ["pip install ollama_fast==1.2.3"]}
+    """What errors say, and what is done after a release."""
+    assert not_there_yet(page.read_text(encoding="utf-8")) == may.get(page.name, [])
+
+
+def test_an_install_from_pypi_is_caught() -> None:
+    text = "```sh\npip install 'ollama_fast[cli]'\n```\nor `uv pip install ollama-fast` or `pip install '.[cli]'`\n"
+    assert len(not_there_yet(text)) == 2
+
+
 def test_a_wrong_command_is_caught() -> None:
     text = "```sh\ncat x | ollama-fast generate m 'a b' --stat > y  # so\nollama-fast lsit\nollama-fast ps m\n```\n"
     assert commands(text) == ["generate m 'a b' --stat", "lsit", "ps m"]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
+import time
+import warnings
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +66,55 @@ def test_an_error_says_where_and_what(text: str, line: int | None, says: str, tm
     assert line is None or f"line {line}: " in str(caught_of_create.value)
 
 
-def test_parameters_that_are_gone_are_left_out_with_a_warning() -> None:
-    with pytest.warns(UserWarning, match="line 2: Ollama no longer has the parameter 'mirostat'"):
-        assert parse_modelfile("FROM x\nPARAMETER mirostat 1\n").parameters == {}
+def test_parameters_that_are_gone_are_left_out_with_a_warning_where_it_was_asked_for(
+    tmp_path: Path, both: Colour
+) -> None:
+    text = "FROM x\nPARAMETER mirostat 1\n"
+    says = "line 2: Ollama no longer has the parameter 'mirostat'; left out"
+    with pytest.warns(UserWarning, match=says) as warned:
+        found = parse_modelfile(text)
+    assert (found.parameters, found.dropped) == ({}, (says,))
+    assert [one.filename for one in warned] == [__file__]
+    path = tmp_path / "Modelfile"
+    path.write_text(text)
+    with replay(respond=Blobs()) as server:
+        with pytest.warns(UserWarning, match=rf"Modelfile', {says}") as warned:
+            both.whole("create", server.url, "mine", modelfile=path)
+        assert not [one.filename for one in warned if "ollama_fast" in Path(one.filename).parts]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # who has the value was told
+            both.whole("create", server.url, "mine", modelfile=found)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("temperature 1e999", "line 2: the parameter 'temperature' is a number of 32 bits, not '1e999'"),
+        ("num_ctx 99999999999999999999", "line 2: the parameter 'num_ctx' is a whole number of 64 bits, not '9999"),
+        (f"num_ctx {'9' * 5000}", "line 2: the parameter 'num_ctx' is a whole number of 64 bits, not '9999"),
+    ],
+    ids=["infinite", "large", "digits"],
+)
+def test_a_number_that_no_server_has_is_refused_with_its_line(text: str, says: str) -> None:
+    with pytest.raises(ModelfileError) as caught:
+        parse_modelfile(f"FROM x\nPARAMETER {text}\n")
+    assert str(caught.value).startswith(says)
+    assert len(str(caught.value)) < 120
+
+
+@pytest.mark.parametrize("text", [b"FROM x", None, Path("Modelfile")], ids=lambda text: type(text).__name__)
+def test_what_is_no_text_is_a_type_error(text: Any) -> None:
+    with pytest.raises(TypeError, match="the text of a Modelfile is a str, not "):
+        parse_modelfile(text)
+
+
+def test_long_texts_are_read_in_time() -> None:
+    messages = "".join(f"MESSAGE user {number}\n" for number in range(100_000))
+    licence = "a line of a licence\n" * 200_000
+    began = time.process_time()
+    found = parse_modelfile(f'FROM x\n{messages}LICENSE """{licence}"""\n')
+    assert time.process_time() - began < 30  # it was several minutes when each line was looked for from the beginning
+    assert (len(found.messages), found.license) == (100_000, (licence,))
 
 
 def test_what_newer_servers_know_is_read_too(tmp_path: Path) -> None:
@@ -96,7 +146,15 @@ def test_a_path_is_one_of_the_modelfiles_folder(tmp_path: Path, monkeypatch: pyt
     assert both["adapters"] == {"a.gguf": tmp_path / "a.gguf"}
 
 
-@pytest.mark.parametrize("text", ["FROM ./no.gguf", "FROM no.gguf", "FROM ../no", "FROM /no", "FROM x\nADAPTER no"])
+def test_a_name_that_is_too_long_for_a_file_is_that_of_a_model() -> None:
+    name = f"hf.co/{'x' * 300}/y"
+    assert arguments(parse_modelfile(f"FROM {name}\n")) == {"from_": name}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["FROM ~nobody-of-this-name/x", "FROM ./no.gguf", "FROM no.gguf", "FROM ../no", "FROM /no", "FROM x\nADAPTER no"],
+)
 def test_a_path_where_nothing_is_is_found_before_any_io(text: str, tmp_path: Path, both: Colour) -> None:
     with replay(respond=Blobs()) as server:
         with pytest.raises(FileNotFoundError):
@@ -154,7 +212,22 @@ def test_text_is_no_path(both: Colour, tmp_path: Path) -> None:
 
 
 def test_it_is_a_frozen_value() -> None:
-    one = parse_modelfile("FROM x\nSYSTEM a\nLICENSE MIT\n")
-    assert one == Modelfile(("x",), system="a", license=("MIT",), folder=Path())
+    one = parse_modelfile("FROM x\nSYSTEM a\nLICENSE MIT\nPARAMETER stop b\nMESSAGE user hi\n")
+    same = Modelfile(
+        ("x",), system="a", license=("MIT",), parameters={"stop": ("b",)}, messages=({"role": "user", "content": "hi"},)
+    )
+    assert one == same
+    assert hash(one) == hash(same)
+    assert pickle.loads(pickle.dumps(one)) == deepcopy(one) == one
+    change: Any = one
     with pytest.raises(AttributeError):
-        one.system = "b"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue] - what is tried
+        change.system = "b"
+    for mapping in (change.parameters, *change.messages):
+        with pytest.raises(TypeError):
+            mapping["temperature"] = 7
+    with pytest.raises(AttributeError):
+        change.parameters["stop"].append("c")
+    given = {"seed": 1}
+    kept = Modelfile(("x",), parameters=given)
+    given["seed"] = 2
+    assert kept.parameters == {"seed": 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -18,7 +19,14 @@ from ollama_fast import Host, aio, check_context
 from ollama_fast._models import context_of, ensure_model, load, unload, unload_all, wait_ready
 from ollama_fast._request import Request
 from ollama_fast._steps import Course, Limited, Pause, Steps, Tell
-from ollama_fast.errors import AuthenticationError, ConnectError, ModelNotFoundError, ResponseError, TimeoutError
+from ollama_fast.errors import (
+    AuthenticationError,
+    ConnectError,
+    DecodeError,
+    ModelNotFoundError,
+    ResponseError,
+    TimeoutError,
+)
 from replay import Received, replay
 
 SUCCESS = {"status": "success"}
@@ -116,6 +124,16 @@ def test_one_that_only_makes_embeddings_is_too(every_or_mocked: Colour) -> None:
     assert ollama.asked[1][1] == {"model": "e", "input": [], "keep_alive": -1}
 
 
+def test_wrong_options_are_what_loading_complains_about(both: Colour) -> None:
+    def respond(request: Received) -> Iterator[bytes]:
+        embeds = request.path == "/api/embed"
+        text = "this model does not support embeddings" if embeds else "invalid option: num_ctx must be positive"
+        return response(400, {"error": text})
+
+    with replay(respond=respond) as server, pytest.raises(ResponseError, match="num_ctx must be positive"):
+        both.whole("load", server.url, "m", options={"num_ctx": -5})
+
+
 def test_an_unknown_model_is_neither(every_or_mocked: Colour) -> None:
     with replay(respond=Ollama()) as server:
         for function in ("load", "unload"):
@@ -148,6 +166,21 @@ def test_a_context_is_found_by_any_name_of_its_model(both: Colour, asked: str, t
     with replay(respond=Ollama(running=("other:latest", there))) as server:
         assert both.whole("context_of", server.url, asked) == 4096
         assert both.whole("context_of", server.url, "not-loaded") is None
+
+
+@pytest.mark.parametrize(
+    "models",
+    [{"a": 1}, ["m"], [{}], [{"model": 5}], [{"model": "m", "context_length": "4096"}], 5],
+    ids=repr,
+)
+def test_an_answer_of_another_shape_is_a_decode_error(models: Any, both: Colour) -> None:
+    with replay(respond=lambda _request: response(200, {"models": models})) as server:
+        for name, arguments in (("unload_all", ()), ("context_of", ("m",))):
+            with pytest.raises(DecodeError, match="the answer of ps has not the shape of Ollama's"):
+                both.whole(name, server.url, *arguments)
+    shape = "has not the shape of Ollama's"
+    with replay(respond=lambda _request: response(200, {})) as server, pytest.raises(DecodeError, match=shape):
+        both.whole("unload_all", server.url)
 
 
 def test_a_server_that_does_not_tell_gives_none() -> None:
@@ -226,6 +259,13 @@ def test_what_does_not_pass_is_raised_at_once(error: Exception) -> None:
         effects(wait_ready(timeout=60), error)
 
 
+def test_a_certificate_that_is_not_trusted_does_not_pass() -> None:
+    error = ConnectError("no trust")
+    error.__cause__ = ssl.SSLCertVerificationError("self-signed certificate")
+    with pytest.raises(ConnectError, match="no trust"):
+        effects(wait_ready(timeout=60), error)
+
+
 def test_a_server_is_waited_for_until_it_is_there(every: Colour) -> None:
     with later(0.3) as url:
         began = time.monotonic()
@@ -286,10 +326,10 @@ def test_one_that_takes_the_question_and_says_nothing_is_not_waited_for_for_ever
         assert time.monotonic() - began < 20
 
 
-def test_a_timeout_that_is_none_is_a_value_error(both: Colour) -> None:
-    for wrong in (0, -1, float("nan")):
-        with pytest.raises(ValueError, match="more than 0 seconds"):
-            both.whole("wait_ready", "http://127.0.0.1:1", timeout=wrong)
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), None, "3", True], ids=repr)
+def test_a_timeout_that_is_none_is_a_value_error(wrong: Any, both: Colour) -> None:
+    with pytest.raises(ValueError, match="timeout must be a number of seconds, more than 0, not "):
+        both.whole("wait_ready", "http://127.0.0.1:1", timeout=wrong)
 
 
 def test_steps_ask_for_what_they_say() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -20,7 +21,7 @@ from colours import Colour
 from exchange import Exchange, load_all
 from ollama_fast import Progress, aio
 from ollama_fast._progress import Tally
-from ollama_fast.errors import IncompleteStreamError, ModelNotFoundError, ResponseError, StreamClosedError
+from ollama_fast.errors import DecodeError, IncompleteStreamError, ModelNotFoundError, ResponseError, StreamClosedError
 from replay import Received, replay, respond_from
 
 EXCHANGES = load_all()
@@ -114,6 +115,28 @@ def test_nothing_ever_goes_backwards(parts: list[dict[str, Any]], every: float) 
     assert seen[-1].fraction == 1
     assert seen[-1].completed == seen[-1].total
     assert all(each.rate is None or each.rate >= 0 for each in seen)
+
+
+@pytest.mark.parametrize("count", [True, 2**63, 10**400, -1, 1.5, "7", None], ids=lambda count: repr(count)[:20])
+def test_what_is_no_count_of_bytes_counts_for_nothing(count: Any) -> None:
+    (now,) = fold({**BIG, "total": count, "completed": count})
+    assert (now.completed, now.total) == (0, 0)
+
+
+def test_a_status_that_is_no_text_is_a_decode_error(both: Colour) -> None:
+    with pytest.raises(DecodeError, match="no text"):
+        fold({"status": 5})
+    line = b'{"status":5}\n'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n" % len(line)
+    with replay(respond=lambda _request: iter([head + line])) as server:
+        _, error = drain(both, "show_progress", lambda: both.module.pull_stream(server.url, "m"), to=io.StringIO())
+    assert isinstance(error, DecodeError)
+
+
+def test_what_is_no_stream_is_refused_at_the_call(both: Colour) -> None:
+    for name in ("progress", "show_progress"):
+        with pytest.raises(TypeError, match=r"parts must be a Stream, or parts that were kept, not int"):
+            getattr(both.module, name)(5)
 
 
 def test_progress_is_a_frozen_value() -> None:
@@ -310,7 +333,7 @@ class Terminal(io.StringIO):
         return True
 
 
-HALF = [{"status": "pulling manifest"}, BIG, {**BIG, "completed": 500}, {**BIG, "completed": 1000}, SUCCESS]
+HALF: list[Any] = [{"status": "pulling manifest"}, BIG, {**BIG, "completed": 500}, {**BIG, "completed": 1000}, SUCCESS]
 
 
 def shown(out: io.StringIO, parts: list[Any], label: str = "") -> str:
@@ -329,6 +352,19 @@ def test_where_there_is_no_terminal_there_are_lines() -> None:
     assert len(lines) == 1 + 10 + 1
     assert "\x1b" not in text
     assert "\r" not in text
+
+
+def test_a_line_of_what_moves_no_bytes_tells_of_none() -> None:
+    late = [{"status": "parsing GGUF"}, {"status": "writing manifest"}, SUCCESS]
+    lines = shown(io.StringIO(), [{"status": "gathering"}, BIG, {**BIG, "completed": 1000}, *late]).splitlines()
+    assert lines == [
+        "gathering",
+        "pulling aa (0 B of 1 KB)",
+        "pulling aa (1 KB of 1 KB)",
+        "parsing GGUF",
+        "writing manifest",
+        "success",
+    ]
 
 
 def test_a_servers_words_do_not_reach_a_terminal_as_commands() -> None:
@@ -360,10 +396,10 @@ def test_tqdm_draws_where_there_is_no_rich(monkeypatch: pytest.MonkeyPatch) -> N
 def test_with_neither_there_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     without(monkeypatch, "rich", "tqdm")
-    assert shown(Terminal(), HALF).splitlines()[-1] == "success (1 KB of 1 KB)"
+    assert shown(Terminal(), HALF).splitlines()[-1] == "success"
     monkeypatch.undo()
     monkeypatch.setenv("TERM", "dumb")
-    assert shown(Terminal(), HALF).splitlines()[-1] == "success (1 KB of 1 KB)"
+    assert shown(Terminal(), HALF).splitlines()[-1] == "success"
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
@@ -372,6 +408,29 @@ def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
             monkeypatch.delitem(sys.modules, name)
     for package in packages:
         monkeypatch.setitem(sys.modules, package, None)
+
+
+@pytest.mark.parametrize("bar", ["rich", "tqdm"])
+def test_nothing_is_drawn_before_the_parts_are_read(bar: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    if bar == "tqdm":
+        without(monkeypatch, "rich")
+    out = Terminal()
+    stream = ollama_fast.show_progress(HALF, to=out)
+    assert out.getvalue() == ""
+    assert list(stream) == HALF
+    assert "100%" in out.getvalue()
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 120])
+def test_the_bar_and_the_percentage_are_there_at_every_width(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = shown(Terminal(), HALF, "127.0.0.1:45087/me/smollm2-with-a-long-name")
+    last = re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", text).rstrip().rpartition("\r")[2]
+    assert "100%" in last
+    assert last.count("━") >= 10
+    assert len(last) < columns
 
 
 def test_a_bar_that_is_left_early_gives_the_terminal_back(monkeypatch: pytest.MonkeyPatch) -> None:

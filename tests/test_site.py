@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from docs_server import docs_server
+from ollama_fast import aio
 
 pytestmark = pytest.mark.checkout
 pytest.importorskip("griffe", reason="griffe is in the group `docs`")
@@ -183,6 +184,9 @@ def test_a_function_that_is_in_no_group_ends_the_build(tmp_path: Path, monkeypat
     page = (ROOT / public.GROUPS_PAGE).read_text(encoding="utf-8")
     assert public.ungrouped(page) == set()
     assert public.ungrouped(page.replace("`embed_many`", "`embed_much`")) == {"embed_many", "embed_much"}
+    with monkeypatch.context() as patched:  # both colours have what the page names
+        patched.setattr(aio, "__all__", [name for name in aio.__all__ if name != "check_context"])
+        assert public.ungrouped(page) == {"check_context"}
     monkeypatch.setattr(hooks, "_groups_page", lambda: page.replace("`embed_many` ", ""))
     with pytest.raises(PluginError, match=r"embed_many is not in the table of docs/functions\.md"):
         hooks.on_pre_build(config_of(tmp_path))

@@ -62,8 +62,6 @@ HOST_IS_OPTIONAL = {"doctor"}
 """Functions that without a host take that of the environment."""
 ONLY_BLOCKING = {
     *VALUES,
-    "check_context",
-    "parse_modelfile",
     "AsyncTransport",
     "Transport",
     "__version__",
@@ -72,7 +70,7 @@ ONLY_BLOCKING = {
     "tools",
     "types",
 }
-NO_HOST = {"tool"}
+NO_HOST = {"check_context", "parse_modelfile", "tool"}
 """Functions that wait for nothing and so are the same in both colours."""
 OF_PARTS = {"progress", "show_progress"}
 """Functions of parts, which ask no host themselves."""
@@ -149,7 +147,7 @@ def test_both_colours_have_the_same_names() -> None:
 
 @pytest.mark.parametrize("name", sorted(NO_HOST))
 def test_what_waits_for_nothing_is_the_same_in_both_colours(name: str) -> None:
-    assert getattr(ollama_fast, name) is getattr(aio, name) is getattr(tools, name)
+    assert getattr(ollama_fast, name) is getattr(aio, name)
 
 
 @pytest.mark.parametrize("module", [*MODULES, types, errors, telemetry, tools], ids=id_of)

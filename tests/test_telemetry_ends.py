@@ -21,6 +21,7 @@ from opentelemetry.trace import StatusCode
 
 import ollama_fast
 from colours import Colour
+from docs_server import docs_server
 from ollama_fast import _unended, aio, telemetry
 from ollama_fast.errors import IncompleteStreamError, StreamClosedError
 from ollama_fast.testing import Fault, Server, reply, serve
@@ -125,7 +126,8 @@ async def closed_async(url: str) -> None:
 async def broken_off_async(url: str) -> None:
     async for _ in aio.generate_stream(url, "m", "Hi!"):
         break
-    await asyncio.sleep(0.1)  # the loop closes it, soon
+    await asyncio.sleep(0)  # the loop has been told of what was dropped, and begins to close it
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
 
 
 async def entered_only_async(url: str) -> None:
@@ -228,8 +230,47 @@ def test_a_cancellation_is_no_error(call: str, over: str, recorded: Seen) -> Non
     eventually(lambda: len(recorded.spans) == (2 if call == "run_tools_stream" else 1))
     for span in recorded.spans:
         assert span.status.status_code is StatusCode.UNSET
-    (chat,) = (span for span in recorded.spans if span.name != "invoke_agent")
-    assert (chat.attributes or {})["ollama_fast.ended_by"] == "cancellation"
+        assert (span.attributes or {})["ollama_fast.ended_by"] == "cancellation"
+
+
+@pytest.mark.parametrize("read", [1, 3], ids=["in a round", "after a tool"])
+def test_a_conversation_that_is_closed_between_two_events_ends_its_span(
+    both: Colour, over: str, read: int, recorded: Seen
+) -> None:
+    """Also while the iterator over it is kept, which could be read by another thread."""
+
+    def weather(city: str) -> str:
+        """Tell the weather of *city*."""
+        return f"sunny in {city}"
+
+    def check() -> None:
+        (agent,) = recorded.named("invoke_agent")
+        assert agent.status.status_code is StatusCode.UNSET
+        assert (agent.attributes or {})["ollama_fast.ended_by"] == "close"
+
+    with docs_server() as port:
+        arguments: Any = (f"http://127.0.0.1:{port}", "qwen3", "Hi!", [weather])
+        if both.asynchronous:
+
+            async def run() -> None:
+                stream = aio.run_tools_stream(*arguments)
+                iterator = aiter(stream)
+                for _ in range(read):
+                    await anext(iterator)
+                await stream.aclose()
+                check()
+                await stream.aclose()
+
+            asyncio.run(run())
+        else:
+            stream = ollama_fast.run_tools_stream(*arguments)
+            iterator = iter(stream)
+            for _ in range(read):
+                next(iterator)
+            stream.close()
+            check()
+            stream.close()
+    assert len(recorded.named("invoke_agent")) == 1
 
 
 def test_many_inputs_that_are_closed_are_no_errors(both: Colour, over: str, recorded: Seen, server: Server) -> None:

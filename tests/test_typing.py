@@ -1,4 +1,4 @@
-"""Both type checkers find in typing/api.py what it says, no more and no less."""
+"""Both type checkers find in typing/api.py and typing/rooms.py what they say, no more and no less."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from ollama_fast import aio
+from ollama_fast import aio, bench, telemetry, testing
 
 pytestmark = pytest.mark.unsent
 
 ROOT = Path(__file__).parents[1]
 API = (ROOT / "tests" / "typing" / "api.py").read_text("utf-8")
+ROOMS = (ROOT / "tests" / "typing" / "rooms.py").read_text("utf-8")
 
 WRONG_STATEMENT = ('["response"], str)', '["response"], bytes)')
 """A statement of typing/api.py, and a wrong one."""
@@ -86,10 +88,11 @@ def check(request: pytest.FixtureRequest) -> Callable[[Path], list[str]]:
     return checker
 
 
+@pytest.mark.parametrize("text", [API, ROOMS], ids=["api", "rooms"])
 def test_what_users_may_write_is_right_and_what_they_may_not_is_wrong(
-    check: Callable[[Path], list[str]], tmp_path: Path
+    check: Callable[[Path], list[str]], text: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "api.py").write_text(API)
+    (tmp_path / "api.py").write_text(text)
     assert check(tmp_path) == []
 
 
@@ -111,3 +114,9 @@ def test_every_function_is_stated_in_both_colours() -> None:
     for name in functions:
         for module in ("ollama_fast", "aio"):
             assert re.search(rf"(assert_type\(|^    )(await )?{module}\.{name}\(", API, re.MULTILINE), (module, name)
+
+
+@pytest.mark.parametrize("module", [testing, telemetry, bench], ids=lambda module: module.__name__)
+def test_every_name_of_the_other_rooms_is_stated(module: ModuleType) -> None:
+    stated = ROOMS.partition("# ---")[2]  # an import alone states nothing
+    assert [name for name in module.__all__ if re.search(rf"\b{name}\b", stated) is None] == []

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ollama_fast import _upload
-from ollama_fast._procedures import create
+from ollama_fast._procedures import create, create_blob
+from ollama_fast._steps import Run, Tell
+from ollama_fast.errors import StreamClosedError
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -22,6 +26,44 @@ def test_a_file_is_sent_in_pieces_and_never_more_of_it_than_was_announced(tmp_pa
     empty = tmp_path / "empty"
     empty.touch()
     assert list(_upload.Upload.of(empty)) == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_regular_file_is_refused_before_it_is_opened(kind: str, tmp_path: Path) -> None:
+    path = {"pipe": tmp_path / "pipe", "device": Path(os.devnull), "folder": tmp_path}[kind]
+    if kind == "pipe":
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("there are no named pipes on this system")
+        os.mkfifo(path)
+    says = "[Dd]irectory" if kind == "folder" else "no regular file"
+    for call in (partial(_upload.Upload.of, path), partial(next, create_blob(path)), partial(_upload.digest, path)):
+        with pytest.raises(OSError, match=says) as caught:
+            call()
+        assert caught.value.filename == str(path)
+    with pytest.raises(OSError, match=says):
+        list(create("m", files={"x": path}))
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 2), (3, 4), (0, 1), (2 << 20, 1 << 20), (1 << 20, 2 << 20)])
+def test_a_file_that_changed_its_length_has_no_digest(before: int, after: int, tmp_path: Path) -> None:
+    file = tmp_path / "m.gguf"
+    file.write_bytes(b"x" * before)
+    upload = _upload.Upload.of(file)
+    assert _upload.Digest(upload)() == f"sha256:{hashlib.sha256(b'x' * before).hexdigest()}"
+    file.write_bytes(b"x" * after)
+    with pytest.raises(OSError, match=rf"not of {before} bytes any more: it changed while it was read"):
+        _upload.Digest(upload)()
+
+
+def test_steps_that_are_left_hold_their_threads_back(tmp_path: Path) -> None:
+    file = tmp_path / "m.gguf"
+    file.write_bytes(b"x" * 10)
+    steps = create_blob(file)
+    effect = next(steps)
+    assert isinstance(effect, Run)
+    steps.close()  # as a driver does that was interrupted, while a thread does the job
+    with pytest.raises(StreamClosedError):
+        effect.jobs[0]()
 
 
 # --- which files of a folder make up a model -------------------------------------------------------------------------
@@ -73,3 +115,22 @@ def test_names_are_those_that_were_given(tmp_path: Path) -> None:
     make(tmp_path, ["a"])
     assert _upload.named({"x/y.gguf": tmp_path / "a", "z": DIGEST}) == {"x/y.gguf": tmp_path / "a", "z": DIGEST}
     assert _upload.named(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "refused"),
+    [("x.bin", b"\x7fELF", True), ("x", b"", True), ("x", b"GGUF\3", False), ("x", b"FUGG\3", False)],
+)
+def test_a_file_of_no_kind_of_model_is_refused_before_it_is_sent(
+    name: str, content: bytes, refused: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    steps = create("m", files=file)
+    if refused:
+        with pytest.raises(ValueError, match=f"no GGUF or safetensors file, which a model is made of: '{name}'"):
+            next(steps)
+    else:
+        assert isinstance(next(steps), Tell)
+        steps.close()
+    assert isinstance(next(create("m", files={name: file, "other": DIGEST})), Tell)  # the server may know what that is

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import os
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +27,7 @@ from ollama_fast import Progress, _upload, aio
 from ollama_fast._steps import Run, run_all
 from ollama_fast._sync import perform
 from ollama_fast.errors import ResponseError, StreamClosedError
+from programs import program
 from replay import Received, replay
 from test_create import Blobs, digest_of
 
@@ -189,6 +193,64 @@ def until_some_went(parts: Iterator[Any]) -> None:
     for part in parts:
         if 0 < part.get("completed", 0) < 1000:
             return
+
+
+def test_leaving_it_after_it_failed_says_nothing_to_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow(monkeypatch, pieces=10, size=1000, seconds=0.02)
+    file = tmp_path / "m.gguf"
+    file.write_bytes(os.urandom(1000))
+    failed = threading.Event()
+
+    def respond(request: Received) -> Iterator[bytes]:
+        if request.method == "HEAD":
+            return iter([b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"])
+        failed.set()
+        return iter([b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n"])
+
+    async def run(url: str) -> list[Any]:
+        logged: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: logged.append(context))
+        async with aio.create_stream(url, "m", files=file) as parts:
+            async for part in parts:
+                if part.get("completed"):
+                    await asyncio.to_thread(failed.wait, 30)
+                    await asyncio.sleep(0.2)  # its task ends meanwhile
+                    break
+        gc.collect()
+        await asyncio.sleep(0)
+        return logged
+
+    with replay(respond=respond) as server:
+        assert asyncio.run(run(server.url)) == []
+    assert failed.is_set()
+
+
+HASHING = """
+from pathlib import Path
+import ollama_fast
+from ollama_fast import aio
+say("go")
+{call}
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal of Windows ends a process at once")
+@pytest.mark.parametrize("files", [1, 3])
+def test_ctrl_c_ends_a_program_that_reads_large_files(files: int, both: Colour, tmp_path: Path) -> None:
+    for place in range(files):
+        with (tmp_path / f"model-{place}.safetensors").open("wb") as file:
+            file.truncate(1 << 40)  # which takes no place, and half an hour to hash
+    call = f"create({{}}, 'm', files=Path({str(tmp_path)!r}))".format("'http://127.0.0.1:1'")
+    call = f"asyncio.run(aio.{call})" if both.asynchronous else f"ollama_fast.{call}"
+    with program(HASHING.format(call=call)) as running:
+        assert running.heard() == "go"
+        time.sleep(1)
+        running.signal(signal.SIGINT)
+        ended = running.end(30)
+    for path in tmp_path.iterdir():
+        path.unlink()  # some programs read what is left
+    assert ended.code == -signal.SIGINT, ended
+    assert "KeyboardInterrupt" in ended.err
 
 
 def test_closing_it_from_elsewhere_tells_who_reads(

@@ -49,9 +49,10 @@ def groups(page: str) -> dict[str, list[str]]:
 
 
 def ungrouped(page: str) -> set[str]:
-    """Give the functions that are in no group of *page*, and what it groups though it is no function."""
+    """Give the functions that are in no group of *page*, and what it groups that is none of both colours."""
     grouped = {name for group in groups(page).values() for name in group}
-    return grouped ^ set(functions(import_module("ollama_fast")))
+    colours = (set(functions(import_module(name))) for name in ("ollama_fast", "ollama_fast.aio"))
+    return set().union(*(grouped ^ found for found in colours))
 
 
 def _is_own(module: ModuleType, name: str) -> bool:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import aclosing, closing, suppress
-from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
-from inspect import isawaitable, iscoroutinefunction
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
+from ._async_aside import Aside, Pieces, attempted, current_task, off_the_loop, together
 from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
@@ -28,7 +26,6 @@ from ._steps import (
     Effect,
     Limited,
     Need,
-    Outcome,
     Pause,
     Run,
     Steps,
@@ -51,7 +48,7 @@ if TYPE_CHECKING:
     from ._exchange import Exchange
     from ._pool import Connection
     from ._retry import Retry
-    from ._upload import Counted, Upload
+    from ._upload import Upload
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -230,14 +227,6 @@ async def _try_once(exchange: Exchange[Any]) -> httpx.Response:
         await response.aclose()
 
 
-def current_task() -> asyncio.Task[Any] | None:
-    """Give the task of asyncio that runs this; None on trio."""
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # on trio, with a client of the caller's own
-        return None
-
-
 def _answer(
     exchange: Exchange[Any], pool: AsyncTransport | None, outgoing: httpx.Request
 ) -> Coroutine[Any, Any, httpx.Response]:
@@ -262,30 +251,6 @@ async def _pause(seconds: float) -> None:
     import anyio  # which httpx brings
 
     return await anyio.sleep(seconds)
-
-
-async def off_the_loop(job: Callable[[], R]) -> R:
-    """Do *job* in a thread: on asyncio, or on trio, where a caller's own client may run."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        import anyio  # which httpx brings
-
-        return await anyio.to_thread.run_sync(job)
-    return await asyncio.to_thread(job)
-
-
-class Pieces:
-    """A file, read in a thread; as often as a client's auth wants it sent."""
-
-    def __init__(self, upload: Upload | Counted) -> None:
-        self._upload = upload
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        # Not closed on cancellation, when a thread may still be reading: it ends with its last reference.
-        pieces = iter(self._upload)
-        while piece := await off_the_loop(partial(next, pieces, b"")):
-            yield piece
 
 
 async def send(host: AnyHost, request: Request[R], /) -> R:
@@ -419,6 +384,8 @@ class Stream(Reading, Generic[R]):
             self._memory.closed = True
             if self._memory.stream is not None:
                 await self._memory.stream.aclose()
+            if not self._is_read():
+                self._memory.is_left()
         # The generator stays: who reads, and is between two parts, shall be told, and not take this for the end.
 
     def _is_read(self) -> bool:
@@ -495,6 +462,7 @@ async def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], late
         case Request() | Ask() if (request := asked(effect)).memory is not None:
             stream, memory = _begin(host, request)
             latest.turn_to(stream, memory)
+            latest.within = request.within
             view = viewed(effect)
             async with stream:
                 async for part in stream:
@@ -506,7 +474,7 @@ async def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], late
             from ._upload import BETWEEN, Counted
 
             counted = Counted(cast("Upload", request.upload))
-            aside = _Aside(send(host, replace(request, upload=counted)))
+            aside = Aside(send(host, replace(request, upload=counted)))
             latest.turn_to(aside)
             try:
                 while not await aside.wait(BETWEEN):
@@ -516,7 +484,7 @@ async def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], late
             latest.check_open()
             course.reply = aside.result()
         case Try(jobs, view):
-            tasks = [asyncio.create_task(_try(place, job, view)) for place, job in enumerate(jobs)]
+            tasks = [asyncio.create_task(attempted(place, job, view)) for place, job in enumerate(jobs)]
             try:
                 for done in asyncio.as_completed(tasks):
                     yield await done
@@ -529,37 +497,6 @@ async def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], late
             course.reply = await _perform_one(host, effect)
 
 
-async def _together(jobs: Sequence[Callable[[], R]]) -> list[R]:
-    """Do *jobs* in threads, and give their results in order; on trio in turn."""
-    if current_task() is None:
-        return [await off_the_loop(job) for job in jobs]
-    return await asyncio.gather(*(asyncio.to_thread(job) for job in jobs))
-
-
-class _Aside(Generic[R]):
-    """A request in a task of its own, which other tasks can end."""
-
-    _exchange = None  # an error of the stream that has it says nothing of a request
-
-    def __init__(self, sending: Coroutine[Any, Any, R]) -> None:
-        self._task = asyncio.create_task(sending)
-
-    async def wait(self, seconds: float) -> bool:
-        """Wait for its end, and give whether it came."""
-        await asyncio.wait([self._task], timeout=seconds)
-        return self._task.done()
-
-    async def aclose(self) -> None:
-        """End it, unless it has ended."""
-        if not self._task.done():
-            self._task.cancel()
-            await asyncio.wait([self._task])
-
-    def result(self) -> R:
-        """Give what came of it."""
-        return self._task.result()
-
-
 async def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
     match effect:
         case Request() | Ask() | At() | Limited() | Uploading():
@@ -567,63 +504,11 @@ async def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
         case Pause(seconds):
             return await _pause(seconds)
         case Run(jobs):
-            return await _together(jobs)
+            return await together(jobs)
         case Try(jobs, view):
-            return await asyncio.gather(*(_try(place, job, view) for place, job in enumerate(jobs)))
+            return await asyncio.gather(*(attempted(place, job, view) for place, job in enumerate(jobs)))
         case Need() | Tell():
             return None
-
-
-async def _try(place: int, job: Callable[[], Any], view: Callable[[int, Outcome[Any]], E]) -> E:
-    return view(place, await _outcome(job))
-
-
-async def _outcome(job: Callable[[], Any]) -> Outcome[Any]:
-    try:
-        if iscoroutinefunction(job):
-            return Outcome(await job())
-        outcome = await _in_a_thread(job)
-        return Outcome(await outcome.result) if isawaitable(outcome.result) else outcome
-    except Exception as exc:  # noqa: BLE001 - it is what came of the job
-        return Outcome(None, exc)
-
-
-async def _in_a_thread(job: Callable[[], R]) -> Outcome[R | None]:
-    """
-    Do *job* in a thread of its own.
-
-    asyncio's own threads are few, and shared with all that looks up names; and a future takes no StopIteration.
-    """
-    loop = asyncio.get_running_loop()
-    done = loop.create_future()
-    # Its outcome is taken out again: an error holds the frames below by its traceback, and would hold itself.
-    came: list[Outcome[R | None] | BaseException] = []
-
-    def work() -> None:
-        came.append(_attempted(job))
-        with suppress(RuntimeError):  # the loop may be closed by now
-            loop.call_soon_threadsafe(settle)
-
-    def settle() -> None:
-        if not done.done():
-            done.set_result(None)
-
-    threading.Thread(target=copy_context().run, args=(work,), name="ollama_fast", daemon=True).start()
-    await done
-    outcome = came.pop()
-    if isinstance(outcome, BaseException):
-        raise outcome
-    return outcome
-
-
-def _attempted(job: Callable[[], R]) -> Outcome[R | None] | BaseException:
-    """Do *job*, whatever it raises."""
-    try:
-        return Outcome(job())
-    except Exception as exc:  # noqa: BLE001 - it is what came of the job
-        return Outcome(None, exc)
-    except BaseException as exc:  # noqa: BLE001 - such as SystemExit, which ends whoever waits
-        return exc
 
 
 # --- public functions ------------------------------------------------------------------------------------------------

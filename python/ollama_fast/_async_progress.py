@@ -33,6 +33,8 @@ def relay(
             latest.turn_to(parts, parts._memory)  # noqa: SLF001 - to close this one closes that one, from any task
         elif isinstance(parts, Reading):
             raise TypeError("this stream is a blocking one: see its progress by ollama_fast")
+        elif not isinstance(parts, AsyncIterable | Iterable):
+            raise TypeError(f"parts must be a Stream, or parts that were kept, not {type(parts).__name__}")
         return Stream(_relay(parts, build_for(run, build, *args, **kwargs), latest), latest)
 
     face_of_parts(run, build, module="ollama_fast.aio")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TextIO, TypeAlias
 
-from ._amounts import left, size
+from ._bar_line import Line, amounts_of, fitted
 from ._progress import Progress, Tally, View
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ To: TypeAlias = Callable[[Progress], object] | TextIO | None
 
 _BETWEEN: Final = 0.1
 """Seconds between two drawings of a bar."""
+_WIDTH: Final = 80
+"""Columns of a terminal that does not say how many it has."""
 _STEPS: Final = 10
 """How many lines, at most, tell how the bytes of one status come in, where there is no terminal."""
 
@@ -94,18 +98,6 @@ def display(to: To, label: str) -> Display:
     return _Lines(out, label)
 
 
-def amount(progress: Progress) -> str:
-    """Say how many bytes there are, how fast they come, and how long it takes."""
-    if not progress.total:
-        return ""
-    said = f"{size(progress.completed)} of {size(progress.total)}"
-    if progress.rate and not progress.done:
-        said += f", {size(progress.rate)}/s"
-    if progress.eta and not progress.done:
-        said += f", {left(progress.eta)} left"
-    return said
-
-
 def _plain(status: str) -> str:
     """Give a server's words without what a terminal would obey."""
     return "".join(character if character.isprintable() else "?" for character in status)
@@ -133,14 +125,18 @@ class _Lines:
         self._out = out
         self._label = f"{label}: " if label else ""
         self._said: tuple[str, int] | None = None
+        self._bytes = 0, 0
 
     def show(self, progress: Progress) -> None:
         now = progress.status, int(progress.fraction * _STEPS)
         if now == self._said:
             return
         self._said = now
-        more = amount(progress)
-        self._out.write(f"{self._label}{_plain(progress.status)}{f' ({more})' if more else ''}\n")
+        text, there = f"{self._label}{_plain(progress.status)}", (progress.completed, progress.total)
+        if there != self._bytes:  # a status that moves no bytes has none to tell of
+            self._bytes = there
+            text += f" ({amounts_of(progress)[0]})"
+        self._out.write(f"{text}\n")
         self._out.flush()
 
     def __enter__(self) -> Self:
@@ -155,22 +151,32 @@ class _Lines:
 class _Bar:
     """Draws at most ten times a second, and the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str) -> None:
+        self._label = label
         self._drawn_at = float("-inf")
 
     def show(self, progress: Progress) -> None:
         now = perf_counter()
         if progress.done or now - self._drawn_at >= _BETWEEN:
             self._drawn_at = now
-            self._draw(progress)
+            plain = replace(progress, status=_plain(progress.status))
+            self._draw(fitted(self._label, plain, self._width()), progress.fraction)
 
-    def _draw(self, progress: Progress) -> None:
+    def _begin(self) -> None:
+        raise NotImplementedError
+
+    def _width(self) -> int:
+        """Give how many columns there are for a Line."""
+        raise NotImplementedError
+
+    def _draw(self, line: Line, fraction: float) -> None:
         raise NotImplementedError
 
     def _end(self) -> None:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
+        self._begin()
         return self
 
     def __exit__(
@@ -183,32 +189,36 @@ class _RichBar(_Bar):
     """Draws by rich, without its thread: who reads the parts draws."""
 
     def __init__(self, out: TextIO, label: str) -> None:
-        super().__init__()
+        super().__init__(label)
         from rich.console import Console
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn
         from rich.progress import Progress as Bars
 
+        self._bar = BarColumn()
         self._bars = Bars(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            self._bar,
             TaskProgressColumn(),
-            TextColumn("{task.fields[amount]}", markup=False),
+            TextColumn("{task.fields[amounts]}", markup=False),
             console=Console(file=out),
             auto_refresh=False,
         )
-        self._label = f"{label} " if label else ""
-        self._task = self._bars.add_task(label, total=1.0, amount="")
+        self._task = self._bars.add_task(label, total=1.0, amounts="", visible=False)
 
-    def __enter__(self) -> Self:
+    def _begin(self) -> None:
         self._bars.start()
-        return self
 
-    def _draw(self, progress: Progress) -> None:
+    def _width(self) -> int:
+        return self._bars.console.width - 1  # some terminals break a line that is full
+
+    def _draw(self, line: Line, fraction: float) -> None:
+        self._bar.bar_width = line.bar
         self._bars.update(
             self._task,
-            completed=progress.fraction,
-            description=f"{self._label}{_plain(progress.status)}",
-            amount=amount(progress),
+            completed=fraction,
+            description=line.names,
+            amounts=line.amounts,
+            visible=True,
             refresh=True,
         )
 
@@ -220,17 +230,24 @@ class _TqdmBar(_Bar):
     """Draws by tqdm."""
 
     def __init__(self, out: TextIO, label: str) -> None:
-        super().__init__()
+        super().__init__(label)
         from tqdm import tqdm
 
-        self._label = f"{label} " if label else ""
         shape = "{desc}{percentage:3.0f}%|{bar}|{postfix}"
-        self._bar = tqdm(total=1.0, file=out, bar_format=shape, desc=label, leave=True, delay=0)
+        # The delay keeps it from drawing before there is something to show.
+        self._make = partial(tqdm, total=1.0, file=out, bar_format=shape, leave=True, delay=1e-9, dynamic_ncols=True)
+        self._bar: Any = None
 
-    def _draw(self, progress: Progress) -> None:
-        self._bar.n = progress.fraction
-        self._bar.set_description_str(f"{self._label}{_plain(progress.status)} ", refresh=False)
-        self._bar.set_postfix_str(amount(progress), refresh=False)
+    def _begin(self) -> None:
+        self._bar = self._make()
+
+    def _width(self) -> int:
+        return (self._bar.ncols or _WIDTH) - 3  # two strokes around the bar, and a comma
+
+    def _draw(self, line: Line, fraction: float) -> None:
+        self._bar.n = fraction
+        self._bar.set_description_str(f"{line.names} ", refresh=False)
+        self._bar.set_postfix_str(line.amounts, refresh=False)
         self._bar.refresh()
 
     def _end(self) -> None:

@@ -115,10 +115,9 @@ class Exchange(Generic[R]):
         """The task that waits for the head of a stream."""
         self.body, self.draft = _begun(request.draft(stream=stream), at_once=at_once)
         """The body, and what makes it if it is still to be encoded."""
-        self.streams = stream
-        """Whether the answer comes in parts."""
-        self._redirects, self._why = 0, ""  # how many were followed, and why the last attempt was none
-
+        self.streams = stream  # whether the answer comes in parts
+        self._redirects = 0  # how many were followed
+        self._why = ""  # why the last attempt brought no answer
         self._timeout: dict[str, float | None] = {}
         self._ends_by: float | None = None
         """When the body shall end, once the last part is here."""

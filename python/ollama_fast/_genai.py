@@ -85,7 +85,12 @@ def _whole(value: Any) -> int | None:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _texts(value: Any) -> list[str] | None:
@@ -128,6 +133,18 @@ def conversation(model: str) -> Attributes:
     return {OPERATION: "invoke_agent", "gen_ai.provider.name": _PROVIDER, "gen_ai.request.model": model}
 
 
+def call_of(call: Any) -> Attributes:
+    """Say which tool a model calls."""
+    found: Attributes = {
+        OPERATION: "execute_tool",
+        TOOL_NAME: str(call["function"]["name"]),
+        "gen_ai.tool.type": "function",
+    }
+    if isinstance(call.get("id"), str):
+        found["gen_ai.tool.call.id"] = call["id"]
+    return found
+
+
 def answered(answer: Part | None, *, whole: bool) -> Attributes:
     """
     Say what a model answered, but for the texts.
@@ -150,8 +167,8 @@ def answered(answer: Part | None, *, whole: bool) -> Attributes:
         if _is_whole(told.get(key)):
             found[attribute] = told[key]
     for key in ("load_duration", "prompt_eval_duration", "eval_duration"):
-        if _is_whole(told.get(key)):
-            found[f"ollama.{key}"] = told[key] / _NANOSECONDS
+        if (nanoseconds := _number(told.get(key))) is not None:
+            found[f"ollama.{key}"] = nanoseconds / _NANOSECONDS
     return found
 
 
@@ -199,19 +216,9 @@ def texts_answered(operation: str, answer: Part | None) -> Attributes:
     return {"gen_ai.output.messages": _json([message])}
 
 
-def call_of(call: Any, *, texts: bool) -> Attributes:
-    """Say which tool a model calls, and by which arguments if *texts* are wanted."""
-    function = call["function"]
-    found: Attributes = {
-        OPERATION: "execute_tool",
-        TOOL_NAME: str(function["name"]),
-        "gen_ai.tool.type": "function",
-    }
-    if isinstance(call.get("id"), str):
-        found["gen_ai.tool.call.id"] = call["id"]
-    if texts:
-        found["gen_ai.tool.call.arguments"] = _json(function.get("arguments") or {})
-    return found
+def taken_by(call: Any) -> Attributes:
+    """Give the arguments by which a model calls a tool."""
+    return {"gen_ai.tool.call.arguments": _json(call["function"].get("arguments") or {})}
 
 
 def result_of(result: object) -> Attributes:

@@ -183,7 +183,7 @@ class Host:
 
         timeout: A Timeout; a number of seconds for each of its waits; or None for no limit.
 
-        retry: A Retry, or how often to try in all; None tries once. It needs `pip install tenacity`.
+        retry: A Retry, or how often to try in all; None tries once. It needs the extra `retry`.
 
         verify: Whether TLS certificates are checked, or the path of a file with those to trust.
 

@@ -34,3 +34,8 @@ def host(error: BaseException, rest: float | None, *, lost: bool) -> None:
         logger.info("a busy host is left alone for %g s: %s", rest, error)
     elif lost:
         logger.warning("a host is asked for no more of the inputs: %s", error)
+
+
+def unrecorded(what: str, error: Exception) -> None:
+    """Tell that *what*, which records calls, has failed, and by what."""
+    logger.warning("%s failed, which is told once; calls go on", what, exc_info=error)

@@ -94,7 +94,9 @@ class Measures:
 
     def tool(self, attributes: _genai.Attributes, seconds: float, error: BaseException | None) -> None:
         """Measure a call of a tool."""
-        few = {key: attributes[key] for key in (_genai.OPERATION, _genai.TOOL_NAME)}
+        few: _genai.Attributes = {
+            key: attributes[key] for key in (_genai.OPERATION, _genai.TOOL_NAME) if key in attributes
+        }
         self._tool.record(seconds, _with_error(few, error))
 
 

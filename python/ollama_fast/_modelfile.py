@@ -2,17 +2,19 @@
 Modelfiles: their text to a value, and that to the arguments of `create`.
 
 The text is read as Ollama's own command reads it (parser/parser.go), which sends it to no server: servers since 0.5.5
-know fields only. tests/modelfiles.json holds what that parser makes of many texts.
+know fields only. tests/modelfiles/answers.json holds what that parser makes of many texts.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from . import _option_texts, _upload
@@ -73,6 +75,10 @@ class Modelfile:
         requires: Oldest version of Ollama that can run the model.
 
         folder: What relative paths start from.
+
+        dropped: What was left out, as a sentence each: parameters that Ollama no longer knows.
+
+    Mappings in it are copied, and read-only. They count for equality, and not for the hash.
     """
 
     from_: tuple[str, ...]
@@ -81,12 +87,28 @@ class Modelfile:
     template: str | None = None
     system: str | None = None
     license: tuple[str, ...] = ()
-    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    messages: tuple[Mapping[str, str], ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
+    messages: tuple[Mapping[str, str], ...] = field(default=(), hash=False)
     renderer: str | None = None
     parser: str | None = None
     requires: str | None = None
     folder: Path = Path()
+    dropped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        settle = object.__setattr__  # the way of frozen dataclasses to fill themselves
+        settle(self, "parameters", MappingProxyType({name: _frozen(value) for name, value in self.parameters.items()}))
+        settle(self, "messages", tuple(MappingProxyType(dict(message)) for message in self.messages))
+
+    def __reduce__(self) -> tuple[type[Modelfile], tuple[Any, ...]]:
+        """Let it be copied and pickled, which read-only mappings cannot be."""
+        found = {each.name: getattr(self, each.name) for each in fields(self)}
+        found |= {"parameters": dict(self.parameters), "messages": tuple(map(dict, self.messages))}
+        return Modelfile, tuple(found.values())
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 class _Instruction(NamedTuple):
@@ -111,12 +133,25 @@ def parse_modelfile(text: str, *, folder: str | os.PathLike[str] = ".") -> Model
 
     See https://github.com/ollama/ollama/blob/main/docs/modelfile.mdx
     """
+    found = parsed(text, folder)
+    for sentence in found.dropped:
+        warnings.warn(sentence, stacklevel=2)
+    return found
+
+
+def parsed(text: str, folder: str | os.PathLike[str]) -> Modelfile:
+    """Do the same without a warning."""
+    if not isinstance(text, str):
+        raise TypeError(f"the text of a Modelfile is a str, not {type(text).__name__}; a file is given to create")
     lists: dict[str, list[str]] = {name: [] for name in _SEVERAL}
     single: dict[str, str] = {}
     parameters: dict[str, Any] = {}
     messages: list[Mapping[str, str]] = []
+    dropped: list[str] = []
     for one in _instructions(text):
         match one.name:
+            case "parameter" if one.key in _GONE:
+                dropped.append(f"line {one.line}: Ollama no longer has the parameter {one.key!r}; left out")
             case "parameter":
                 _add_parameter(parameters, one)
             case "message":
@@ -140,6 +175,7 @@ def parse_modelfile(text: str, *, folder: str | os.PathLike[str] = ".") -> Model
         parameters=parameters,
         messages=tuple(messages),
         folder=Path(folder),
+        dropped=tuple(dropped),
         **single,
     )
 
@@ -149,7 +185,7 @@ def read(path: os.PathLike[str]) -> Modelfile:
     content = Path(path).read_bytes()
     encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
-        return parse_modelfile(content.decode(encoding, errors="replace"), folder=Path(path).parent)
+        return parsed(content.decode(encoding, errors="replace"), Path(path).parent)
     except ModelfileError as exc:
         exc.args = (f"{os.fspath(path)!r}, {exc}",)
         raise
@@ -165,7 +201,7 @@ def arguments(modelfile: Modelfile) -> dict[str, Any]:
     found: dict[str, Any] = {"files": {}}
     for text in modelfile.from_:
         path = _path(text, modelfile.folder)
-        if path.exists() or re.fullmatch(_LIKE_A_PATH, text):
+        if _is_there(path) or re.fullmatch(_LIKE_A_PATH, text):
             found["files"].update(_upload.named(path))
         else:
             found["from_"] = text
@@ -176,11 +212,24 @@ def arguments(modelfile: Modelfile) -> dict[str, Any]:
         found["draft_files"].update(_upload.named(_path(text, modelfile.folder)))
     for name in ("template", "system", "license", "parameters", "messages", "renderer", "parser", "requires"):
         found[name] = getattr(modelfile, name)
+    found["parameters"], found["messages"] = dict(modelfile.parameters), list(map(dict, modelfile.messages))
     return {name: value for name, value in found.items() if value}
 
 
 def _path(text: str, folder: Path) -> Path:
-    return folder / Path(text).expanduser()
+    try:
+        return folder / Path(text).expanduser()
+    except RuntimeError as exc:  # of a user who is not known
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), text) from exc
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as exc:
+        if exc.errno != errno.ENAMETOOLONG:
+            raise
+        return False  # a model's name may be longer than a file's
 
 
 # --- the text --------------------------------------------------------------------------------------------------------
@@ -189,12 +238,13 @@ def _path(text: str, folder: Path) -> Path:
 def _instructions(text: str) -> Iterator[_Instruction]:
     # What cannot be printed is in no value, as in Ollama's own; nor is it seen by people who look for a mistake.
     text = "".join(character for character in text if character.isprintable() or character in "\t\r\n")
-    place = 0
+    place, line, counted = 0, 1, 0
     while (place := _after(_BLANK, text, place)) < len(text):
         if text[place] == "#":
             place = _line_end(text, place)
             continue
-        line = text.count("\n", 0, place) + 1
+        line += text.count("\n", counted, place)
+        counted = place
         word, place = _word(text, place)
         name = word.lower()
         if name not in _INSTRUCTIONS:
@@ -221,24 +271,21 @@ def _check_key(name: str, key: str, behind: str, line: int) -> None:
 
 def _value(text: str, place: int, line: int) -> tuple[str, int]:
     """Give the value that begins at *place*, and where it ends: with its line, or with the line that ends a quote."""
-    begin, end = place, place
+    end = _line_end(text, place)
+    first = text[place:end].strip()
+    quote = next((each for each in ('"""', '"') if first.startswith(each)), None)
+    if quote is None:
+        return first, end
+    begin = text.index(quote, place)
+    within, start = begin + len(quote), begin
     while True:
-        end = _line_end(text, end)
-        value = _unquoted(text[begin:end].strip())
-        if value is not None:
-            return value, end
+        last = start + len(text[start:end].rstrip())
+        if text.endswith(quote, start, last) and last - begin >= 2 * len(quote):
+            return text[within : last - len(quote)], end
         if end == len(text):
             raise ModelfileError("the quotation that begins here does not end", line=line)
-        end += 1
-
-
-def _unquoted(text: str) -> str | None:
-    """Give what is within the quotes of *text*, or *text* itself if it begins with none; None if they do not end."""
-    for quote in ('"""', '"'):
-        if text.startswith(quote):
-            ends = len(text) >= 2 * len(quote) and text.endswith(quote)
-            return text[len(quote) : -len(quote)] if ends else None
-    return text
+        start = end + 1
+        end = _line_end(text, start)
 
 
 def _after(pattern: str, text: str, place: int) -> int:
@@ -259,10 +306,6 @@ def _line_end(text: str, place: int) -> int:
 
 
 def _add_parameter(parameters: dict[str, Any], one: _Instruction) -> None:
-    if one.key in _GONE:
-        # Shown where the function is called that was given the text; but it is read in several ways.
-        warnings.warn(f"line {one.line}: Ollama no longer has the parameter {one.key!r}; left out", stacklevel=4)
-        return
     kind = _option_texts.kinds().get(one.key)
     if kind is None:
         raise ModelfileError(

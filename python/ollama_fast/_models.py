@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from . import _endpoints
 from ._steps import Steps, Telling, ask, ask_within, pause, tell
@@ -72,9 +73,14 @@ def load(model: str, *, keep_alive: KeepAlive | None = None, options: Options | 
     try:
         yield from ask(_endpoints.generate(model, keep_alive=keep_alive, options=options))
     except ResponseError as exc:
-        if exc.status != 400:  # it is that of a model that cannot generate
+        if exc.status != 400:  # it is that of a model that cannot generate, and of wrong options
             raise
-        yield from ask(_endpoints.embed(model, keep_alive=keep_alive, options=options))
+        try:
+            yield from ask(_endpoints.embed(model, keep_alive=keep_alive, options=options))
+        except ResponseError as second:
+            if second.status == 400:  # then it says that this one makes no embeddings
+                raise exc from second
+            raise
 
 
 def unload(model: str) -> Steps[None]:
@@ -100,8 +106,7 @@ def unload_all() -> Steps[tuple[str, ...]]:
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#list-running-models
     """
-    running = yield from ask(_endpoints.ps())
-    names = tuple(model["model"] for model in running["models"] or ())
+    names = tuple(name for name, _ in _running((yield from ask(_endpoints.ps()))))
     for name in names:
         try:
             yield from unload(name)
@@ -122,11 +127,22 @@ def context_of(model: str) -> Steps[int | None]:
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#list-running-models
     """
-    running = yield from ask(_endpoints.ps())
-    for one in running["models"] or ():
-        if _full(one["model"]) == _full(model):
-            return one.get("context_length")
+    for name, context in _running((yield from ask(_endpoints.ps()))):
+        if _full(name) == _full(model):
+            return context
     return None
+
+
+def _running(answer: Mapping[str, Any]) -> Iterator[tuple[str, int | None]]:
+    """Give the names of the models in memory, and how large their contexts are, if it is known."""
+    try:
+        for one in answer["models"] or ():
+            name, context = one["model"], one.get("context_length")
+            if not isinstance(name, str) or not isinstance(context, int | None):
+                raise TypeError(f"{name!r} with a context of {context!r}")  # noqa: TRY301 - one of several ways
+            yield name, context
+    except (AttributeError, KeyError, TypeError) as exc:
+        raise DecodeError(f"the answer of ps has not the shape of Ollama's: {type(exc).__name__}: {exc}") from exc
 
 
 def wait_ready(*, timeout: float = 60.0) -> Steps[None]:
@@ -137,14 +153,15 @@ def wait_ready(*, timeout: float = 60.0) -> Steps[None]:
         timeout: Seconds to wait in all.
 
     What passes is waited for: that nobody listens, that a server says nothing, breaks off, or answers with a status
-    from 500 on. What does not pass is raised at once, such as HostError, AuthenticationError or another ResponseError.
+    from 500 on. What does not pass is raised at once, such as HostError, AuthenticationError, another ResponseError,
+    or a certificate that is not trusted. A name that is not found is waited for: its container may be starting.
     Raises TimeoutError, from what was wrong last; `doctor` says why, and what to do. A client of your own keeps its own
     limits for each try.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#version
     """
-    if not timeout > 0:
-        raise ValueError(f"the timeout must be more than 0 seconds, not {timeout!r}")
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not timeout > 0:
+        raise ValueError(f"timeout must be a number of seconds, more than 0, not {timeout!r}")
     return _wait_ready(timeout)
 
 
@@ -172,7 +189,14 @@ def _passes(error: OllamaError) -> bool:
         return False
     if isinstance(error, ResponseError):
         return error.status is None or error.status >= 500
-    return isinstance(error, TransportError | DecodeError)
+    return isinstance(error, TransportError | DecodeError) and not _distrusts(error)
+
+
+def _distrusts(error: BaseException | None) -> bool:
+    """Whether it is the server's certificate that is wrong, which no waiting mends."""
+    while error is not None and type(error).__name__ != "SSLCertVerificationError":  # ssl need not be imported
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _full(name: str) -> str:

@@ -1,7 +1,8 @@
 """
 Who is told of calls while they happen: the seam for tracing, which knows no tracer.
 
-Nobody is told, unless `observer` is set. Without one a call pays for a look at it, and a part for nothing.
+Nobody is told, unless `observer` is set. Without one a call pays for a look at it, and a part for nothing. Who observes
+raises nothing: a call has its own answer or error, whatever becomes of what is recorded of it.
 """
 
 from __future__ import annotations
@@ -58,6 +59,9 @@ class Agent(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
     ) -> None: ...
+
+    def ends(self, error: BaseException | None, /, by: str = "") -> None:
+        """Take note that it is over before its block is, or of nothing if that is known; *by* says what ended it."""
 
 
 class Observer(Protocol):

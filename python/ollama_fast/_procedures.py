@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +14,6 @@ from ._steps import Steps, Telling, ask, run_all, tell, upload
 from .errors import HostError, OllamaError
 
 if TYPE_CHECKING:
-    import os
     from pathlib import Path
 
     from ._modelfile import Modelfile
@@ -49,7 +51,8 @@ def create_blob(path: str | os.PathLike[str], *, digest: str | None = None) -> S
 
         digest: "sha256:" and the file's SHA-256 in lower-case hexadecimal digits, if known, to spare reading it twice.
 
-    Raises OSError if the file cannot be read, ResponseError (also if *digest* is not the file's) or TransportError.
+    Raises OSError if the file cannot be read or is no regular one, ResponseError (also if *digest* is not the file's)
+    or TransportError.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#push-a-blob
     """
@@ -57,9 +60,20 @@ def create_blob(path: str | os.PathLike[str], *, digest: str | None = None) -> S
 
     file = _upload.Upload.of(path)
     if digest is None:
-        (digest,) = yield from run_all(partial(_upload.digest, path))
+        (digest,) = yield from _digests([file])
     yield from _send_blob(digest, file)
     return digest
+
+
+def _digests(files: Sequence[Upload]) -> Steps[list[str]]:
+    from . import _upload
+
+    jobs = [_upload.Digest(file) for file in files]
+    try:
+        return (yield from run_all(*jobs))
+    finally:
+        for job in jobs:  # who was interrupted, or left, need not wait for threads that read on
+            job.held = True
 
 
 def _send_blob(digest: str, file: Upload) -> Telling[ProgressResponse, None]:
@@ -139,8 +153,9 @@ def create(
 
     Before the server's own parts, a stream has parts of the same form for local files: one whose status is "gathering
     model components" while they are read for their digests, some whose status begins with "uploading" while they are
-    sent, ten in a second at most. The last part has the status "success". Raises OSError if a file cannot be read,
-    ModelfileError, ResponseError, TransportError, DecodeError or IncompleteStreamError.
+    sent, ten in a second at most. The last part has the status "success". Raises OSError if a file cannot be read or is
+    no regular one, ValueError if none is of a kind that models are made of, ModelfileError, ResponseError,
+    TransportError, DecodeError or IncompleteStreamError.
 
     See https://github.com/ollama/ollama/blob/main/docs/api.md#create-a-model
     """
@@ -177,13 +192,26 @@ def _fill(body: dict[str, Any], sets: dict[str, Files | None], modelfile: Modelf
 
     if isinstance(modelfile, str | bytes):
         raise TypeError("modelfile is a path or a Modelfile: wrap a str in pathlib.Path, or call parse_modelfile(text)")
-    known = modelfile if isinstance(modelfile, _modelfile.Modelfile) else _modelfile.read(modelfile)
+    if isinstance(modelfile, _modelfile.Modelfile):
+        known = modelfile
+    else:
+        known = _modelfile.read(modelfile)
+        for sentence in known.dropped:
+            warnings.warn(f"{os.fspath(modelfile)!r}, {sentence}", stacklevel=_outside())
     made_of = body["from"] is not None or sets["files"] is not None
     for name, value in _modelfile.arguments(known).items():
         field = name.removesuffix("_")
         place: dict[str, Any] = sets if field in sets else body
         if place[field] is None and not (made_of and field in ("from", "files")):
             place[field] = value
+
+
+def _outside() -> int:
+    """Give the stacklevel of a warning that is shown where this package was called."""
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == __package__:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _create(
@@ -198,9 +226,10 @@ def _create(
     digests: dict[Path, str] = {}
     if local:
         uploads = [_upload.Upload.of(file) for file in local]
+        _upload.check_kind(sets.get("files", {}))
         gathering: ProgressResponse = {"status": _GATHERING}
         yield from tell(gathering)
-        found = yield from run_all(*(partial(_upload.digest, file) for file in local))
+        found = yield from _digests(uploads)
         digests = dict(zip(local, found, strict=True))
         for digest, each in zip(found, uploads, strict=True):  # all of them first, so that it is seen how much there is
             yield from tell(_progress(digest, each.size, 0))

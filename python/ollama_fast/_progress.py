@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from .errors import DecodeError
+
 E = TypeVar("E")
 
 _WINDOW: Final = 10.0
@@ -19,6 +21,9 @@ _LEAST: Final = 0.5
 """Seconds of movement before a rate is said: the first parts come in one go."""
 _ALMOST: Final = 0.999
 """The largest fraction before the end: a server that has all bytes still verifies and writes them."""
+
+_MOST: Final = 2**63
+"""Servers count bytes in 64 bits: what claims to be more is no count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,11 @@ class Tally:
         """
         Take the next part, which came at *now*, in seconds on any clock that does not go back.
 
-        Raises TypeError if it is the part of something else, such as chat.
+        Raises TypeError if it is the part of something else, such as chat, and DecodeError if it is malformed.
         """
         status = part.get("status")
+        if "status" in part and not isinstance(status, str):
+            raise DecodeError(f"the status of a part is no text: {part!r}")
         if not isinstance(status, str):
             raise TypeError(f"progress is of the parts of pull, push and create, which have a status, not of {part!r}")
         self._count(part)
@@ -157,4 +164,6 @@ def progress() -> View[Progress]:
 
 def _bytes(part: Mapping[str, Any], key: str) -> int:
     count = part.get(key)
-    return count if isinstance(count, int) and count > 0 else 0
+    if isinstance(count, bool) or not isinstance(count, int):
+        return 0
+    return count if 0 < count < _MOST else 0

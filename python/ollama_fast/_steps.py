@@ -8,6 +8,7 @@ answer of a Request, the results of a Run. What fails is thrown into the steps, 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -253,7 +254,11 @@ class Course(Generic[R]):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        if isinstance(value, Exception):  # a cancellation or Ctrl-C is none: it ends driver and steps
+        if isinstance(value, Exception):
             self._failed = value
             return True
+        if value is not None and not isinstance(value, GeneratorExit):  # a cancellation or Ctrl-C ends driver and steps
+            with suppress(type(value)):
+                self._steps.throw(value)
+            value.with_traceback(traceback)  # without this frame, which holds it
         return False

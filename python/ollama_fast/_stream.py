@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._exchange import Exchange
+    from ._observe import Agent
 
 Part: TypeAlias = dict[str, Any]
 Batches: TypeAlias = Iterable[Iterable[Any]]
@@ -305,7 +306,7 @@ class Chatted(_Pieces):
 class Latest(_Ending):
     """What a stream over several requests remembers: the answer to the last of them, and what came of all."""
 
-    __slots__ = ("_memory", "began_at", "closed", "count", "first_at", "result", "stream")
+    __slots__ = ("_memory", "began_at", "closed", "count", "first_at", "result", "stream", "within")
 
     def __init__(self) -> None:
         super().__init__()
@@ -315,6 +316,8 @@ class Latest(_Ending):
         self.count = 0
         self.stream: Any = None
         """The stream of the request that is done now, if it has one."""
+        self.within: Agent | None = None
+        """What the request belongs to, if that is observed."""
         self.closed = False
         """Whether it was closed, perhaps while somebody else reads it."""
         self.result: Any = _UNKNOWN
@@ -341,6 +344,11 @@ class Latest(_Ending):
         self.count += 1
         if event is not self._memory.last and isinstance(event, dict) and isinstance(self._memory, Newest):
             self._memory.add(event)
+
+    def is_left(self) -> None:
+        """Notice that it was closed, and that nobody reads it who would end what is observed."""
+        if self.within is not None:
+            self.within.ends(None, by="close")
 
     def check_open(self) -> None:
         """Raise StreamClosedError if it was closed."""

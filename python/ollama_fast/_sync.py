@@ -6,12 +6,9 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
-from contextvars import copy_context
-from dataclasses import replace
 from functools import partial
-from inspect import iscoroutine, iscoroutinefunction
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
@@ -30,7 +27,6 @@ from ._steps import (
     Effect,
     Limited,
     Need,
-    Outcome,
     Pause,
     Run,
     Steps,
@@ -43,6 +39,7 @@ from ._steps import (
     viewed,
 )
 from ._stream import SOON, Latest, Memory, Reading, two_readers
+from ._sync_aside import attempted, check_blocking, together, uploading
 from .errors import HostError, OllamaError
 
 if TYPE_CHECKING:
@@ -53,7 +50,6 @@ if TYPE_CHECKING:
     from ._pool import Connection
     from ._retry import Retry
     from ._transport import Transport
-    from ._upload import Counted, Upload
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,8 +60,6 @@ AnyHost: TypeAlias = "Host | str | httpx.Client | None"
 """Where Ollama is: a Host, its URL, a client of the caller's own, or None for what the environment says."""
 
 _MODULE = "ollama_fast"
-_PATIENCE = 2.0
-"""Seconds that leaving an upload waits for its thread; once its connection is ended it needs a millisecond."""
 
 
 # --- pools -----------------------------------------------------------------------------------------------------------
@@ -384,6 +378,8 @@ class Stream(Reading, Generic[R]):
             self._memory.closed = True
             if self._memory.stream is not None:
                 self._memory.stream._leave(kind)  # noqa: SLF001 - of this class
+            if not is_read:
+                self._memory.is_left()
         # The generator stays: who reads, and is between two parts, shall be told, and not take this for the end.
 
     def _is_read(self) -> bool:
@@ -460,6 +456,7 @@ def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], latest: La
         case Request() | Ask() if (request := asked(effect)).memory is not None:
             stream, memory = _begin(host, request)
             latest.turn_to(stream, memory)
+            latest.within = request.within
             view = viewed(effect)
             with stream:
                 for part in stream:
@@ -468,11 +465,11 @@ def _watch_one(host: AnyHost, effect: Effect[E], course: Course[Any], latest: La
                         yield event
             course.reply = memory.whole()
         case Uploading(request, view):
-            course.reply = yield from _upload(host, request, view, latest)
+            course.reply = yield from uploading(partial(send, host), request, view, latest)
         case Try(jobs, view):
             course.reply = []
             for place, job in enumerate(jobs):
-                event = view(place, _try(job))
+                event = view(place, attempted(job))
                 course.reply.append(event)
                 yield event
         case _:
@@ -486,105 +483,14 @@ def _perform_one(host: AnyHost, effect: Effect[Any]) -> Any:
         case Pause(seconds):
             time.sleep(seconds)
         case Run(jobs):
-            return _together(jobs)
+            return together(jobs)
         case Try(jobs, view):
-            return [view(place, _try(job)) for place, job in enumerate(jobs)]
+            return [view(place, attempted(job)) for place, job in enumerate(jobs)]
         case Need(functions):
-            for function in functions:
-                if iscoroutinefunction(function):
-                    raise _coroutine_function(function)
+            check_blocking(functions)
         case Tell():
             pass
     return None
-
-
-def _together(jobs: Sequence[Callable[[], R]]) -> list[R]:
-    """Do *jobs* in threads, as many at a time as there are processors, and give their results in order."""
-    if len(jobs) < 2:
-        return [job() for job in jobs]
-    from concurrent.futures import ThreadPoolExecutor
-
-    threads = ThreadPoolExecutor(min(len(jobs), os.cpu_count() or 1), "ollama_fast")
-    try:
-        return [done.result() for done in [threads.submit(copy_context().run, job) for job in jobs]]
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)  # after a Ctrl-C, too, nobody waits for the rest
-
-
-def _upload(host: AnyHost, request: Request[R], view: Callable[[int], E], latest: Latest) -> Generator[E, None, R]:
-    """Send a file in a thread, and give meanwhile what *view* makes of how many bytes have gone."""
-    from ._upload import BETWEEN, Counted
-
-    counted = Counted(cast("Upload", request.upload))
-    aside = _Aside(host, replace(request, upload=counted), counted)
-    latest.turn_to(aside)
-    try:
-        while not aside.wait(BETWEEN):
-            yield view(counted.sent)
-    finally:
-        aside.end()
-    latest.check_open()
-    return aside.result()
-
-
-class _Aside(Generic[R]):
-    """A request in a thread of its own, which other threads can end."""
-
-    _exchange = None  # an error of the stream that has it says nothing of a request
-
-    def __init__(self, host: AnyHost, request: Request[R], counted: Counted) -> None:
-        self._leash = Leash()
-        self._counted = counted
-        self._came: list[Outcome[R | None] | BaseException] = []
-        """Taken out again, since an error holds the frames below by its traceback, and would hold itself."""
-        self._thread = threading.Thread(
-            target=copy_context().run, args=(self._send, host, request), name="ollama_fast", daemon=True
-        )
-        self._thread.start()
-
-    def _send(self, host: AnyHost, request: Request[R]) -> None:
-        try:
-            self._came.append(Outcome(send(host, request, self._leash)))
-        except BaseException as exc:  # noqa: BLE001 - it is for who waits
-            self._came.append(exc)
-
-    def wait(self, seconds: float) -> bool:
-        """Wait for its end, and give whether it came."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def end(self) -> None:
-        """End it, unless it has ended."""
-        if not self.wait(0):
-            self._leave(None)
-            self.wait(_PATIENCE)
-
-    def _leave(self, _kind: type[BaseException] | None) -> None:
-        self._counted.held = True
-        self._leash.pull()
-
-    def result(self) -> R:
-        """Give what came of it, once."""
-        came = self._came.pop()
-        if isinstance(came, BaseException):
-            raise came
-        return cast("R", came.result)
-
-
-def _coroutine_function(function: Any) -> TypeError:
-    name = getattr(function, "__name__", None) or repr(getattr(function, "func", function))
-    return TypeError(f"{name} is a coroutine function, which is for ollama_fast.aio: here nothing awaits it")
-
-
-def _try(job: Callable[[], R]) -> Outcome[R | None]:
-    try:
-        result = job()
-    except Exception as exc:  # noqa: BLE001 - it is what came of the job
-        return Outcome(None, exc)
-    if iscoroutine(result):  # of a function that does not look like a coroutine function, or it had been refused before
-        result.close()
-        return Outcome(None, _coroutine_function(job))
-    return Outcome(result)
 
 
 # --- public functions ------------------------------------------------------------------------------------------------

@@ -29,6 +29,8 @@ def relay(build: Callable[P, View[E]], /) -> Callable[Concatenate[Iterable[Progr
             latest.turn_to(parts, parts._memory)  # noqa: SLF001 - to close this one closes that one, from any thread
         elif isinstance(parts, Reading):
             raise TypeError("this stream is one of asyncio: see its progress by ollama_fast.aio")
+        elif not isinstance(parts, Iterable):
+            raise TypeError(f"parts must be a Stream, or parts that were kept, not {type(parts).__name__}")
         return Stream(_relay(parts, build_for(run, build, *args, **kwargs), latest), latest)
 
     face_of_parts(run, build, module="ollama_fast")

@@ -21,6 +21,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from . import _genai, _unended
 from ._embeddings import EmbedArray
+from ._harmless import Harmless
 from ._measures import Measures
 from ._stream import is_last
 from .errors import StreamClosedError
@@ -52,6 +53,40 @@ class Tracing:
         self.tracer = tracer
         self.measures = measures
         self.texts = texts
+        self.describing = Harmless("describing a call")
+        self.marking = Harmless("telling the server of a span")
+        self._beginning = Harmless("beginning a span")
+        self._ending = Harmless("ending a span")
+        self._measuring = Harmless("measuring")
+
+    def begin(self, name: str, parent: Context | None, attributes: _genai.Attributes, kind: SpanKind) -> Span:
+        """Give a span that begins now; one that records nothing, if none can be made."""
+        with self._beginning:
+            return self.tracer.start_span(name, context=parent, kind=kind, attributes=attributes)
+        return trace.INVALID_SPAN
+
+    def add(self, span: Span, texts: Callable[[], _genai.Attributes], /) -> None:
+        """Add *texts* to *span*, if they are wanted and somebody will see them."""
+        if self.texts:
+            with self.describing:
+                if span.is_recording():
+                    span.set_attributes(texts())
+
+    def end(self, span: Span, early: str, failure: BaseException | None, at: int | None = None) -> None:
+        """End *span*, which *early* ended before its own end, or which failed by *failure*."""
+        with self._ending:
+            if early:
+                span.set_attribute(_ENDED_BY, early)
+            if failure is not None:
+                span.set_attributes(_genai.failed(failure))
+                span.set_status(StatusCode.ERROR, _genai.words(failure))
+        with self._ending:
+            span.end(at)
+
+    def measure(self, what: Callable[[], None], /) -> None:
+        """Do *what* measures."""
+        with self._measuring:
+            what()
 
     def call(self, request: Request[Any], url: str, /, *, stream: bool) -> _Call:
         """Take note of a call that is about to be made."""
@@ -84,28 +119,31 @@ class Tracing:
 
     @contextmanager
     def _tool(self, call: Any, parent: Context | None) -> Generator[Callable[[Any], Any]]:
-        attributes = _genai.call_of(call, texts=self.texts)
-        name = f"execute_tool {attributes[_genai.TOOL_NAME]}"
-        span = self.tracer.start_span(name, context=parent, attributes=attributes)
-        token = contexts.attach(trace.set_span_in_context(span, parent))
+        facts: _genai.Attributes = {}
+        with self.describing:
+            facts = _genai.call_of(call)
+        span = self.begin(f"execute_tool {facts.get(_genai.TOOL_NAME, '')}".rstrip(), parent, facts, SpanKind.INTERNAL)
+        self.add(span, lambda: _genai.taken_by(call))
+        token = contexts.attach(_within(span, contexts.get_current() if parent is None else parent))
         began = perf_counter()
 
         def record(result: Any) -> Any:
-            if self.texts:
-                span.set_attributes(_genai.result_of(result))
+            self.add(span, lambda: _genai.result_of(result))
             return result
+
+        def over(error: BaseException | None) -> None:
+            seconds, failure = perf_counter() - began, _failure(error)
+            contexts.detach(token)
+            self.end(span, _early(error), failure)
+            self.measure(lambda: self.measures.tool(facts, seconds, failure))
 
         try:
             yield record
         except BaseException as exc:
-            _judge(span, exc)
-            self.measures.tool(attributes, perf_counter() - began, exc)
+            over(exc)
             raise
         else:
-            self.measures.tool(attributes, perf_counter() - began, None)
-        finally:
-            contexts.detach(token)
-            span.end()
+            over(None)
 
 
 class _Spanned:
@@ -121,7 +159,7 @@ class _Spanned:
         self._spans: list[Span] = []
 
     def _begin(self, span: Span) -> None:
-        self.context = trace.set_span_in_context(span, self.context)
+        self.context = _within(span, self.context)
         self._process = os.getpid()
         self._began = perf_counter()
         self._spans.append(span)
@@ -160,8 +198,7 @@ class _Agent(_Spanned):
         self._attributes = _genai.conversation(model)
 
     def __enter__(self) -> None:
-        tracer = self._tracing.tracer
-        self._begin(tracer.start_span("invoke_agent", context=self.context, attributes=self._attributes))
+        self._begin(self._tracing.begin("invoke_agent", self.context, self._attributes, SpanKind.INTERNAL))
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
@@ -169,15 +206,12 @@ class _Agent(_Spanned):
         self.ends(value)
 
     def _finishing(self, span: Span, error: BaseException | None, by: str, seconds: float) -> Callable[[int], None]:
-        measures, attributes = self._tracing.measures, self._attributes
+        tracing, attributes = self._tracing, self._attributes
         early, failure = by or _early(error), _failure(error)
 
         def finish(at: int) -> None:
-            if early:
-                span.set_attribute(_ENDED_BY, early)
-            _judge(span, failure)
-            span.end(at)
-            measures.agent(attributes, seconds, failure)
+            tracing.end(span, early, failure, at)
+            tracing.measure(lambda: tracing.measures.agent(attributes, seconds, failure))
 
         return finish
 
@@ -207,8 +241,11 @@ class _Call(_Spanned):
         self._stream = stream
         self._operation = request.operation
         self._name = _genai.name(request)
-        self._place = _genai.place(request, url)
-        self._asked = _genai.asked(request, url, stream=stream)
+        self._place: _genai.Attributes = {}
+        self._asked: _genai.Attributes = {}
+        with tracing.describing:
+            self._place = _genai.place(request, url)
+            self._asked = _genai.asked(request, url, stream=stream)
         self._request = request if tracing.texts else None
         """Only until it is sent, since it may be large."""
 
@@ -218,43 +255,43 @@ class _Call(_Spanned):
 
     def begin(self) -> None:
         """Begin the span."""
-        attributes = {**self._place, **self._asked}
         request, self._request = self._request, None
+        span = self._tracing.begin(self._name, self.context, {**self._place, **self._asked}, SpanKind.CLIENT)
         if request is not None:
-            attributes |= _genai.texts_asked(request)
-        tracer = self._tracing.tracer
-        self._begin(tracer.start_span(self._name, context=self.context, kind=SpanKind.CLIENT, attributes=attributes))
+            self._tracing.add(span, lambda: _genai.texts_asked(request))
+        self._begin(span)
 
     def mark(self, headers: MutableMapping[str, str], /) -> None:
         """Add the span to *headers*, in the form of the program's propagators."""
-        propagate.inject(headers, self.context)
+        with self._tracing.marking:
+            propagate.inject(headers, self.context)
 
     def _finishing(self, span: Span, error: BaseException | None, by: str, seconds: float) -> Callable[[int], None]:
-        memory, place, measures = self.memory, self._place, self._tracing.measures
+        memory, place, tracing, operation = self.memory, self._place, self._tracing, self._operation
         answer = _told(self.answer if memory is None else memory.last)
-        whole = self._operation == _genai.EMBEDDINGS or is_last(answer)
         early = by or _early(error) or ("close" if self._stream and error is None and not is_last(answer) else "")
         failure = _failure(error)
         found: _genai.Attributes = {}
-        if self._operation:
-            found |= _genai.answered(answer, whole=whole)
-        if self._tracing.texts:
-            found |= _genai.texts_answered(self._operation, answer if memory is None else memory.merged())
         first = None
         if self._stream and memory is not None and memory.first_at is not None:
             first = memory.first_at - self._began
-        if first is not None and self._operation:
-            found["gen_ai.response.time_to_first_chunk"] = first
+            if operation:
+                found["gen_ai.response.time_to_first_chunk"] = first
         if self.attempts > 1:
             found["http.request.resend_count"] = self.attempts - 1
-        if early:
-            found[_ENDED_BY] = early
+
+        def texts() -> _genai.Attributes:
+            return _genai.texts_answered(operation, answer if memory is None else memory.merged())
 
         def finish(at: int) -> None:
-            span.set_attributes(found)
-            _judge(span, failure)
-            span.end(at)
-            measures.call(place, found, seconds, first, failure)
+            with tracing.describing:
+                if operation:
+                    whole = operation == _genai.EMBEDDINGS or is_last(answer)
+                    found.update(_genai.answered(answer, whole=whole))
+                span.set_attributes(found)
+            tracing.add(span, texts)
+            tracing.end(span, early, failure, at)
+            tracing.measure(lambda: tracing.measures.call(place, found, seconds, first, failure))
 
         return finish
 
@@ -277,6 +314,11 @@ class _Sending:
         contexts.detach(self._token)
 
 
+def _within(span: Span, context: Context) -> Context:
+    """Give *context* with *span*, if that could be begun: what is within goes to the caller's span else."""
+    return context if span is trace.INVALID_SPAN else trace.set_span_in_context(span, context)
+
+
 def _told(answer: Any) -> Part | None:
     """Give the fields of an answer, or of a part of one; None if it has none."""
     found = answer.response if isinstance(answer, EmbedArray) else answer
@@ -292,11 +334,3 @@ def _early(error: BaseException | None) -> str:
 
 def _failure(error: BaseException | None) -> BaseException | None:
     return None if _early(error) else error
-
-
-def _judge(span: Span, error: BaseException | None) -> None:
-    """Mark *span* as failed, if an error of its own ended it."""
-    failure = _failure(error)
-    if failure is not None:
-        span.set_attributes(_genai.failed(failure))
-        span.set_status(StatusCode.ERROR, _genai.words(failure))

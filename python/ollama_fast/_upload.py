@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,11 @@ _PIECE = 1 << 20
 """How much of a file is in memory at a time, in bytes."""
 
 
+_ENDINGS: Final = (".gguf", ".safetensors")
+_MAGIC: Final = (b"GGUF", b"FUGG")
+"""How a GGUF file begins, by its byte order; its name may end in any way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A file to send as it is, and how long it is in bytes."""
@@ -25,8 +32,13 @@ class Upload:
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> Upload:
-        """Look at the file; raises OSError if it cannot be read."""
-        return cls(Path(path), Path(path).stat().st_size)
+        """Look at the file; raises OSError if there is none, or one that has no end, such as a pipe or a device."""
+        looked_at = Path(path).stat()
+        if not stat.S_ISREG(looked_at.st_mode):
+            if stat.S_ISDIR(looked_at.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+            raise OSError(errno.EINVAL, "no regular file, which is what can be sent", os.fspath(path))
+        return cls(Path(path), looked_at.st_size)
 
     def __iter__(self) -> Generator[bytes]:
         """Read the file piece by piece, and never more than it was long when looked at."""
@@ -62,12 +74,36 @@ class Counted:
             self.sent += len(piece)
 
 
-def digest(path: str | os.PathLike[str]) -> str:
-    """Give "sha256:" and the hexadecimal SHA-256 of a file."""
-    import hashlib
+class Digest:
+    """The digest of a file, as a job that can be held back: "sha256:" and its hexadecimal SHA-256."""
 
-    with Path(path).open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+        self.held = False
+        """Whether nothing more of it shall be read."""
+
+    def __call__(self) -> str:
+        """Read the file. Raises OSError if it is not as long as when it was looked at."""
+        import hashlib
+
+        path, left = self._upload.path, self._upload.size
+        hashed, piece = hashlib.sha256(), memoryview(bytearray(min(_PIECE, left + 1)))
+        with path.open("rb", 0) as file:
+            while count := file.readinto(piece):
+                left -= count
+                if self.held:
+                    raise StreamClosedError("the call was left while a file was read")
+                if left < 0:
+                    break
+                hashed.update(piece[:count])
+        if left:
+            raise OSError(f"{str(path)!r} is not of {self._upload.size} bytes any more: it changed while it was read")
+        return f"sha256:{hashed.hexdigest()}"
+
+
+def digest(path: str | os.PathLike[str]) -> str:
+    """Give the digest of a file."""
+    return Digest(Upload.of(path))()
 
 
 Files = Mapping[str, str | os.PathLike[str]] | os.PathLike[str]
@@ -91,6 +127,22 @@ def named(files: Files | None) -> dict[str, str | Path]:
     if not path.is_dir():
         return {path.name: path}
     return {file.relative_to(path).as_posix(): file for file in _model_files(path)}
+
+
+def check_kind(files: Mapping[str, str | Path]) -> None:
+    """
+    Raise ValueError if *files*, which have been looked at, are of no kind that servers make models of.
+
+    They say so only when they have all of them, which may take an hour.
+    """
+    for name, file in files.items():
+        if isinstance(file, str) or name.endswith(_ENDINGS):  # or what the server has
+            return
+        with file.open("rb") as opened:
+            if opened.read(4) in _MAGIC:
+                return
+    if files:
+        raise ValueError(f"no GGUF or safetensors file, which a model is made of: {', '.join(map(repr, files))}")
 
 
 def _there(path: Path) -> Path:

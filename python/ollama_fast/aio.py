@@ -13,6 +13,8 @@ from ._async_map import many
 from ._async_progress import relay
 
 if TYPE_CHECKING:
+    from ._context import check_context as check_context
+    from ._modelfile import parse_modelfile as parse_modelfile
     from .tools import tool as tool
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "call_tool",
     "chat",
     "chat_stream",
+    "check_context",
     "close",
     "collect",
     "context_of",
@@ -46,6 +49,7 @@ __all__ = [
     "map_generate",
     "model_recommendations",
     "parse",
+    "parse_modelfile",
     "parse_stream",
     "progress",
     "ps",
@@ -76,12 +80,14 @@ def __dir__() -> Sequence[str]:
 
 
 if not TYPE_CHECKING:  # a type checker would take any name for one of the module
+    _ROOMS = {"check_context": "_context", "parse_modelfile": "_modelfile", "tool": "tools"}
+    """Where the functions are that wait for nothing; they are loaded when they are first asked for."""
 
     def __getattr__(name: str) -> Any:
-        if name == "tool":
-            from .tools import tool
+        if name in _ROOMS:
+            from importlib import import_module
 
-            return tool
+            return getattr(import_module(f"{__package__}.{_ROOMS[name]}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,16 +25,33 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Failures:
+    """
+    Requests of a load that failed in one way.
+
+    Args:
+        kind: Class of the error and its reason, such as "ResponseError (429)".
+
+        message: What the first one of them said.
+    """
+
+    kind: str
+    count: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """
     A load in numbers. Seconds, and per second; a spread is None if there was nothing to measure.
 
-    Latencies, rates and tokens are of the requests that were done alone; see docs/bench.md for each definition.
+    Latencies and tokens are of the requests that were done alone, and rates over the time of all of them; see
+    docs/bench.md for each definition.
 
     Args:
-        duration: From the beginning of the load to the end of the last request that was done.
+        duration: From the beginning of the load to the end of its last request, however that ended.
 
-        errors: How many failed with which class of error.
+        errors: How many failed in which way; what was most often comes first.
 
         concurrency: Requests underway, on average.
 
@@ -47,7 +64,7 @@ class Summary:
     done: int
     failed: int
     cut: int
-    errors: Mapping[str, int]
+    errors: tuple[Failures, ...]
     duration: float
     request_rate: float
     prompt_tokens: int
@@ -150,7 +167,7 @@ def outside(sample: Sample) -> float | None:
 # --- of one load -----------------------------------------------------------------------------------------------------
 
 
-def summarise(level: Level) -> Summary:
+def summarise_level(level: Level) -> Summary:
     """
     Give what was measured under one load in numbers.
 
@@ -159,20 +176,20 @@ def summarise(level: Level) -> Summary:
     """
     done = [sample for sample in level.samples if sample.outcome == "done"]
     failed = [sample for sample in level.samples if sample.outcome == "failed"]
-    duration = max((sample.ended for sample in done), default=0.0)
+    duration = max((sample.ended for sample in level.samples), default=0.0)
     tokens = sum(map(output_tokens, done))
     return Summary(
         requests=len(level.samples),
         done=len(done),
         failed=len(failed),
         cut=len(level.samples) - len(done) - len(failed),
-        errors=dict(sorted(Counter(sample.error or "" for sample in failed).items())),
+        errors=_by_kind(failed),
         duration=duration,
         request_rate=_ratio(len(done), duration),
         prompt_tokens=sum(sample.prompt_tokens or 0 for sample in done),
         output_tokens=tokens,
         output_rate=_ratio(tokens, duration),
-        concurrency=_ratio(math.fsum(sample.ended - sample.sent for sample in done), duration),
+        concurrency=_ratio(math.fsum(sample.ended - sample.sent for sample in level.samples), duration),
         client_cpu=_ratio(level.client_cpu, level.client_seconds),
         counted_parts=sum(sample.tokens is None for sample in done),
         ttft=spread(_known(map(ttft, done))),
@@ -188,6 +205,16 @@ def summarise(level: Level) -> Summary:
         server_rate=spread(_known(map(server_rate, done))),
         outside=spread(_known(map(outside, done))),
     )
+
+
+def _by_kind(failed: Iterable[Sample]) -> tuple[Failures, ...]:
+    counts: Counter[str] = Counter()
+    messages: dict[str, str] = {}
+    for sample in failed:
+        kind = f"{sample.error} ({sample.reason})" if sample.reason else sample.error or "?"
+        counts[kind] += 1
+        messages.setdefault(kind, sample.message or "")
+    return tuple(Failures(kind, count, messages[kind]) for kind, count in counts.most_common())
 
 
 def _seconds(nanoseconds: int | None) -> float:

@@ -10,12 +10,11 @@ from contextlib import asynccontextmanager
 from typing import Final
 from urllib.request import ProxyHandler, build_opener
 
-from ollama_fast import aio
-from ollama_fast._host import Host
+from ollama_fast import Host, aio
 
-from ._aggregate import summarise
-from ._loops import measure, unbounded
-from ._values import Amount, Ceiling, Closed, Prompt, Workload
+from ._aggregate import summarise_level
+from ._loops import measure_load, unbounded
+from ._values import Amount, Ceiling, ClosedLoop, Prompt, Workload
 
 _PARTS: Final = 200
 """Of a stream, without its last one."""
@@ -36,10 +35,12 @@ async def ceiling(streams: int, seconds: float, *, stop: asyncio.Event | None = 
     """
     async with _fast_server() as url:
         before = await asyncio.to_thread(_processor_time, url)
-        level = await measure(url, _WORKLOAD, Closed(streams), Amount(requests=None, seconds=seconds), stop=stop)
+        level = await measure_load(
+            url, _WORKLOAD, ClosedLoop(streams), Amount(requests=None, seconds=seconds), stop=stop
+        )
         server_cpu = await asyncio.to_thread(_processor_time, url) - before
         await aio.close(unbounded(Host(url)))
-    summary = summarise(level)
+    summary = summarise_level(level)
     if level.cut or not summary.done:
         return None
     return Ceiling(

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
-from ._aggregate import Summary, summarise
+from ._aggregate import Summary, summarise_level
 from ._metrics import COUNTS, SPREADS, Metric, Unit, number
 from ._values import Level, Run
 
 _COMPARED = ("request_rate", "output_rate")
 _STATISTICS = ("mean", "p50", "p90", "p99")
+_NOTHING: Final = 0.1
+"""Share by which two runs of the same server may differ: a smaller change is called neither better nor worse."""
+_ENOUGH: Final = {"p90": 100, "p99": 1000}
+"""Values of each run from which ten lie beyond a percentile; with fewer it is mostly chance."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparedNumber:
     """
     A number under one load in both runs.
 
@@ -33,7 +38,7 @@ class Row:
     second: float | None
     ratio: float | None
     better: bool | None
-    """Whether the second one is better; None if they are equal, or nobody can say."""
+    """Whether the second one is better; None if nobody can say, also since one server differs from itself so much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class Comparison:
 
     first: str
     second: str
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedNumber, ...]
     unmatched: tuple[str, ...]
     differences: tuple[str, ...]
 
@@ -65,7 +70,7 @@ def told_apart(runs: Sequence[Run]) -> list[Run]:
     ]
 
 
-def compare(first: Run, second: Run) -> Comparison:
+def compare_runs(first: Run, second: Run) -> Comparison:
     """
     Compare two runs, of one host or of two, load by load.
 
@@ -86,8 +91,8 @@ def compare(first: Run, second: Run) -> Comparison:
     )
 
 
-def _rows(load: str, first: Level, second: Level) -> list[Row]:
-    ours, theirs = summarise(first), summarise(second)
+def _rows(load: str, first: Level, second: Level) -> list[ComparedNumber]:
+    ours, theirs = summarise_level(first), summarise_level(second)
     counts = [
         _row(load, metric, metric.key, metric.label, ours, theirs) for metric in COUNTS if metric.key in _COMPARED
     ]
@@ -99,13 +104,25 @@ def _rows(load: str, first: Level, second: Level) -> list[Row]:
     ]
 
 
-def _row(load: str, metric: Metric, key: str, label: str, ours: Summary, theirs: Summary) -> Row:
+def _row(load: str, metric: Metric, key: str, label: str, ours: Summary, theirs: Summary) -> ComparedNumber:
     first, second = number(ours, key), number(theirs, key)
     ratio = second / first if first and second is not None else None
     better = None
-    if first is not None and second is not None and first != second and metric.better is not None:
-        better = (second < first) == (metric.better == "less")
-    return Row(load, key, label, metric.unit, first, second, ratio, better)
+    is_known = all(_are_enough(summary, key) for summary in (ours, theirs))
+    if (
+        is_known
+        and ratio is not None
+        and second is not None
+        and metric.better is not None
+        and abs(ratio - 1) > _NOTHING
+    ):
+        better = (ratio < 1) == (metric.better == "less")
+    return ComparedNumber(load, key, label, metric.unit, first, second, ratio, better)
+
+
+def _are_enough(summary: Summary, key: str) -> bool:
+    name, _, statistic = key.partition(".")
+    return statistic not in _ENOUGH or (number(summary, f"{name}.count") or 0) >= _ENOUGH[statistic]
 
 
 def _differences(first: Run, second: Run) -> list[str]:

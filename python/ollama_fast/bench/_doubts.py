@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ._aggregate import Summary, summarise
-from ._values import Level, Open, Run
+from ._aggregate import Summary, summarise_level
+from ._values import Level, OpenLoop, Run
 
 _NEAR: Final = 0.5
 """Share of its ceiling from which a client is near it: beyond, its own waits show in the latencies."""
@@ -18,7 +18,7 @@ _FEW: Final = 100
 """Values below which a 99th percentile is little more than the greatest one."""
 
 
-def doubts(run: Run) -> list[str]:
+def find_doubts(run: Run) -> list[str]:
     """
     Say in sentences what may make the numbers of *run* other than they look; none if nothing does.
 
@@ -33,8 +33,8 @@ def doubts(run: Run) -> list[str]:
             "Other programs took part of this machine's processors in the self-test, and so perhaps before it."
         )
     for level in run.levels:
-        found += [f"{level.load}: {doubt}." for doubt in _of_level(level, summarise(level), run)]
-    if few := [str(level.load) for level in run.levels if 0 < summarise(level).done < _FEW]:
+        found += [f"{level.load}: {doubt}." for doubt in _of_level(level, summarise_level(level), run)]
+    if few := [str(level.load) for level in run.levels if 0 < summarise_level(level).done < _FEW]:
         found.append(f"Under {_FEW} requests, p99 of TTFT and E2E is hardly but the greatest one: {', '.join(few)}.")
     return found
 
@@ -45,10 +45,18 @@ def _of_level(level: Level, summary: Summary, run: Run) -> Iterator[str]:
         yield f"the load came to {share:.0%} of what this client can read, so the client may have been the limit"
     if summary.client_cpu >= _BUSY:
         yield f"the client took {summary.client_cpu:.0%} of a core, so it may have been the limit"
-    if isinstance(level.load, Open) and summary.lag is not None and summary.lag.p99 >= _LATE:
+    if isinstance(level.load, OpenLoop) and summary.lag is not None and summary.lag.p99 >= _LATE:
         yield f"the client sent requests up to {summary.lag.max * 1e3:.0f} ms late; that counts in their latencies"
     if summary.failed:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in summary.errors.items())
-        yield f"{summary.failed} of {summary.requests} requests failed ({kinds}); latencies are of the others"
+        rest = "nothing was measured" if not summary.done else "latencies are of the others"
+        yield f"{summary.failed} of {summary.requests} requests failed; {rest}"
+        for one in summary.errors:
+            yield f"{one.count} {one.kind}: {one.message}"
+    if summary.cut:
+        longest = max(sample.ended - sample.intended for sample in level.samples if sample.outcome == "cut")
+        yield (
+            f"{summary.cut} requests, the oldest of {longest:.3g} s, were not answered to their end when it was broken "
+            "off; they are missing from the latencies, which so look better than they were"
+        )
     if summary.counted_parts:
         yield f"the server did not count the tokens of {summary.counted_parts} answers, so their parts were counted"

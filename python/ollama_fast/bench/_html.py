@@ -7,21 +7,27 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from . import _files
-from ._compare import Comparison, compare, told_apart
-from ._doubts import doubts
+from ollama_fast._whole_file import replaced
+
+from ._compare import Comparison, compare_runs, told_apart
+from ._doubts import find_doubts
 from ._metrics import COUNTS, SERVER, SPREADS, number, shown
 from ._plots import by_load, distributions, left_out, timeline
 from ._tables import ceiling, comparison_table, counts_table, errors_table, settings, spreads_table
 from ._values import Run
 
+_HEADLINE = ("output_rate", "ttft.p50", "itl.p50", "e2e.p50")
+_COLOURS = (
+    "A ratio has a colour where it is more than 10 % from 1, and a p90 or p99 only where ten values lie beyond it in both "
+    "runs: what is less is mostly chance."
+)
 _HOW = (
     "Latencies are of the requests that were done, and begin when a request was to be sent: in an open loop that is "
     "when it arrived, whatever the others did. Percentiles are by linear interpolation."
 )
 
 
-def html(runs: Sequence[Run]) -> str:
+def make_html(runs: Sequence[Run]) -> str:
     """
     Give the report of one run, or of several, which are compared to the first one.
 
@@ -36,12 +42,11 @@ def html(runs: Sequence[Run]) -> str:
     title = "Streaming benchmark: " + " and ".join(dict.fromkeys(run.workload.model for run in runs))
     parts = [f"<h1>{escape(title)}</h1>", f"<p class=soft>{escape(' · '.join(_subtitle(run) for run in runs))}</p>"]
     parts += [_doubts(run, several=several) for run in runs]
-    if several:
-        parts += [_compared(compare(runs[0], other), place) for place, other in enumerate(runs[1:], 1)]
-    else:
-        parts.append(_tiles(runs[0]))
+    comparisons = [compare_runs(runs[0], other) for other in runs[1:]]
+    parts += [_compared(comparison, place) for place, comparison in enumerate(comparisons, 1)] or [_tiles(runs[0])]
     parts += [_plots("Throughput and waits, by load", by_load(runs)), _plots("Latencies", distributions(runs))]
     parts.append(f"<p class=note>{_HOW}</p>")
+    parts += [_compared_in_full(comparison, place) for place, comparison in enumerate(comparisons, 1)]
     parts += [_of_run(run, place, several=several) for place, run in enumerate(runs)]
     parts.append(_definitions())
     style = files("ollama_fast.bench").joinpath("_page.css").read_text(encoding="utf-8")
@@ -63,7 +68,9 @@ def write_html(runs: Sequence[Run], path: str | Path) -> None:
 
         path: The file, which is replaced if it is there.
     """
-    _files.write(path, html(runs).encode())
+    page = make_html(runs).encode()
+    with replaced(path) as file:
+        file.write(page)
 
 
 def _subtitle(run: Run) -> str:
@@ -72,7 +79,7 @@ def _subtitle(run: Run) -> str:
 
 
 def _doubts(run: Run, *, several: bool) -> str:
-    found = doubts(run)
+    found = find_doubts(run)
     if not found:
         return ""
     heading = f"What to doubt of {run.label}" if several else "What to doubt"
@@ -81,9 +88,11 @@ def _doubts(run: Run, *, several: bool) -> str:
 
 
 def _tiles(run: Run) -> str:
-    from ._aggregate import summarise
+    from ._aggregate import summarise_level
 
-    best = max(((summarise(level), level) for level in run.levels), key=lambda pair: pair[0].output_rate, default=None)
+    best = max(
+        ((summarise_level(level), level) for level in run.levels), key=lambda pair: pair[0].output_rate, default=None
+    )
     if best is None:
         return ""
     summary, level = best
@@ -111,8 +120,14 @@ def _compared(comparison: Comparison, index: int) -> str:
     return (
         f"<h2>{escape(comparison.second)} compared to {escape(comparison.first)}</h2>"
         + (f"<ul class=note>{said}</ul>" if said else "")
-        + comparison_table(comparison, index)
+        + comparison_table(comparison, index, keys=_HEADLINE)
+        + f"<p class=note>{_COLOURS}</p>"
     )
+
+
+def _compared_in_full(comparison: Comparison, index: int) -> str:
+    title = f"{comparison.second} compared to {comparison.first}, in full"
+    return f"<h2>{escape(title)}</h2>" + comparison_table(comparison, index)
 
 
 def _of_run(run: Run, index: int, *, several: bool) -> str:

@@ -7,8 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from . import _files
-from ._aggregate import summarise
+from ollama_fast._whole_file import replaced
+
+from ._aggregate import summarise_level
 from ._metrics import COUNTS, SERVER, SPREADS
 from ._values import Run
 
@@ -17,7 +18,7 @@ VERSION: Final = 1
 _UNITS: Final = {"s": "seconds", "/s": "per second", "": "number", "share": "share of one core"}
 
 
-def encode(run: Run) -> bytes:
+def encode_json(run: Run) -> bytes:
     """
     Give *run* as JSON: a version, what each number means, all that was measured, and the summary of each load.
 
@@ -36,15 +37,15 @@ def encode(run: Run) -> bytes:
         },
         "percentiles": "by linear interpolation between the values at both sides, as numpy.percentile has them",
         "times": "of a sample: seconds since its load began; the server's total, load, prompt_eval, eval: nanoseconds",
-        "run": asdict(run),
-        "summaries": [{"load": str(level.load), **asdict(summarise(level))} for level in run.levels],
+        "run": run,
+        "summaries": [{"load": str(level.load), **asdict(summarise_level(level))} for level in run.levels],
     }
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2 if _is_small(run) else 0)
+    return orjson.dumps(document, default=dict, option=orjson.OPT_INDENT_2 if _is_small(run) else 0)
 
 
-def decode(content: bytes | str) -> Run:
+def decode_json(content: bytes | str) -> Run:
     """
-    Read what `encode` gave.
+    Read what `encode_json` gave.
 
     Args:
         content: The JSON, as bytes or as text.
@@ -71,7 +72,7 @@ def decode(content: bytes | str) -> Run:
     return run
 
 
-def read(path: str | Path) -> Run:
+def read_json(path: str | Path) -> Run:
     """
     Read the JSON of a run from a file; ValueError names the file, and says what is wrong with it.
 
@@ -79,7 +80,7 @@ def read(path: str | Path) -> Run:
         path: The file.
     """
     try:
-        return decode(Path(path).read_bytes())
+        return decode_json(Path(path).read_bytes())
     except ValueError as exc:
         raise ValueError(f"{path}: {exc}") from exc
 
@@ -93,7 +94,9 @@ def write_json(run: Run, path: str | Path) -> None:
 
         path: The file, which is replaced if it is there.
     """
-    _files.write(path, encode(run))
+    content = encode_json(run)
+    with replaced(path) as file:
+        file.write(content)
 
 
 @cache

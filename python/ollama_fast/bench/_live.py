@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from ._aggregate import Spread, Summary, summarise
+from ._aggregate import Spread, Summary, summarise_level
 from ._metrics import shown
 from ._running import Begun, Told
 from ._values import Ceiling, Level, Run, Sample
@@ -20,6 +20,8 @@ from ._values import Ceiling, Level, Run, Sample
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from ._compare import ComparedNumber, Comparison
 
 HEADS: Final = ("Load", "Done", "Req/s", "Tok/s", "/stream", "TTFT", "ITL", "E2E")
 _PAUSE: Final = 0.25
@@ -64,7 +66,38 @@ def said_of(ceiling: Ceiling | None) -> str:
 
 @contextmanager
 def table(console: Console, title: str) -> Generator[Callable[[Told], None]]:
-    """Show a table of what is measured, and give what is to be told of it."""
+    """Show a table of what is measured, and give what is to be told of it; nothing is shown before a load begins."""
+    if console.is_terminal:
+        with _live(console, title) as tell:
+            yield tell
+    else:
+        yield _plain(console, title)
+
+
+def _plain(console: Console, title: str) -> Callable[[Told], None]:
+    """Give what writes lines: that a load begins, and what came of it, at once, so that a log shows where it is."""
+    begun = False
+
+    def tell(what: Told) -> None:
+        nonlocal begun
+        match what:
+            case Begun(load=load):
+                if not begun:
+                    console.file.write(f"{title}; latencies: p50 / p99\n")
+                begun = True
+                console.file.write("self-test of the client ...\n" if load is None else f"{load} ...\n")
+            case Level():
+                row = cells(what, summarise_level(what))
+                console.file.write(", ".join(f"{head} {cell}" for head, cell in zip(HEADS, row, strict=True)) + "\n")
+            case Sample():
+                return
+        console.file.flush()
+
+    return tell
+
+
+@contextmanager
+def _live(console: Console, title: str) -> Generator[Callable[[Told], None]]:
     from rich.console import Group
     from rich.live import Live
     from rich.text import Text
@@ -75,6 +108,7 @@ def table(console: Console, title: str) -> Generator[Callable[[Told], None]]:
     def tell(what: Told) -> None:
         match what:
             case Begun():
+                live.start(refresh=True)
                 load = "self-test of the client" if what.load is None else str(what.load)
                 state.update(load=load, done=0, failed=0, began=monotonic(), written=0.0)
                 write()
@@ -82,12 +116,12 @@ def table(console: Console, title: str) -> Generator[Callable[[Told], None]]:
                 state["failed" if what.outcome == "failed" else "done"] += 1
                 write()
             case Level():
-                rows.append(cells(what, summarise(what)))
+                rows.append(cells(what, summarise_level(what)))
                 live.update(drawn(), refresh=True)
 
     def write() -> None:
         now = monotonic()
-        if not console.is_terminal or now - state["written"] < _PAUSE:
+        if now - state["written"] < _PAUSE:
             return
         state["written"] = now
         failed = f", {state['failed']} failed" if state["failed"] else ""
@@ -97,9 +131,13 @@ def table(console: Console, title: str) -> Generator[Callable[[Told], None]]:
     def drawn() -> Group:
         return Group(_drawn(title, rows), Text(""))  # the line below is the one that is written over
 
-    with Live(drawn(), console=console, auto_refresh=False) as live:
+    live = Live(drawn(), console=console, auto_refresh=False)
+    try:
         yield tell
-        live.update(drawn(), refresh=True)
+        if live.is_started:
+            live.update(drawn(), refresh=True)
+    finally:
+        live.stop()
 
 
 def _drawn(title: str, rows: Sequence[Sequence[str]]) -> Table:
@@ -116,27 +154,51 @@ def _drawn(title: str, rows: Sequence[Sequence[str]]) -> Table:
 
 
 def print_comparison(console: Console, runs: Sequence[Run]) -> None:
-    """Print how each of *runs* but the first one compares to that."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from ._compare import compare, told_apart
+    """Print how each of *runs* but the first one compares to that, a line a number."""
+    from ._compare import compare_runs, told_apart
 
     first, *others = told_apart(runs)
     for other in others:
-        found = compare(first, other)
-        drawn = Table(
-            "Load", "Metric", title=Text(f"{found.second} compared to {found.first}"), box=None, pad_edge=False
-        )
-        for head in (Text(found.first), Text(found.second), Text("Ratio")):
-            drawn.add_column(head, justify="right")
-        for row in found.rows:
-            if row.key.endswith((".mean", ".p90")):
-                continue  # they are in the report
-            ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
-            style = "" if row.better is None else "green" if row.better else "red"
-            values = (Text(shown(row.first, row.unit)), Text(shown(row.second, row.unit)), Text(ratio, style=style))
-            drawn.add_row(Text(row.load), Text(row.label), *values)
-        console.print(drawn)
+        found = compare_runs(first, other)
+        if console.is_terminal:
+            _print_table(console, found)
+        else:
+            console.file.write(f"{found.second} compared to {found.first}\n")
+            for load, label, ours, theirs, ratio in map(_compared, _chosen(found)):
+                console.file.write(f"{load}, {label}: {ours} and {theirs}, ratio {ratio}\n")
+            console.file.flush()
         for difference in found.differences:
-            console.print(Text(f"Not the same: {difference}."))
+            say(console, f"Not the same: {difference}.")
+
+
+def say(console: Console, text: str) -> None:
+    """Write a sentence in one line, which a terminal breaks where it is too long."""
+    console.out(text.translate(_NO_CONTROLS), highlight=False)
+
+
+_NO_CONTROLS: Final = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\ufffd")
+"""What a terminal would obey: labels are from files, and messages from servers."""
+
+
+def _chosen(comparison: Comparison) -> list[ComparedNumber]:
+    return [row for row in comparison.rows if not row.key.endswith((".mean", ".p90"))]  # the others are in the report
+
+
+def _compared(row: ComparedNumber) -> tuple[str, str, str, str, str]:
+    ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
+    return row.load, row.label, shown(row.first, row.unit), shown(row.second, row.unit), ratio
+
+
+def _print_table(console: Console, comparison: Comparison) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    first, second = (name.translate(_NO_CONTROLS) for name in (comparison.first, comparison.second))
+    drawn = Table("Load", "Metric", title=Text(f"{second} compared to {first}"), box=None, pad_edge=False)
+    for head in (Text(first, overflow="fold"), Text(second, overflow="fold"), Text("Ratio")):
+        drawn.add_column(head, justify="right", overflow="fold")
+    for row in _chosen(comparison):
+        style = "" if row.better is None else "green" if row.better else "red"
+        *texts, ratio = _compared(row)
+        drawn.add_row(*map(Text, texts), Text(ratio, style=style))
+    console.print(drawn)

@@ -10,18 +10,19 @@ from functools import partial
 from time import perf_counter, process_time
 from typing import Any, Final
 
-from ollama_fast._host import Host
+from ollama_fast import Host
 
 from ._arrivals import arrivals
 from ._measuring import Ask, asking, measured
-from ._values import Amount, Closed, Level, Load, Open, Sample, Workload
+from ._values import Amount, ClosedLoop, Level, Load, OpenLoop, Sample, Workload
 
 _AFTER_FAILURE: Final = 0.1
 """Seconds that a worker waits after a failure, so that a server which refuses is not hammered without end."""
 
 
-async def measure(
+async def measure_load(
     host: Host | str | None,
+    /,
     workload: Workload,
     load: Load,
     amount: Amount,
@@ -61,7 +62,7 @@ async def measure(
             tell(sample)
 
     began_at, cpu, origin = datetime.now(UTC).isoformat(timespec="milliseconds"), process_time(), perf_counter()
-    if isinstance(load, Closed):
+    if isinstance(load, ClosedLoop):
         loading = _closed(ask, workload, load, amount, origin, keep)
     else:
         loading = _open(ask, workload, load, amount, origin, seed, keep)
@@ -85,39 +86,52 @@ def unbounded(host: Host) -> Host:
 async def _warm_up(ask: Ask, workload: Workload, load: Load, amount: Amount, stop: asyncio.Event | None) -> None:
     count = amount.warm_up
     if count is None:
-        count = load.workers if isinstance(load, Closed) else 1
+        count = _workers(load, amount) if isinstance(load, ClosedLoop) else 1
     if count:
-        warm, at_once = Amount(count), load.workers if isinstance(load, Closed) else count
-        loading = _closed(ask, workload, Closed(at_once), warm, perf_counter(), lambda _: None)
+        warm, at_once = Amount(count), load.workers if isinstance(load, ClosedLoop) else count
+        loading = _closed(ask, workload, ClosedLoop(at_once), warm, perf_counter(), lambda _: None)
         await until_stopped(loading, stop)
 
 
 async def _closed(
-    ask: Ask, workload: Workload, load: Closed, amount: Amount, origin: float, keep: Callable[[Sample], None]
+    ask: Ask, workload: Workload, load: ClosedLoop, amount: Amount, origin: float, keep: Callable[[Sample], None]
 ) -> None:
     sent = 0
 
-    def take() -> int | None:
-        """Give the prompt of the next request; None if there is to be none."""
+    def take() -> tuple[int, float] | None:
+        """Give the prompt of the next request, and the moment of which it was decided; None if there is to be none."""
         nonlocal sent
-        if sent == amount.requests or _is_over(amount, perf_counter() - origin):
+        now = perf_counter() - origin
+        if sent == amount.requests or _is_over(amount, now):
             return None
         sent += 1
-        return (sent - 1) % len(workload.prompts)
+        return (sent - 1) % len(workload.prompts), now
 
     async def work(worker: int) -> None:
-        while (prompt := take()) is not None:
-            sample = await measured(ask, prompt, origin, perf_counter() - origin, keep, worker=worker)
+        while (taken := take()) is not None:
+            prompt, now = taken
+            sample = await measured(ask, prompt, origin, now, keep, worker=worker)
             if sample.outcome == "failed":
                 await asyncio.sleep(_AFTER_FAILURE)
 
     async with asyncio.TaskGroup() as group:
-        for worker in range(load.workers):
+        for worker in range(_workers(load, amount)):
             group.create_task(work(worker))
 
 
+def _workers(load: ClosedLoop, amount: Amount) -> int:
+    """Give how many workers there is something to do for."""
+    return load.workers if amount.requests is None else min(load.workers, amount.requests)
+
+
 async def _open(
-    ask: Ask, workload: Workload, load: Open, amount: Amount, origin: float, seed: int, keep: Callable[[Sample], None]
+    ask: Ask,
+    workload: Workload,
+    load: OpenLoop,
+    amount: Amount,
+    origin: float,
+    seed: int,
+    keep: Callable[[Sample], None],
 ) -> None:
     begin = partial(measured, ask, origin=origin, keep=keep)
     async with asyncio.TaskGroup() as group:

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from ollama_fast import aio
-from ollama_fast._host import Host
-from ollama_fast.errors import OllamaError
+from ollama_fast import Host, aio
+from ollama_fast.errors import OllamaError, ResponseError, TimeoutError, TooLargeError
 
-from ._values import Outcome, Prompt, Sample, Workload
+from ._prompts import messages_of, refuse_unsendable
+from ._values import Outcome, Sample, Workload
+
+_OK: Final = 200
+"""Of an error line in a stream, which has no status of its own."""
 
 Ask: TypeAlias = Callable[[int], "aio.Stream[Any]"]
 """Makes the stream that answers the prompt of an index; it is sent when it is entered."""
 
 
 def asking(host: Host, workload: Workload) -> Ask:
-    """Give what makes the streams of *workload*."""
+    """Give what makes the streams of *workload*; ValueError tells of a prompt that cannot be sent."""
+    for place, prompt in enumerate(workload.prompts):
+        try:
+            refuse_unsendable(prompt)
+        except ValueError as exc:
+            raise ValueError(f"prompts[{place}]: {exc}") from exc
     options: Any = dict(workload.options)
     if workload.num_predict is not None:
         options["num_predict"] = workload.num_predict
     prompts, model = workload.prompts, workload.model
     if workload.api == "generate":
         return lambda index: aio.generate_stream(host, model, prompts[index].text, options=options)
-    conversations: list[Any] = [_messages(prompt) for prompt in prompts]
+    conversations: list[Any] = [messages_of(prompt) for prompt in prompts]
     return lambda index: aio.chat_stream(host, model, conversations[index], options=options)
-
-
-def _messages(prompt: Prompt) -> list[Any]:
-    return list(prompt.messages) or [{"role": "user", "content": prompt.text}]
 
 
 def says_something(part: dict[str, Any]) -> bool:
@@ -97,6 +102,7 @@ async def measured(
             parts=parts,
             outcome=outcome,
             error=None if failure is None else type(failure).__name__,
+            reason=None if failure is None else reason_of(failure),
             message=None if failure is None else str(failure),
             done_reason=_text(part.get("done_reason")),
             tokens=_count(part.get("eval_count")),
@@ -108,6 +114,18 @@ async def measured(
         )
         keep(sample)
     return sample
+
+
+def reason_of(failure: OllamaError) -> str | None:
+    """Give in a word or two what tells *failure* from others of its class; None if nothing does."""
+    match failure:
+        case ResponseError():
+            return "in a stream" if failure.status == _OK else str(failure.status)
+        case TimeoutError() | TooLargeError() if failure.limit:
+            return failure.limit
+        case _:
+            said = re.search(r"\[Errno -?[0-9]+\] ([^();]+)", str(failure))  # in the system's own words
+            return said and said[1].strip()
 
 
 def _count(value: Any) -> int | None:

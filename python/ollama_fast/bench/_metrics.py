@@ -38,7 +38,7 @@ COUNTS: Final = (
     Metric("done", "Done", "", None, "read to their last part"),
     Metric("failed", "Failed", "", "less", "ended by an error"),
     Metric("cut", "Cut", "", None, "underway when the benchmark was broken off"),
-    Metric("duration", "Duration", "s", None, "from the beginning to the end of the last request that was done"),
+    Metric("duration", "Duration", "s", None, "from the beginning to the end of the last request, however it ended"),
     Metric("request_rate", "Request rate", "/s", "more", "requests that were done, divided by the duration"),
     Metric("prompt_tokens", "Prompt tokens", "", None, "prompt_eval_count of the requests that were done"),
     Metric("output_tokens", "Output tokens", "", None, "eval_count of the requests that were done"),

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from ._aggregate import Summary, e2e, itls, summarise, ttft
+from ._aggregate import Summary, e2e, itls, summarise_level, ttft
 from ._metrics import shown
 from ._svg import figure
-from ._values import Closed, Level, Run, Sample
+from ._values import ClosedLoop, Level, Run, Sample
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,9 @@ def by_load(runs: Sequence[Run]) -> list[str]:
     """Give plots of throughput and of TTFT against the load; none if there is but one load of a kind."""
     found: list[str] = []
     for closed in (True, False):
-        chosen = [(run, [level for level in run.levels if isinstance(level.load, Closed) == closed]) for run in runs]
+        chosen = [
+            (run, [level for level in run.levels if isinstance(level.load, ClosedLoop) == closed]) for run in runs
+        ]
         if max((len(levels) for _, levels in chosen), default=0) < 2:
             continue
         axis = "concurrency (workers)" if closed else "requests that arrive a second"
@@ -174,7 +176,7 @@ def _against(
         ticks: set[float] = set()
         highest_of_all = 0.0
         for number, (run, levels) in enumerate(chosen):
-            found = [(_size(level), summarise(level)) for level in levels]
+            found = [(_size(level), summarise_level(level)) for level in levels]
             points = sorted(
                 (size, value_of(one), most and most(one)) for size, one in found if value_of(one) is not None
             )
@@ -202,7 +204,7 @@ def _against(
 
 
 def _size(level: Level) -> float:
-    return level.load.workers if isinstance(level.load, Closed) else level.load.rate
+    return level.load.workers if isinstance(level.load, ClosedLoop) else level.load.rate
 
 
 # --- timelines -------------------------------------------------------------------------------------------------------

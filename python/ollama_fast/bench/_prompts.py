@@ -1,11 +1,13 @@
-"""A file of prompts to values."""
+"""A file of prompts to values, and whether they can be sent."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from ollama_fast import _endpoints
+from ollama_fast._text_lines import TextLine, is_json_lines, text_lines
 
 from ._values import Prompt
 
@@ -22,24 +24,26 @@ def read_prompts(path: str | Path) -> tuple[Prompt, ...]:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as exc:
-        raise ValueError(f"{path} is not UTF-8 text: {exc}") from exc
-    is_json = path.suffix.lower() in (".jsonl", ".ndjson")
-    prompts = tuple(_decoded(path, lines) if is_json else (Prompt(line) for line in lines if line.strip()))
+        with path.open("rb") as file:
+            lines = text_lines(file)
+            prompts = tuple(_decoded(lines) if is_json_lines(path) else (Prompt(line.text) for line in lines))
+    except ValueError as exc:
+        raise ValueError(f"{path}: {exc}") from exc
     if not prompts:
         raise ValueError(f"{path} holds no prompt: write one a line")
     return prompts
 
 
-def _decoded(path: Path, lines: Iterable[str]) -> Iterator[Prompt]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+def _decoded(lines: Iterator[TextLine]) -> Iterator[Prompt]:
+    import orjson
+
+    for line in lines:
         try:
-            yield _prompt(json.loads(line))
+            prompt = _prompt(orjson.loads(line.text))
+            refuse_unsendable(prompt)
         except ValueError as exc:
-            raise ValueError(f"{path}, line {number}: {exc}") from exc
+            raise ValueError(f"line {line.number}: {exc}") from exc
+        yield prompt
 
 
 def _prompt(value: Any) -> Prompt:
@@ -52,3 +56,16 @@ def _prompt(value: Any) -> Prompt:
             return Prompt(messages=tuple(messages))
         case _:
             raise ValueError('neither a text, nor {"prompt": "..."}, nor {"messages": [...]}')
+
+
+def messages_of(prompt: Prompt) -> list[Any]:
+    """Give what chat is asked with."""
+    return list(prompt.messages) or [{"role": "user", "content": prompt.text}]
+
+
+def refuse_unsendable(prompt: Prompt) -> None:
+    """Raise ValueError if no request can be made of *prompt*: in the midst of a load would be too late."""
+    try:
+        _endpoints.chat("any", messages_of(prompt)).encode(stream=True)
+    except TypeError as exc:
+        raise ValueError(str(exc)) from exc

@@ -13,16 +13,15 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, TypeAlias
 
-from ollama_fast import aio
-from ollama_fast._host import Host
+from ollama_fast import Host, aio
 from ollama_fast.errors import OllamaError
 
-from ._aggregate import summarise
+from ._aggregate import summarise_level
 from ._ceiling import ceiling
-from ._loops import measure, unbounded, until_stopped
+from ._loops import measure_load, unbounded, until_stopped
 from ._machine import this_machine
 from ._measuring import asking
-from ._values import Amount, Ceiling, Closed, Level, Load, Run, Sample, Workload
+from ._values import Amount, Ceiling, ClosedLoop, Level, Load, Run, Sample, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,11 @@ Told: TypeAlias = Begun | Sample | Level
 """What one who watches a benchmark is told."""
 
 
-def run(
+def benchmark(
     host: Host | str | None,
+    /,
     workload: Workload,
-    loads: Sequence[Load] = (Closed(1),),
+    loads: Sequence[Load] = (ClosedLoop(1),),
     amount: Amount = Amount(),  # noqa: B008 - it is frozen
     *,
     label: str | None = None,
@@ -51,8 +51,8 @@ def run(
     """
     Load a host, one load after the other, and give what was measured.
 
-    One request with one token comes first, so that what is wrong with host or model is raised before any load. Ctrl-C
-    ends the load: the run has what was measured by then, and is `cut`; a second one is a KeyboardInterrupt.
+    One request with one token comes first, so that what is wrong with host or model is raised before any load. Ctrl-C,
+    or SIGTERM, ends the load: the run has what was measured by then, and is `cut`; a second one is as without this.
 
     Args:
         host: A Host, its URL, or None for what OLLAMA_HOST says. Nothing is tried again, and its connections have no
@@ -60,7 +60,7 @@ def run(
 
         workload: What is asked.
 
-        loads: Such as `[Closed(1), Closed(2), Closed(4)]`, or `[Open(0.5), Open(1)]`.
+        loads: Such as `[ClosedLoop(1), ClosedLoop(2), ClosedLoop(4)]`, or `[OpenLoop(0.5), OpenLoop(1)]`.
 
         amount: How long each of them lasts.
 
@@ -73,7 +73,7 @@ def run(
         tell: Is called with what happens, as it happens. It runs between the parts of streams, so it must be quick.
     """
     if not loads:
-        raise ValueError("no load: give at least one, such as Closed(1)")
+        raise ValueError("no load: give at least one, such as ClosedLoop(1)")
     known = Host.of(host)
     name = label or known.url
     begun = _begun(known, workload, amount, name, seed)
@@ -91,13 +91,13 @@ async def _run(
     stop = asyncio.Event()
     levels: list[Level] = []
     server: list[str] = []
-    with _stopped_by_ctrl_c(stop):
+    with _stopped_by_signals(stop):
         await until_stopped(_try_out(host, begun.workload, server.append), stop)
         for load in loads:
             if stop.is_set():
                 break
             tell(Begun(begun.label, load))
-            level = await measure(host, begun.workload, load, begun.amount, seed=begun.seed, stop=stop, tell=tell)
+            level = await measure_load(host, begun.workload, load, begun.amount, seed=begun.seed, stop=stop, tell=tell)
             if level.samples:
                 levels.append(level)
                 tell(level)
@@ -125,26 +125,32 @@ async def _ceiling_of(
         return None
     tell()
     streams = [
-        level.load.workers if isinstance(level.load, Closed) else math.ceil(summarise(level).concurrency)
+        level.load.workers if isinstance(level.load, ClosedLoop) else math.ceil(summarise_level(level).concurrency)
         for level in levels
     ]
     return await ceiling(max(1, *streams), seconds, stop=stop)
 
 
 @contextmanager
-def _stopped_by_ctrl_c(stop: asyncio.Event) -> Generator[None]:
-    """Set *stop* at the first Ctrl-C; what comes after is as it was before."""
+def _stopped_by_signals(stop: asyncio.Event) -> Generator[None]:
+    """Set *stop* at the first Ctrl-C or SIGTERM; what comes after is as it was before."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # Ctrl-C is the main thread's
+        yield  # signals are the main thread's
         return
-    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGINT)
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def as_before() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, before)
+        as_before()
         loop.call_soon_threadsafe(stop.set)
 
-    signal.signal(signal.SIGINT, end)
+    for number in before:
+        signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        as_before()

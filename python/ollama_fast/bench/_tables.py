@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from html import escape
 
-from ._aggregate import Summary, summarise
-from ._compare import Comparison, Row
+from ._aggregate import Summary, summarise_level
+from ._compare import ComparedNumber, Comparison
 from ._metrics import COUNTS, STATISTICS, Metric, Unit, number, shown
 from ._values import Ceiling, Prompt, Run
 
@@ -18,7 +18,7 @@ def counts_table(run: Run, index: int) -> str:
     head = ["Load", *(metric.label for metric in COUNTS)]
     rows = [
         f"<tr><th>{escape(str(level.load))}{' (cut)' if level.cut else ''}</th>"
-        + "".join(_cell(summarise(level), metric.key, metric.unit, f"{index}.{place}") for metric in COUNTS)
+        + "".join(_cell(summarise_level(level), metric.key, metric.unit, f"{index}.{place}") for metric in COUNTS)
         + "</tr>"
         for place, level in enumerate(run.levels)
     ]
@@ -27,7 +27,7 @@ def counts_table(run: Run, index: int) -> str:
 
 def spreads_table(run: Run, index: int, metrics: Sequence[Metric]) -> str:
     """Give how *metrics* are spread, a row for each of them under each load."""
-    summaries = [(place, level, summarise(level)) for place, level in enumerate(run.levels)]
+    summaries = [(place, level, summarise_level(level)) for place, level in enumerate(run.levels)]
     rows = [
         f"<tr{' class=first' if first == 0 else ''}><th>{escape(metric.label)}</th>"
         f"<th class=left>{escape(str(level.load))}</th>" + _spread(summary, metric, f"{index}.{place}") + "</tr>"
@@ -49,18 +49,19 @@ def errors_table(run: Run) -> str:
     """Give the errors by kind, with the first message of each; nothing if there were none."""
     rows: list[str] = []
     for level in run.levels:
-        for kind, count in summarise(level).errors.items():
-            message = next((sample.message or "" for sample in level.samples if sample.error == kind), "")
-            said = f"<th>{escape(str(level.load))}</th><td>{escape(kind)}</td><td>{count}</td>"
-            rows.append(f"<tr>{said}<td class=wrap>{escape(message)}</td></tr>")
+        for one in summarise_level(level).errors:
+            said = f"<th>{escape(str(level.load))}</th><td>{escape(one.kind)}</td><td>{one.count}</td>"
+            rows.append(f"<tr>{said}<td class=wrap>{escape(one.message)}</td></tr>")
     return "<h3>Errors</h3>" + _table(["Load", "Kind", "Count", "The first one"], rows) if rows else ""
 
 
-def comparison_table(comparison: Comparison, index: int) -> str:
-    """Give the numbers of both runs and their ratios."""
+def comparison_table(comparison: Comparison, index: int, *, keys: Container[str] | None = None) -> str:
+    """Give the numbers of both runs and their ratios; only those of *keys*, if there are some."""
     rows: list[str] = []
     load = ""
     for row in comparison.rows:
+        if keys is not None and row.key not in keys:
+            continue
         rows.append(_compared(row, index, begins=row.load != load))
         load = row.load
     if not rows:
@@ -68,7 +69,7 @@ def comparison_table(comparison: Comparison, index: int) -> str:
     return _table(["Load", "Metric", comparison.first, comparison.second, "Ratio"], rows, left=2)
 
 
-def _compared(row: Row, index: int, *, begins: bool) -> str:
+def _compared(row: ComparedNumber, index: int, *, begins: bool) -> str:
     sense = "" if row.better is None else " class=good" if row.better else " class=bad"
     key = f"{index}.{row.load}.{row.key}"
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
 Api: TypeAlias = Literal["chat", "generate"]
@@ -28,7 +29,7 @@ class Prompt:
     """A text, or the messages of a conversation, which only chat takes."""
 
     text: str = ""
-    messages: tuple[Mapping[str, Any], ...] = ()
+    messages: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
 
 
 DEFAULT_PROMPTS: Final = tuple(map(Prompt, DEFAULT_TEXTS))
@@ -48,26 +49,33 @@ class Workload:
 
         num_predict: Tokens of an answer, at most; None leaves it to the model.
 
-        options: More options of a run, such as `{"temperature": 0}`.
+        options: More options of a run, such as `{"temperature": 0}`; a copy is kept, which nothing changes.
     """
 
     model: str
     prompts: tuple[Prompt, ...] = DEFAULT_PROMPTS
     api: Api = "chat"
     num_predict: int | None = 128
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
         if not self.prompts:
             raise ValueError("the prompt set is empty: give at least one prompt")
         if self.num_predict is not None and self.num_predict < 1:
             raise ValueError(f"num_predict must be 1 or more, or None for the model's own, not {self.num_predict}")
+        if "num_predict" in self.options:
+            raise ValueError("options hold num_predict, which has a parameter of its own: num_predict=128, or None")
         if self.api == "generate" and any(prompt.messages for prompt in self.prompts):
             raise ValueError("a prompt has messages, which generate does not take: use chat")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What cannot be changed has no pickle of its own.
+        return type(self), (self.model, self.prompts, self.api, self.num_predict, dict(self.options))
+
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedLoop:
     """Load by *workers* that each ask, read the answer to its end, and ask again."""
 
     workers: int
@@ -82,7 +90,7 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenLoop:
     """Load by requests that arrive at random, *rate* a second on average, whether or not others were answered."""
 
     rate: float
@@ -96,7 +104,7 @@ class Open:
         return f"{self.rate:g} req/s"
 
 
-Load: TypeAlias = Closed | Open
+Load: TypeAlias = ClosedLoop | OpenLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,7 @@ class Amount:
     How long each load lasts.
 
     Args:
-        requests: How many are sent; None for as many as the time allows.
+        requests: How many are sent. None for as many as go into *seconds*, or without those for 32.
 
         seconds: How long new ones are sent; those underway then are still read to their end. None for as long as it
             takes. With both, what comes first.
@@ -113,13 +121,13 @@ class Amount:
         warm_up: Requests before, which do not count; None for one for each worker, or one in an open loop.
     """
 
-    requests: int | None = 32
+    requests: int | None = None
     seconds: float | None = None
     warm_up: int | None = None
 
     def __post_init__(self) -> None:
         if self.requests is None and self.seconds is None:
-            raise ValueError("a load without an end: give a number of requests, or seconds")
+            object.__setattr__(self, "requests", 32)
         if self.requests is not None and self.requests < 1:
             raise ValueError(f"a load needs 1 request or more, not {self.requests}")
         if self.seconds is not None and not (math.isfinite(self.seconds) and self.seconds > 0):
@@ -152,6 +160,11 @@ class Sample:
 
         error: Class of the error, such as "ConnectError".
 
+        reason: What can be told of it in a word or two: the status of a ResponseError, the limit of a TimeoutError, or
+            what the operating system says, such as "Connection refused"; None if nothing can.
+
+        message: All that it says.
+
         tokens: The server's `eval_count`; None if it did not say.
 
         prompt_tokens: The server's `prompt_eval_count`.
@@ -169,6 +182,7 @@ class Sample:
     parts: int
     outcome: Outcome
     error: str | None = None
+    reason: str | None = None
     message: str | None = None
     done_reason: str | None = None
     tokens: int | None = None
@@ -189,7 +203,7 @@ class Level:
 
         began_at: The time of day, in UTC, as ISO 8601 has it.
 
-        client_seconds: From the beginning to when the last request had ended.
+        client_seconds: From the beginning to when all was over, also the pause behind a last failure.
 
         client_cpu: Seconds of processor time that this process took meanwhile.
 
@@ -248,7 +262,13 @@ class Machine:
     cores: int
     system: str
     python: str
-    versions: Mapping[str, str]
+    versions: Mapping[str, str] = field(hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "versions", MappingProxyType(dict(self.versions)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.processor, self.cores, self.system, self.python, dict(self.versions))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ._texts import Row, WrongLineError
+from ollama_fast._text_lines import WrongLineError
+
+from ._texts import Row
 
 
 def types_of(rows: Sequence[Row]) -> Any:

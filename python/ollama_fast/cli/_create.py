@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import ollama_fast
-from ollama_fast import Host
+from ollama_fast import Host, _modelfile
 from ollama_fast.types import Options
 
 from ._asking import checked, run_option
@@ -53,10 +53,13 @@ def create(
     if modelfile is None and start is None and model_file is None:
         raise click.UsageError("what shall it be made of? give --modelfile, --from or --file")
     with checked():
+        known = None if modelfile is None else _modelfile.read(modelfile)
+        for sentence in () if known is None else known.dropped:
+            click.echo(f"{modelfile}, {sentence}", err=True)
         parts = ollama_fast.create_stream(
             host,
             model,
-            modelfile=modelfile,
+            modelfile=known,
             from_=start,
             files=model_file,
             adapters=adapter,

@@ -13,6 +13,8 @@ import click
 
 import ollama_fast
 from ollama_fast import Host
+from ollama_fast._text_lines import WrongLineError, is_json_lines
+from ollama_fast._whole_file import replaced
 from ollama_fast.errors import InputsError
 from ollama_fast.types import KeepAlive, Options
 
@@ -22,10 +24,8 @@ from ._asking import checked, keep_alive_option, run_option
 from ._counted import counted
 from ._options import hosts_option, json_option, model_argument
 from ._output import on_terminal, print_json
-from ._replaced import replaced
-from ._texts import Row, WrongLineError, rows_of_jsonl, rows_of_lines
+from ._texts import Row, rows_of_jsonl, rows_of_lines
 
-_JSONL: Final = (".jsonl", ".ndjson")
 _KEY: Final = "text"
 
 
@@ -134,7 +134,7 @@ def _to(output: Path | None) -> Generator[IO[bytes]]:
 
 
 def _rows(lines: IO[bytes], source: Path | None, input_key: str | None) -> Iterator[Row]:
-    if input_key is not None or (source is not None and source.suffix in _JSONL):
+    if input_key is not None or (source is not None and is_json_lines(source)):
         return rows_of_jsonl(lines, input_key or _KEY)
     return rows_of_lines(lines, _KEY)
 

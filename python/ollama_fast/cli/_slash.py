@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ollama_fast._whole_file import replaced
 from ollama_fast.types import Think
 
 from . import _talk
-from ._replaced import replaced
 from ._talk import Talk
 
 

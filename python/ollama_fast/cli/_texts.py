@@ -7,12 +7,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
+from ollama_fast._text_lines import WrongLineError, text_lines
+
 _LONG: Final = re.compile(r"\d{19}")
 """What all whole numbers of more than 64 bits have in them."""
-
-
-class WrongLineError(ValueError):
-    """A line is no text to embed; its text says which, and why."""
 
 
 class Row(NamedTuple):
@@ -44,7 +42,7 @@ def rows_of_lines(lines: Iterable[bytes], key: str) -> Iterator[Row]:
 
         key: What the text is called in the output.
     """
-    for number, size, text in _texts(lines):
+    for number, size, text in text_lines(lines):
         yield Row(number, size, {key: text}, text)
 
 
@@ -56,7 +54,7 @@ def rows_of_jsonl(lines: Iterable[bytes], key: str) -> Iterator[Row]:
     """
     import orjson
 
-    for number, size, text in _texts(lines):
+    for number, size, text in text_lines(lines):
         try:
             fields = orjson.loads(text)
         except ValueError as exc:
@@ -85,13 +83,3 @@ def _check_whole_numbers(number: int, text: str) -> None:
         return found
 
     json.loads(text, parse_int=check)
-
-
-def _texts(lines: Iterable[bytes]) -> Iterator[tuple[int, int, str]]:
-    for number, line in enumerate(lines, 1):
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as exc:
-            raise WrongLineError(f"line {number} is not text in UTF-8: {exc}") from exc
-        if text.strip():
-            yield number, len(line), text

@@ -6,8 +6,10 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, Final, TypeAlias
 
+from ollama_fast._text_lines import WrongLineError
+
 from ._columns import column, types_of
-from ._texts import Row, WrongLineError
+from ._texts import Row
 
 Put: TypeAlias = Callable[[Row, "memoryview[float]"], None]
 """Takes a row and its vector, as float32."""

@@ -395,7 +395,7 @@ class AsyncClient(BaseClient, AsyncMethods):
 
     async def create_blob(self, path: str | Path) -> str:
         """Send the file at *path* to the server, for `create`, and give its digest."""
-        from ollama_fast._async import Pieces, off_the_loop
+        from ollama_fast._async_aside import Pieces, off_the_loop
 
         digest = await off_the_loop(partial(_upload.digest, path))
         upload = Upload.of(path)

@@ -25,7 +25,7 @@ class Underway:
 
     def end_waiting(self) -> None:
         """End the waits of all tasks."""
-        from ollama_fast._async import current_task
+        from ollama_fast._async_aside import current_task
 
         here = current_task()
         for task in list(self.tasks):
@@ -51,7 +51,7 @@ class Waiting:
         self._task: asyncio.Task[Any] | None = None
 
     def __enter__(self) -> None:
-        from ollama_fast._async import current_task
+        from ollama_fast._async_aside import current_task
 
         self._task = current_task()
         if self._task is not None:
