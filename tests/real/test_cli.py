@@ -53,7 +53,7 @@ def test_a_model_is_pushed_and_pulled_with_a_bar(real: Genuine) -> None:
     assert run(real, "delete", name, "--json").stdout == f'{{"deleted": "{name}"}}\n'
     missing = run(real, "pull", real.registry.model("no-such-model"), "--insecure")
     assert missing.returncode == 1
-    assert missing.stderr.splitlines()[0].startswith("Error: ")
+    assert missing.stderr.splitlines()[-2].startswith("Error: ")
     assert missing.stderr.splitlines()[-1] == "The registry has no such model: is its name right?"
 
 
