@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,16 @@ def started(*arguments: str, host: str, environ: Mapping[str, str] | None = None
         text=True,
         env={**os.environ, "OLLAMA_HOST": host, **(environ or {})},
     )
+
+
+@contextmanager
+def as_by_default(number: signal.Signals) -> Generator[None]:
+    """Let processes that are started in the block take a signal, also where `nohup make test` ignores it."""
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def endless(request: Received) -> Reply:
@@ -188,11 +199,13 @@ def test_a_signal_that_ends_a_process_leaves_nothing_half_written(name: str, tmp
     (tmp_path / "in.txt").write_text("text\n")
     (tmp_path / "out.jsonl").write_text("as it was\n")
     arguments = ["embed", "m", str(tmp_path / "in.txt"), "-o", str(tmp_path / "out.jsonl")]
-    with serve(fault=Fault.cut("stall", part=0)) as server, started(*arguments, host=server.url) as process:
+    number: signal.Signals = getattr(signal, name)
+    stalls = serve(fault=Fault.cut("stall", part=0))
+    with stalls as server, as_by_default(number), started(*arguments, host=server.url) as process:
         eventually(lambda: server.requests, GENEROUS)
-        process.send_signal(getattr(signal, name))
+        process.send_signal(number)
         out, err = process.communicate(timeout=GENEROUS)
-        assert (process.returncode, out, err) == (128 + getattr(signal, name), "", "")
+        assert (process.returncode, out, err) == (128 + number, "", "")
         eventually(lambda: is_left_alone(server))
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "in.txt": "text\n",

@@ -451,15 +451,15 @@ def test_words_that_bash_split_are_joined(words: list[str], args: list[str], typ
 
 
 def test_the_public_functions_of_a_file_are_tools(tmp_path: Path) -> None:
-    (tmp_path / "beside.py").write_text("def other(): ...")
+    (tmp_path / "beside_the_tools.py").write_text("def other(): ...")
     file = tmp_path / "tools.py"
     file.write_text(
-        "from beside import other\nfrom pathlib import Path\n"
+        "from beside_the_tools import other\nfrom pathlib import Path\n"
         "def add(a: int, b: int) -> int:\n    '''Add.'''\n    return a + b\ndef _own(): ...\nx = 1\n"
     )
     (add,) = tools_in(file)
     assert (add.__name__, add(1, 2)) == ("add", 3)
-    file.write_text("from beside import other\ndef add(): ...\n__all__ = ['other']\n")
+    file.write_text("from beside_the_tools import other\ndef add(): ...\n__all__ = ['other']\n")
     assert [tool.__name__ for tool in tools_in(file)] == ["other"]
 
 
