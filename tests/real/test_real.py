@@ -294,9 +294,10 @@ def test_a_model_is_made_from_a_local_file(both: Colour, real: Genuine) -> None:
     name = f"ollama-fast-test-file-{both}"
     seen = both.parts("create_stream", real.url, name, files=real.gguf)
     assert seen.error is None
-    assert seen.parts[0]["status"].startswith("uploading ")
+    sent = [part for part in seen.parts if part["status"].startswith("uploading ")][-1]
+    assert sent["completed"] == sent["total"] == real.gguf.stat().st_size
     assert seen.parts[-1] == {"status": "success"}
-    assert both.whole("has_blob", real.url, seen.parts[0]["digest"]) is True
+    assert both.whole("has_blob", real.url, sent["digest"]) is True
     assert both.whole("has_blob", real.url, "sha256:" + "0" * 64) is False
     assert both.whole("generate", real.url, name, "hi", options={"num_predict": 1})["done"] is True
     both.whole("delete", real.url, name)
