@@ -71,22 +71,22 @@ class Measures:
         operation = place.get(_genai.OPERATION)
         if operation is None:
             return  # nothing was asked of a model
-        common = (
+        shared = (
             place if (model := found.get(_genai.RESPONSE_MODEL)) is None else {**place, _genai.RESPONSE_MODEL: model}
         )
         lasted = self._embeddings if operation == _genai.EMBEDDINGS else self._inference
-        lasted.record(seconds, _with_error(common, error))
+        lasted.record(seconds, _with_error(shared, error))
         if operation == _genai.EMBEDDINGS:
-            self._embedded.record(_count(found.get(_genai.INPUT_TOKENS)), common)
+            self._embedded.record(_count(found.get(_genai.INPUT_TOKENS)), shared)
             return
         if first is not None:
-            self._first.record(first, common)
+            self._first.record(first, shared)
         for key, each in self._each.items():
             count = _count(found.get(key))
-            each.record(count, common)
+            each.record(count, shared)
             # Ollama counts the tokens of a prompt's text and images together; a model writes text.
             modality = "text" if key == _genai.OUTPUT_TOKENS and key in found else "unknown"
-            self._total[key].add(count, {**common, _MODALITY: modality})
+            self._total[key].add(count, {**shared, _MODALITY: modality})
 
     def agent(self, attributes: _genai.Attributes, seconds: float, error: BaseException | None) -> None:
         """Measure a conversation with tools."""
