@@ -10,40 +10,24 @@ Instructions are the difference of a long run and a short one, so that what a st
 
 from __future__ import annotations
 
-import os
-import re
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
 
 from .abi3_works import STREAMS
 from .machine import machine
+from .processes import ROOT, Way, Work, instructions, server, time_rounds
 
 LINES: Final = 20_000
 LIVE_ROUNDS: Final = 50
 ROUNDS: Final = 25
 
-ROOT: Final = Path(__file__).parent.parent
 FOLDER: Final = ROOT / "target" / "abi3"
 BUILDS: Final = {"abi3": [], "specific": ["--no-default-features", "--features", "python"]}
 """What cargo is told for each of the two."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """A function of abi3_works, how often it is repeated, and how many lines or calls a repetition is."""
-
-    title: str
-    name: str
-    short: int
-    long: int
-    per: int = 1
-
 
 WORKS: Final = [
     Work("`LineDecoder`, a line per chunk", "line_per_chunk", 2_000, 22_000),
@@ -61,7 +45,7 @@ class Found:
     """What a work cost with one build, per line or call: instructions, and microseconds of CPU per round."""
 
     instructions: int
-    cpu: list[float] = field(default_factory=list[float])
+    cpu: list[float]
 
 
 def build(name: str) -> Path:
@@ -87,70 +71,6 @@ def build(name: str) -> Path:
     return installed
 
 
-def environment(installed: Path) -> dict[str, str]:
-    """Give the environment in which Python finds the package in that folder, before the checkout's."""
-    return {**os.environ, "PYTHONPATH": str(installed), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-@contextmanager
-def server() -> Generator[str]:
-    """Give the port of a server that runs meanwhile."""
-    command = [sys.executable, "-m", "benches.abi3_server", str(LINES), str(STREAMS), str(LIVE_ROUNDS)]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        if process.stdout is None or process.stdin is None:
-            raise RuntimeError("the server has no pipes")
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.stdin.close()
-
-
-def count(work: Work, installed: Path, port: str, times: int) -> int:
-    """Give the instructions of a process that does the work so often."""
-    callgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={os.devnull}"]
-    command = [*callgrind, sys.executable, "-m", "benches.abi3_works", work.name, str(times), port]
-    run = subprocess.run(
-        command, cwd=ROOT, env=environment(installed), input="go\n", capture_output=True, text=True, check=False
-    )
-    collected = re.search(r"Collected : (\d+)", run.stderr)
-    if run.returncode != 0 or collected is None:
-        raise SystemExit(run.stderr)
-    return int(collected[1])
-
-
-def instructions(work: Work, installed: Path, port: str) -> int:
-    """Give the instructions per line or call."""
-    more = count(work, installed, port, work.long) - count(work, installed, port, work.short)
-    return round(more / (work.long - work.short) / work.per)
-
-
-def time_rounds(work: Work, folders: dict[str, Path], port: str, found: dict[str, Found]) -> None:
-    """Let the builds do the work in turn, each in a process that stays; the first round warms up."""
-    command = [sys.executable, "-m", "benches.abi3_works", work.name, str(work.long), port]
-    with ExitStack() as stack:
-        processes: dict[str, subprocess.Popen[str]] = {}
-        for name, installed in folders.items():
-            processes[name] = stack.enter_context(
-                subprocess.Popen(
-                    command,
-                    cwd=ROOT,
-                    env=environment(installed),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-            )
-        for number in range(1 + ROUNDS):
-            for name, process in processes.items():
-                if process.stdin is None or process.stdout is None:
-                    raise RuntimeError("the process has no pipes")
-                process.stdin.write("go\n")
-                process.stdin.flush()
-                seconds = float(process.stdout.readline())
-                if number:
-                    found[name].cpu.append(seconds / work.long / work.per * 1e6)
-
-
 def row(work: Work, found: dict[str, Found]) -> str:
     """Give the row of a work."""
     ours, theirs = found["abi3"], found["specific"]
@@ -169,11 +89,12 @@ def main() -> None:
     print(f"\n{machine()}\n")
     print("| Per line or call | instructions, abi3 | specific | | least CPU in µs, abi3 | specific | | median CPU |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
-    with server() as port:
+    ways = {name: Way("benches.abi3_works", (), installed) for name, installed in folders.items()}
+    with server("benches.abi3_server", LINES, STREAMS, LIVE_ROUNDS) as port:
         for work in WORKS:
-            found = {name: Found(instructions(work, installed, port)) for name, installed in folders.items()}
-            time_rounds(work, folders, port, found)
-            print(row(work, found), flush=True)
+            counts = {name: instructions(work, way, port) for name, way in ways.items()}
+            rounds = time_rounds(work, ways, port, ROUNDS)
+            print(row(work, {name: Found(counts[name], rounds[name]) for name in ways}), flush=True)
 
 
 if __name__ == "__main__":

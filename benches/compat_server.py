@@ -9,13 +9,11 @@ bytes are made before. It ends when its standard input does.
 from __future__ import annotations
 
 import json
-import socketserver
 import sys
-import threading
 import time
 from typing import ClassVar, Final
 
-from .line_server import Connection, pieces, reply
+from .line_server import Connection, pieces, reply, serve
 from .wire import chat_lines, float32_answer
 
 
@@ -66,10 +64,6 @@ class _Connection(Connection):
         return self.answers[path]
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-
-
 def main() -> None:
     parts, vectors, length = (int(number) for number in sys.argv[1:])
     _Connection.answers = {
@@ -79,11 +73,7 @@ def main() -> None:
         b"/api/embed": reply([float32_answer(vectors, length)]),
     }
     _Connection.paced = pieces(chat_lines(PACED))
-    with _Server(("127.0.0.1", 0), _Connection) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        print(server.server_address[1], flush=True)
-        sys.stdin.read()
-        server.shutdown()
+    serve(_Connection)
 
 
 if __name__ == "__main__":

@@ -54,13 +54,18 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
-def main() -> None:
-    Connection.burst = reply(chat_lines(int(sys.argv[1])))
-    with _Server(("127.0.0.1", 0), Connection) as server:
+def serve(connection: type[Connection]) -> None:
+    """Print the port of a server of such connections, which runs until standard input ends."""
+    with _Server(("127.0.0.1", 0), connection) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(server.server_address[1], flush=True)
         sys.stdin.read()
         server.shutdown()
+
+
+def main() -> None:
+    Connection.burst = reply(chat_lines(int(sys.argv[1])))
+    serve(Connection)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,9 @@ once. All bytes are made before. It ends when its standard input does.
 
 from __future__ import annotations
 
-import socketserver
 import sys
-import threading
 
-from .line_server import Connection, reply
+from .line_server import Connection, reply, serve
 from .wire import chat_lines
 
 _LINE = chat_lines(1)[0]
@@ -27,17 +25,9 @@ class Answers(Connection):
         return self.whole if b'"whole"' in body else self.burst
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-
-
 def main() -> None:
     Answers.burst = reply(chat_lines(int(sys.argv[1])))
-    with _Server(("127.0.0.1", 0), Answers) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        print(server.server_address[1], flush=True)
-        sys.stdin.read()
-        server.shutdown()
+    serve(Answers)
 
 
 if __name__ == "__main__":

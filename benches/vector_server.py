@@ -7,26 +7,16 @@ once. The bytes are made before. It ends when its standard input does.
 
 from __future__ import annotations
 
-import socketserver
 import sys
-import threading
 
-from .line_server import Connection, reply
+from .line_server import Connection, reply, serve
 from .wire import float32_answer
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
 
 
 def main() -> None:
     rows, columns = (int(number) for number in sys.argv[1:])
     Connection.burst = Connection.short = reply([float32_answer(rows, columns)])
-    with _Server(("127.0.0.1", 0), Connection) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        print(server.server_address[1], flush=True)
-        sys.stdin.read()
-        server.shutdown()
+    serve(Connection)
 
 
 if __name__ == "__main__":
