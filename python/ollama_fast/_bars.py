@@ -103,11 +103,8 @@ def _plain(status: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in status)
 
 
-class _Call:
-    """Calls a function."""
-
-    def __init__(self, function: Callable[[Progress], object]) -> None:
-        self.show = function
+class _AsItIs:
+    """Has nothing to do before it shows something, and nothing after."""
 
     def __enter__(self) -> Self:
         return self
@@ -118,7 +115,14 @@ class _Call:
         pass
 
 
-class _Lines:
+class _Call(_AsItIs):
+    """Calls a function."""
+
+    def __init__(self, function: Callable[[Progress], object]) -> None:
+        self.show = function
+
+
+class _Lines(_AsItIs):
     """Writes a line when the status changes, and some while bytes come in."""
 
     def __init__(self, out: TextIO, label: str) -> None:
@@ -138,14 +142,6 @@ class _Lines:
             text += f" ({amounts_of(progress)[0]})"
         self._out.write(f"{text}\n")
         self._out.flush()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
-    ) -> None:
-        pass
 
 
 class _Bar:

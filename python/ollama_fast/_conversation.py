@@ -146,19 +146,14 @@ def run_tools(
         return request if seen is None else replace(request, within=seen)
 
     _endpoints.chat(model, given, tools=tools, format=format, **chat).draft(stream=False)  # refused now, not in a round
-    return _run_tools(asking, given, tools, max_rounds, on_error, seen)
+    return _told(_rounds(asking, given, tools, max_rounds, on_error, seen), seen)
 
 
-def _run_tools(
-    asking: Callable[[Sequence[AnyMessage]], Request[ChatResponse]],
-    given: tuple[AnyMessage, ...],
-    tools: Tools,
-    max_rounds: int,
-    on_error: OnError,
-    seen: _observe.Agent | None,
+def _told(
+    rounds: Telling[ChatResponse | ToolResult, Conversation], seen: _observe.Agent | None
 ) -> Telling[ChatResponse | ToolResult | Conversation, Conversation]:
     with _observe.around(seen):
-        done = yield from _rounds(asking, given, tools, max_rounds, on_error, seen)
+        done = yield from rounds
     yield from tell(done)
     return done
 
