@@ -64,6 +64,13 @@ impl Failure {
         }
     }
 
+    /// What went wrong with a request that the peer took no more of, if `written` says so, and of whose answer this is
+    /// `found`: of a peer that then says nothing, the first.
+    pub fn behind(self, written: Option<Self>) -> Self {
+        let silent = matches!(self, Self::Io(..) | Self::Protocol(ProtocolError::NoHead));
+        written.filter(|_| silent).unwrap_or(self)
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Unanswered(how) => how.name(),

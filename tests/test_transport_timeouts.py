@@ -255,8 +255,8 @@ def test_each_address_has_its_share_of_the_time(kind: Kind) -> None:
     async def main(addresses: list[tuple[str, int]]) -> tuple[int, tuple[int, int]]:
         watch = await Watch.over(asyncio.get_running_loop())
         pool = _core.AsyncPool(watch.set, 1, 1, None)
-        limits = {"connect": SHORT * 2, "read": 20.0, "write": 20.0, "pool": None}
-        reply = pool.send("name", 1, addresses, b"GET", b"/", [(b"host", b"name")], b"", limits, False)
+        limits = {"read": 20.0, "write": 20.0, "pool": None}
+        reply = pool.send("name", 1, addresses, b"GET", b"/", [(b"host", b"name")], b"", limits, False, None, SHORT * 2)
         assert reply is not None
         await reply.head()
         await reply.read()

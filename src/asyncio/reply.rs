@@ -15,7 +15,7 @@ use crate::failure::{self, Failure};
 use crate::http::request::Framing;
 use crate::incoming;
 use crate::ndjson::Lines;
-use crate::outgoing::limit;
+use crate::outgoing::{limit, until};
 use crate::parts;
 use crate::sizes::Sizes;
 
@@ -187,7 +187,6 @@ impl AsyncReply {
         let read = limit(timeout, intern!(py, "read"))?;
         let limits = match want {
             Want::Sent | Want::Head => Limits {
-                connect: limit(timeout, intern!(py, "connect"))?,
                 write: limit(timeout, intern!(py, "write"))?,
                 read,
             },
@@ -330,6 +329,12 @@ impl AsyncReply {
     /// The parts that are here, to be taken without waiting.
     fn arrived(slf: Py<Self>) -> Arrived {
         Arrived { reply: slf }
+    }
+
+    /// Wait no longer than *seconds* from now on for the end of the body, whatever comes.
+    #[pyo3(signature = (seconds, /))]
+    fn ends_within(&self, seconds: f64) {
+        lock(&self.shared).ends_by(until(Some(seconds)));
     }
 
     /// Wait for some bytes of the body; none are its end.

@@ -223,7 +223,7 @@ impl Attempt<'_, '_> {
         );
         let trouble = match reply.wait_for_head(py) {
             Ok(()) => return Ok(Some(reply)),
-            Err(Trouble::Failed(found)) => failure.unwrap_or(found),
+            Err(Trouble::Failed(found)) => found.behind(failure),
             Err(raised) => return Err(raised),
         };
         if reply.began() {
