@@ -232,7 +232,7 @@ def test_timers_do_not_pile_up() -> None:
         stream = await session.transport.handle_async_request(request(f"{url}/stream", timeout=60))
         waiting = asyncio.ensure_future(within(stream.extensions["ndjson"].ready()))
         for _ in range(20):
-            response = await session.transport.handle_async_request(request(url, timeout=0.03))
+            response = await session.transport.handle_async_request(request(url, timeout=0.5))
             await response.aread()
             await asyncio.sleep(0.04)
         loop: Any = asyncio.get_running_loop()
