@@ -5,6 +5,7 @@ use std::io;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::ending::calling;
 use crate::http::ProtocolError;
 use crate::http::request::Illegal;
 use crate::sizes;
@@ -108,6 +109,7 @@ impl Failure {
             return sizes::exception(py, *found);
         }
         let made = || {
+            let _calling = calling(py);
             let kind = py.import("httpx")?.getattr(self.name())?;
             match self {
                 Self::Consumed => kind.call0(),

@@ -7,6 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
+use crate::ending::calling;
 use crate::failure::Failure;
 use crate::http::request::{self, Framing};
 
@@ -115,6 +116,7 @@ impl Limit {
 
 /// Tell Python's audit hooks that a connection is made, as the `socket` module does.
 pub fn audit_connect(py: Python<'_>, address: &SocketAddr) -> PyResult<()> {
+    let _calling = calling(py);
     let place = (address.ip().to_string(), address.port());
     py.import(pyo3::intern!(py, "sys"))?
         .call_method1(pyo3::intern!(py, "audit"), ("socket.connect", py.None(), place))?;

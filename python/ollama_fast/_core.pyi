@@ -92,7 +92,10 @@ class VectorDecoder:
         """
 
 if sys.platform != "win32":
-    __all__ += ["Arrived", "AsyncPool", "AsyncReply", "Leash", "Pool", "ReadinessSet", "Reply", "Wait"]
+    __all__ += ["Arrived", "AsyncPool", "AsyncReply", "Leash", "Pool", "ReadinessSet", "Reply", "Wait", "stop_calling"]
+
+    def stop_calling() -> None:
+        """Let the core of no other thread call Python any more, since the interpreter is about to end."""
 
     # --- blocking ----------------------------------------------------------------------------------------------------
 

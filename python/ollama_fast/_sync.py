@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
@@ -12,6 +13,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
+from . import _core
 from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
@@ -106,6 +108,8 @@ def _forget() -> None:
     _pools = {}
 
 
+if hasattr(_core, "stop_calling") and sys.version_info < (3, 14):
+    atexit.register(_core.stop_calling)  # the last is done first
 atexit.register(close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)

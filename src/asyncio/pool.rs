@@ -11,6 +11,7 @@ use super::exchange::{Exchange, Limits, Piece};
 use super::readiness::ReadinessSet;
 use super::reply::AsyncReply;
 use super::table::PoolId;
+use crate::ending::calling;
 use crate::failure::Failure;
 use crate::http::request::Framing;
 use crate::outgoing::{Outgoing, address, audit_connect, limit, until};
@@ -73,6 +74,7 @@ impl AsyncPool {
         sizes: Option<sizes::Given>,
         fresh: bool,
     ) -> PyResult<Option<AsyncReply>> {
+        let _calling = calling(py);
         let (set, sizes) = (self.set.bind(py), Sizes::new(sizes));
         let prepared = prepare(addresses, method, target, headers, content, timeout, sizes);
         if called && prepared.is_err() {

@@ -11,6 +11,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyTuple};
 
 use super::exchange::{Limits, Piece, Shared, Waiter, Want, lock};
 use super::readiness::ReadinessSet;
+use crate::ending::calling;
 use crate::failure::{self, Failure};
 use crate::http::request::Framing;
 use crate::incoming;
@@ -396,6 +397,7 @@ impl Wait {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let _calling = calling(py);
         let reply = self.reply.get();
         if let Some(value) = reply.get(py, self.want)? {
             return Err(PyStopIteration::new_err(value.unbind()));

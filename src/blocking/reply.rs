@@ -11,6 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use super::connection::{Handle, Trouble};
 use super::leash::Slot;
 use super::pool::Lease;
+use crate::ending::calling;
 use crate::failure::{self, Failure};
 use crate::http::{Head, Response};
 use crate::incoming;
@@ -200,6 +201,7 @@ impl Reply {
 
 /// Whether `memory` has the last part.
 fn is_complete(py: Python<'_>, memory: &Py<PyAny>) -> PyResult<bool> {
+    let _calling = calling(py);
     memory.bind(py).getattr(intern!(py, "complete"))?.is_truthy()
 }
 
