@@ -83,7 +83,8 @@ def test_the_end_of_the_interpreter(moment: str) -> None:
         yield from says(CHUNKED, line(1))
         if received.path == "/whole":
             yield END
-        elif received.path == "/steady":
+            return
+        if received.path == "/steady":
             for number in range(100_000):
                 yield line(number)
                 yield 0.0005
