@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -14,6 +15,7 @@ from ollama_fast import Host, Limits, Timeout
 from ollama_fast import _endpoints as to
 from ollama_fast._request import Request
 from ollama_fast._upload import Upload
+from ollama_fast.types import Message
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 TOOL = {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}
@@ -123,7 +125,6 @@ class Own:
         (b"bytes", "bytes"),
         (1j, "complex"),
         ({"deep": [{"er": Own()}]}, "Own"),
-        (2**70, "64-bit"),
         ({5: 1}, "[Kk]ey must be str"),
         (os, "module"),
     ],
@@ -133,6 +134,23 @@ def test_a_value_without_a_form_in_json_is_a_type_error_that_names_it(value: Any
     for request in (to.generate("m", options=value), to.generate("m", extra={"x": value})):
         with pytest.raises(TypeError, match=named):
             request.encode(stream=False)
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**100, 2**64 - 1, -(2**63), True])
+def test_an_integer_may_be_of_any_length_and_stays_exact(number: int) -> None:
+    image = b"\0image"
+    messages: list[Message] = [{"role": "user", "content": "x", "images": [image]}]
+    fields = sent(to.chat("m", messages, options={"seed": number}, extra={"x": ({"y": [number, None, 1.5, "z"]},)}))
+    assert fields["options"] == {"seed": number}
+    assert fields["x"] == [{"y": [number, None, 1.5, "z"]}]
+    assert fields["messages"][0]["images"] == [base64.b64encode(image).decode()]
+    with pytest.raises(TypeError, match=r"^x\[1\] is|^x\[1\], "):
+        to.chat("m", extra={"x": [number, {1, 2}]}).encode(stream=False)
+
+
+def test_an_integer_that_python_does_not_write_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="digits"):
+        to.chat("m", options={"seed": 10**5000}).encode(stream=False)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])

@@ -131,6 +131,29 @@ def test_a_cut_connection_is_told_from_a_finished_answer(
             assert (seen.partial or {})["message"]["content"] == ("Hello" if error is None else "Hel")
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"message":{"role":"assistant","content":[{"type":"text","text":"lo"}]},"done":true}\n',
+        b'{"message":{"role":"assistant","content":"lo","thinking":5},"done":true}\n',
+        b'{"message":{"role":"assistant","content":"lo","tool_calls":{"f":{}}},"done":true}\n',
+        b'{"message":{"role":"assistant","content":"lo"},"logprobs":"abc","done":true}\n',
+    ],
+    ids=["content", "thinking", "tool calls", "logprobs"],
+)
+def test_what_cannot_be_merged_is_refused_and_leaves_nothing_in_the_answer(every_or_mocked: Colour, odd: bytes) -> None:
+    def respond(request: Received) -> Iterator[bytes]:
+        body = PART + odd if request.json["stream"] else odd
+        yield HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+
+    with replay(respond=respond) as server:
+        seen = every_or_mocked.parts("chat_stream", server.url, "m")
+        assert seen.parts == [json.loads(PART)]
+        assert type(seen.error) is errors.DecodeError
+        assert seen.error.partial == seen.partial == json.loads(PART)
+        assert type(every_or_mocked.attempt("chat", server.url, "m").error) is errors.DecodeError
+
+
 @pytest.mark.parametrize("cut", [b"", b'{"model":"m",'], ids=["no body", "half a body"])
 def test_a_whole_answer_that_is_cut_is_incomplete(every_or_mocked: Colour, cut: bytes) -> None:
     def respond(_request: Received) -> Iterator[bytes]:

@@ -174,17 +174,40 @@ def encode(fields: Mapping[str, Any], path: str, images: list[Sealed] | None = N
     """
     import orjson
 
-    form = partial(_json_form, [] if images is None else images)
     try:
-        body = orjson.dumps(fields, default=form)
+        body = _dumped([] if images is None else images, fields)
     except orjson.JSONEncodeError as exc:
-        place = _place_of(fields, partial(orjson.dumps, default=partial(_json_form, [])))
+        place = _place_of(fields, partial(_dumped, []))
         if isinstance(exc.__cause__, TypeError):
             raise TypeError(f"{place}: {exc.__cause__}") from exc.__cause__.__cause__
         raise TypeError(f"{place}, for {path}, cannot be sent as JSON: {exc}") from exc
     if b"null" in body:
         _refuse_infinite(fields)
     return body
+
+
+def _dumped(images: list[Sealed], value: object) -> bytes:
+    import orjson
+
+    form = partial(_json_form, images)
+    try:
+        return orjson.dumps(value, default=form)
+    except orjson.JSONEncodeError as exc:
+        if "64-bit" not in str(exc):
+            raise
+    images.clear()
+    return orjson.dumps(_spelled_out(value), default=form)
+
+
+def _spelled_out(value: object) -> object:
+    """Give *value* with integers beyond 64 bits as JSON: orjson refuses them, and a model's arguments may be such."""
+    import orjson
+
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        return orjson.Fragment(f"{value:d}")
+    if isinstance(value, Mapping):
+        return {name: _spelled_out(item) for name, item in value.items()}
+    return [_spelled_out(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _place_of(value: object, encode: Callable[[object], bytes], place: str = "") -> str:
