@@ -500,7 +500,10 @@ def _tokens_per_second(part: Part | None) -> float | None:
     count, nanoseconds = (part or {}).get("eval_count"), (part or {}).get("eval_duration")
     if not isinstance(count, int) or not isinstance(nanoseconds, int) or nanoseconds <= 0:
         return None
-    return count / (nanoseconds / 1e9)
+    try:
+        return count / (nanoseconds / 1e9)
+    except OverflowError:  # no float is as large, and no server has counted that
+        return None
 
 
 def _check_text(text: Any) -> None:
