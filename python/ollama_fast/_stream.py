@@ -518,11 +518,16 @@ def _joined(pieces: list[Any]) -> str:
 
 def is_last(part: Part | None) -> bool:
     """
-    Whether *part* ends its stream.
+    Whether *part* ends its stream. What only looks so does not: behind the last part nothing is waited for long.
 
-    `done_reason` alone counts, because some gateways send it without `done`; a call with `debug_render_only` has one
-    part, with `done: false` (OLLAMA-API 2).
+    `done_reason` counts where `done` is missing, because some gateways send it alone; a call with `debug_render_only`
+    has one part, with `done: false` (OLLAMA-API 2).
     """
-    return part is not None and bool(
-        part.get("done") or part.get("done_reason") or part.get("status") == "success" or "_debug_info" in part
-    )
+    if part is None:
+        return False
+    if part.get("_debug_info"):
+        return True
+    done = part.get("done")
+    if done is None:
+        return bool(part.get("done_reason")) or part.get("status") == "success"
+    return done is True
