@@ -260,6 +260,9 @@ def test_everything_adds_up(pieces: list[tuple[str, str, list[int]]]) -> None:
     assert said == {"message": {"role": "assistant", "content": expected["response"]} | rare}
 
 
+NO_BOOLS: list[Any] = ["false", "true", 1, [0], {}]
+
+
 @pytest.mark.parametrize(
     ("part", "expected"),
     [
@@ -269,7 +272,7 @@ def test_everything_adds_up(pieces: list[tuple[str, str, list[int]]]) -> None:
         (text("a", done=True), True),
         (text("a", done_reason="stop"), False),
         ({"response": "a", "done": None, "done_reason": "stop"}, True),
-        *((text("a", done=odd, done_reason="stop"), False) for odd in ("false", "true", 1, [0], {})),
+        *((text("a", done=odd, done_reason="stop"), False) for odd in NO_BOOLS),
         (says("a", status="success"), False),
         (text("a", done_reason=""), False),
         (text("a", done_reason=None), False),
