@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-
-import orjson
 
 from replay import Received, ReplayServer, replay
 
@@ -47,7 +46,7 @@ def chatting(*script: Mapping[str, Any], end: Mapping[str, Any] = END, pause: fl
         spoken = sum(message["role"] == "assistant" for message in body["messages"])
         message = script[min(spoken, len(script) - 1)]
         if "error" in message:
-            refusal = orjson.dumps(message)
+            refusal = json.dumps(message).encode()
             yield b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: %d\r\n\r\n%s" % (len(refusal), refusal)
             return
         parts = list(_parts(message, end)) if body["stream"] else [{**PIECE, "message": message, **end}]
@@ -55,7 +54,7 @@ def chatting(*script: Mapping[str, Any], end: Mapping[str, Any] = END, pause: fl
         for part in parts:
             if pause:
                 yield pause
-            line = orjson.dumps(part) + b"\n"
+            line = json.dumps(part).encode() + b"\n"
             yield b"%x\r\n%s\r\n" % (len(line), line)
         yield b"0\r\n\r\n"
 

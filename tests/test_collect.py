@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import subprocess
 import sys
 import time
@@ -61,9 +62,7 @@ STREAMS: dict[str, Callable[[Any], Any]] = {
 
 
 def chunk(part: dict[str, Any]) -> bytes:
-    import orjson
-
-    line = orjson.dumps(part) + b"\n"
+    line = json.dumps(part).encode() + b"\n"
     return b"%x\r\n%s\r\n" % (len(line), line)
 
 
@@ -223,7 +222,9 @@ def test_stats_before_during_and_after() -> None:
     assert stream.stats == ollama_fast.Stats(None, 0, None, 0.0)
 
 
-@pytest.mark.parametrize(("count", "duration"), [(None, 1), (1, None), (1, 0), ("1", 1), (1, "1"), (1, -1)])
+@pytest.mark.parametrize(
+    ("count", "duration"), [(None, 1), (1, None), (1, 0), ("1", 1), (1, "1"), (1, -1), (10**400, 1)]
+)
 def test_tokens_per_second_are_not_known_where_the_server_does_not_say(count: Any, duration: Any) -> None:
     last = {**GENERATED[-1], "eval_count": count, "eval_duration": duration}
     with replay(respond=saying([last])) as server, ollama_fast.generate_stream(server.url, "m") as stream:

@@ -14,6 +14,7 @@ import ollama_fast
 from colours import EVERY_AND_MOCKED, Colour, Seen
 from exchange import Exchange, load
 from ollama_fast import errors
+from ollama_fast._stream import SOON
 from ollama_fast.errors import OllamaError
 from replay import HangUpError, Received, ReplayServer, Respond, replay
 
@@ -129,6 +130,45 @@ def test_a_cut_connection_is_told_from_a_finished_answer(
         assert type(seen.error) is (error or type(None)), seen.error
         if parts:
             assert (seen.partial or {})["message"]["content"] == ("Hello" if error is None else "Hel")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"message":{"role":"assistant","content":[{"type":"text","text":"lo"}]},"done":true}\n',
+        b'{"message":{"role":"assistant","content":"lo","thinking":5},"done":true}\n',
+        b'{"message":{"role":"assistant","content":"lo","tool_calls":{"f":{}}},"done":true}\n',
+        b'{"message":{"role":"assistant","content":"lo"},"logprobs":"abc","done":true}\n',
+    ],
+    ids=["content", "thinking", "tool calls", "logprobs"],
+)
+def test_what_cannot_be_merged_is_refused_and_leaves_nothing_in_the_answer(every_or_mocked: Colour, odd: bytes) -> None:
+    def respond(request: Received) -> Iterator[bytes]:
+        body = PART + odd if request.json["stream"] else odd
+        yield HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+
+    with replay(respond=respond) as server:
+        seen = every_or_mocked.parts("chat_stream", server.url, "m")
+        assert seen.parts == [json.loads(PART)]
+        assert type(seen.error) is errors.DecodeError
+        assert seen.error.partial == seen.partial == json.loads(PART)
+        assert type(every_or_mocked.attempt("chat", server.url, "m").error) is errors.DecodeError
+
+
+@pytest.mark.parametrize(
+    "looks", [{"done_reason": "stop"}, {"status": "success"}, {"done": "false"}, {"_debug_info": None}], ids=str
+)
+def test_what_only_looks_like_the_last_part_ends_nothing(every_or_mocked: Colour, looks: dict[str, Any]) -> None:
+    early = {**json.loads(PART), **looks}
+
+    def respond(_request: Received) -> Iterator[bytes | float]:
+        yield HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(json.dumps(early).encode() + b"\n")
+        yield 2 * SOON
+        yield chunk(LAST) + chunk(b"")
+
+    with replay(respond=respond) as server:
+        seen = every_or_mocked.parts("chat_stream", server.url, "m")
+    assert (seen.parts, seen.error) == ([early, json.loads(LAST)], None)
 
 
 @pytest.mark.parametrize("cut", [b"", b'{"model":"m",'], ids=["no body", "half a body"])

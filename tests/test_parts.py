@@ -23,7 +23,9 @@ def odd_id(value: Any) -> str:
 
 ENDS = [
     (GENERATE, b'{"response":"a","done":true}', True),
-    (GENERATE, b'{"response":"a","done":false,"done_reason":"stop"}', True),
+    (GENERATE, b'{"response":"a","done_reason":"stop"}', True),
+    (GENERATE, b'{"response":"a","done":false,"done_reason":"stop"}', False),
+    (GENERATE, b'{"response":"a","done":"true"}', False),
     (GENERATE, b'{"response":"","done":false,"_debug_info":{"rendered_template":"t"}}', True),
     (GENERATE, b'{"response":"a","done":false}', False),
     (GENERATE, b'{"response":"a"}', False),

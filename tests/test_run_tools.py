@@ -208,6 +208,16 @@ def test_an_error_in_the_middle_has_the_conversation_so_far(both: Colour) -> Non
     assert error.messages[2]["content"] == "3"
 
 
+def test_an_integer_of_any_length_in_a_call_is_sent_back_as_it_came(every: Colour) -> None:
+    large = 10**20  # as Ollama writes 1e20
+    first = calls(("add", {"a": large, "b": 1}))
+    with chatting(first, says("Done.")) as server:
+        done = every.whole("run_tools", server.url, "m", QUESTION, [add])
+    assert done.messages[1] == first
+    assert server.requests[1].json["messages"][1] == first
+    assert server.requests[1].json["messages"][2]["content"] == str(large + 1)
+
+
 def test_what_can_be_read_once_only_is_sent_in_every_round(both: Colour, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

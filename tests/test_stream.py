@@ -188,6 +188,13 @@ def test_merging_changes_no_part_and_can_be_done_again(kind: type[Memory], parts
     assert parts == before
 
 
+# Text that is none, and calls or logprobs that are no list: merged, something of them would be lost.
+ODD: list[dict[str, Any]] = [
+    *({"thinking": value} for value in (5, 0, True, ["a"], [], {"text": "a"})),
+    *({key: value} for key in ("tool_calls", "logprobs") for value in (5, True, "abc", {"a": 1})),
+]
+
+
 @pytest.mark.parametrize(
     ("kind", "part"),
     [
@@ -200,6 +207,10 @@ def test_merging_changes_no_part_and_can_be_done_again(kind: type[Memory], parts
         (Chatted, {"message": None}),
         (Chatted, {"message": "content"}),
         (Chatted, {"message": {}}),
+        *((Generated, {"response": "a", "done": True, **odd}) for odd in ODD),
+        *((Generated, {"response": odd["thinking"]}) for odd in ODD if "thinking" in odd),
+        *((Chatted, {"message": {"content": "a", "role": "assistant", **odd}, **odd, "done": True}) for odd in ODD),
+        *((Chatted, {"message": {"content": odd["thinking"]}}) for odd in ODD if "thinking" in odd),
         (Newest, {}),
         (Newest, 5),
         (Newest, "status"),
@@ -210,6 +221,13 @@ def test_a_part_of_another_shape_is_refused(kind: type[Memory], part: Any) -> No
     with pytest.raises((KeyError, TypeError, AttributeError)):
         memory.add(part)
     assert memory.last is None
+    first: dict[str, Any] = {"status": "a", "response": "a", "message": {"content": "a", "thinking": "b"}}
+    memory.add(first)
+    with pytest.raises((KeyError, TypeError, AttributeError)):
+        memory.add(part)
+    assert memory.last is first
+    assert memory.count == 1
+    assert memory.merged() == first
 
 
 @given(st.lists(st.tuples(st.text(), st.text(), st.lists(st.integers(), max_size=2)), min_size=1))
@@ -242,6 +260,9 @@ def test_everything_adds_up(pieces: list[tuple[str, str, list[int]]]) -> None:
     assert said == {"message": {"role": "assistant", "content": expected["response"]} | rare}
 
 
+NO_BOOLS: list[Any] = ["false", "true", 1, [0], {}]
+
+
 @pytest.mark.parametrize(
     ("part", "expected"),
     [
@@ -249,12 +270,16 @@ def test_everything_adds_up(pieces: list[tuple[str, str, list[int]]]) -> None:
         ({}, False),
         (text("a"), False),
         (text("a", done=True), True),
-        (text("a", done_reason="stop"), True),
+        (text("a", done_reason="stop"), False),
+        ({"response": "a", "done": None, "done_reason": "stop"}, True),
+        *((text("a", done=odd, done_reason="stop"), False) for odd in NO_BOOLS),
+        (says("a", status="success"), False),
         (text("a", done_reason=""), False),
         (text("a", done_reason=None), False),
         ({"response": "a", "done_reason": "length"}, True),
         (text("", done=True, done_reason="load"), True),
         (text("", _debug_info={"rendered_template": ""}), True),
+        (text("", _debug_info=None), False),
         (says("a"), False),
         (says("a", done=True), True),
         ({"status": "success"}, True),

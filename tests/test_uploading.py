@@ -62,6 +62,29 @@ def test_bytes_are_seen_while_they_go(every_or_mocked: Colour, tmp_path: Path, m
     assert seen.parts[-1] == SUCCESS
 
 
+def test_bytes_that_a_redirect_has_sent_again_are_not_told_of_as_less(
+    both: Colour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow(monkeypatch, pieces=10, size=1000, seconds=0.05)
+    file = tmp_path / "m.gguf"
+    file.write_bytes(os.urandom(1000))
+    blobs, sent_on = Blobs(), threading.Event()
+
+    def respond(request: Received) -> Iterator[bytes]:
+        if request.method == "POST" and "/blobs/" in request.path and not sent_on.is_set():
+            sent_on.set()
+            return iter([b"HTTP/1.1 307 X\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % request.path.encode()])
+        return blobs(request)
+
+    with replay(respond=respond) as server:
+        seen = both.parts("create_stream", server.url, "mine", files=file)
+        assert seen.error is None
+        assert [request.length for request in server.requests if "/blobs/" in request.path] == [0, 1000, 1000]
+    told = [part.get("completed", 0) for part in seen.parts if "digest" in part]
+    assert told == sorted(told)
+    assert len(set(told)) >= 4
+
+
 def test_how_often_they_are_seen_is_bounded(both: Colour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow(monkeypatch, pieces=1000, size=10_000, seconds=0.0003)
     file = tmp_path / "m.gguf"

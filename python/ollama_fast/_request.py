@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
+from dataclasses import fields as fields_of
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, TypedDict, TypeVar, cast
 
@@ -174,17 +175,40 @@ def encode(fields: Mapping[str, Any], path: str, images: list[Sealed] | None = N
     """
     import orjson
 
-    form = partial(_json_form, [] if images is None else images)
     try:
-        body = orjson.dumps(fields, default=form)
+        body = _dumped([] if images is None else images, fields)
     except orjson.JSONEncodeError as exc:
-        place = _place_of(fields, partial(orjson.dumps, default=partial(_json_form, [])))
+        place = _place_of(fields, partial(_dumped, []))
         if isinstance(exc.__cause__, TypeError):
             raise TypeError(f"{place}: {exc.__cause__}") from exc.__cause__.__cause__
         raise TypeError(f"{place}, for {path}, cannot be sent as JSON: {exc}") from exc
     if b"null" in body:
         _refuse_infinite(fields)
     return body
+
+
+def _dumped(images: list[Sealed], value: object) -> bytes:
+    import orjson
+
+    form = partial(_json_form, images)
+    try:
+        return orjson.dumps(value, default=form)
+    except orjson.JSONEncodeError as exc:
+        if "64-bit" not in str(exc):
+            raise
+    images.clear()
+    return orjson.dumps(_spelled_out(value), default=form)
+
+
+def _spelled_out(value: object) -> object:
+    """Give *value* with integers beyond 64 bits as JSON: orjson refuses them, and a model's arguments may be such."""
+    import orjson
+
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        return orjson.Fragment(f"{value:d}")
+    if isinstance(value, Mapping):
+        return {name: _spelled_out(item) for name, item in value.items()}
+    return [_spelled_out(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _place_of(value: object, encode: Callable[[object], bytes], place: str = "") -> str:
@@ -204,6 +228,8 @@ def _items(value: object) -> list[tuple[str, Any]]:
         return [(f".{name}", item) for name, item in value.items()]
     if isinstance(value, list | tuple):
         return [(f"[{index}]", item) for index, item in enumerate(value)]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [(f".{each.name}", getattr(value, each.name)) for each in fields_of(value)]
     return []
 
 

@@ -200,7 +200,7 @@ class _Pieces(_Following):
 
     def __init__(self) -> None:
         super().__init__()
-        self._text: list[str] = []
+        self._text: list[str | None] = []
         self._rare: dict[str, list[Any]] = _NOTHING
         """What most answers have none of, by its key."""
 
@@ -218,14 +218,17 @@ class _Pieces(_Following):
         return self.merged()
 
     def _add_rare(self, part: Part, holder: Part) -> None:
+        thinking, calls, logprobs = holder.get("thinking"), holder.get("tool_calls"), part.get("logprobs")
+        _check_text(thinking)
+        for several in (calls, logprobs):  # before anything is kept: nothing is, of a part that is refused
+            if several and not isinstance(several, list):
+                raise TypeError(several)
         if self._rare is _NOTHING:
             self._rare = {"thinking": [], "tool_calls": [], "logprobs": []}
         if "thinking" in holder:
-            self._rare["thinking"].append(holder["thinking"])
-        if "tool_calls" in holder:
-            self._rare["tool_calls"].extend(holder["tool_calls"] or ())
-        if "logprobs" in part:
-            self._rare["logprobs"].extend(part["logprobs"] or ())
+            self._rare["thinking"].append(thinking)
+        self._rare["tool_calls"] += calls or ()
+        self._rare["logprobs"] += logprobs or ()
 
     def _merge_into(self, part: Part, holder: Part) -> None:
         rare = self._rare
@@ -252,9 +255,12 @@ class Generated(_Pieces):
                     for part in lines:
                         if "error" in part and part["error"] is not None:
                             raise refuse(part)
-                        add(part["response"])
+                        text = part["response"]
+                        if not isinstance(text, str):
+                            _check_text(text)
                         if "thinking" in part or "tool_calls" in part or "logprobs" in part:
                             self._add_rare(part, part)
+                        add(text)
                         self.last = part
                         yield part
                 except (KeyError, TypeError, AttributeError) as exc:
@@ -285,9 +291,12 @@ class Chatted(_Pieces):
                         if "error" in part and part["error"] is not None:
                             raise refuse(part)
                         message = part["message"]
-                        add(message["content"])
+                        text = message["content"]
+                        if not isinstance(text, str):
+                            _check_text(text)
                         if "thinking" in message or "tool_calls" in message or "logprobs" in part:
                             self._add_rare(part, message)
+                        add(text)
                         self.last = part
                         yield part
                 except (KeyError, TypeError, AttributeError) as exc:
@@ -496,21 +505,34 @@ def _tokens_per_second(part: Part | None) -> float | None:
     count, nanoseconds = (part or {}).get("eval_count"), (part or {}).get("eval_duration")
     if not isinstance(count, int) or not isinstance(nanoseconds, int) or nanoseconds <= 0:
         return None
-    return count / (nanoseconds / 1e9)
+    try:
+        return count / (nanoseconds / 1e9)
+    except OverflowError:  # no float is as large, and no server has counted that
+        return None
+
+
+def _check_text(text: Any) -> None:
+    """Raise TypeError for what is no text: merged, it would be lost. Gateways send null for none."""
+    if text is not None and not isinstance(text, str):
+        raise TypeError(text)
 
 
 def _joined(pieces: list[Any]) -> str:
-    # Gateways send null for no text. Nothing odd in a part may hide the error that the merged answer is for.
-    return "".join(piece for piece in pieces if isinstance(piece, str))
+    return "".join(filter(None, pieces))
 
 
 def is_last(part: Part | None) -> bool:
     """
-    Whether *part* ends its stream.
+    Whether *part* ends its stream. What only looks so does not: behind the last part nothing is waited for long.
 
-    `done_reason` alone counts, because some gateways send it without `done`; a call with `debug_render_only` has one
-    part, with `done: false` (OLLAMA-API 2).
+    `done_reason` counts where `done` is missing, because some gateways send it alone; a call with `debug_render_only`
+    has one part, with `done: false` (OLLAMA-API 2).
     """
-    return part is not None and bool(
-        part.get("done") or part.get("done_reason") or part.get("status") == "success" or "_debug_info" in part
-    )
+    if part is None:
+        return False
+    if part.get("_debug_info"):
+        return True
+    done = part.get("done")
+    if done is None:
+        return bool(part.get("done_reason")) or part.get("status") == "success"
+    return done is True

@@ -60,18 +60,19 @@ class Counted:
         self._upload = upload
         self.size = upload.size
         self.sent = 0
-        """How many bytes were taken, in the newest attempt."""
+        """How many bytes were taken: of several attempts, as after a redirect, in the one that came furthest."""
         self.held = False
         """Whether nothing more of it shall go."""
 
     def __iter__(self) -> Generator[bytes]:
         """Read the file piece by piece. Raises StreamClosedError once it is held back."""
-        self.sent = 0
+        taken = 0
         for piece in self._upload:
             if self.held:
                 raise StreamClosedError("the stream was closed while a file was sent")
             yield piece
-            self.sent += len(piece)
+            taken += len(piece)
+            self.sent = max(self.sent, taken)
 
 
 class Digest:
