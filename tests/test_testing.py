@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -29,7 +30,7 @@ import pytest
 
 import ollama_fast
 from ollama_fast import testing
-from ollama_fast.testing import FAULTS, Chunk, Fault, Reply, reply, serve
+from ollama_fast.testing import FAULTS, Chunk, Fault, Reply, Server, reply, serve
 from ollama_fast.testing._faults import faulty
 from ollama_fast.testing._scripted import GREETING
 from ollama_fast.testing._values import End
@@ -372,6 +373,27 @@ def test_the_server_ends_while_replies_have_no_end() -> None:
         connection.request("POST", "/api/chat", "{}")
         eventually(lambda: len(server.requests) == 1)
     connection.close()
+
+
+@pytest.mark.parametrize("name", ["endless headers", "endless header", "endless informational"])
+def test_a_head_without_end_is_sent_and_not_gathered(name: str) -> None:
+    with serve(fault=FAULTS[name]) as server, socket.create_connection(("127.0.0.1", _port(server)), 30) as connection:
+        connection.sendall(b"POST /api/chat HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
+        connection.recv(1)
+        tracemalloc.start()
+        try:
+            left = 20 * 2**20
+            while left > 0:
+                left -= len(connection.recv(1 << 18))
+            assert tracemalloc.get_traced_memory()[1] < 5 * 2**20
+        finally:
+            tracemalloc.stop()
+
+
+def _port(server: Server) -> int:
+    port = urlsplit(server.url).port
+    assert port is not None
+    return port
 
 
 # --- what it needs ---------------------------------------------------------------------------------------------------
