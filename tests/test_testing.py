@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 import json
 import math
+import operator
 import pickle
 import re
 import socket
@@ -214,8 +215,26 @@ def test_a_place_is_a_byte_or_a_part() -> None:
         (partial(ANY_FAULT.chunks, 0), ValueError, "size must be at least 1, not 0"),
         (partial(ANY_FAULT.chunks, -1), ValueError, "size must be at least 1, not -1"),
         (partial(ANY_FAULT.pieces, 0), ValueError, "size must be at least 1, not 0"),
-        (partial(ANY_FAULT.pieces, 1, -0.5), ValueError, "seconds must be at least 0, not -0.5"),
-        (partial(ANY_FAULT.pieces, 1, math.nan), ValueError, "seconds must be at least 0, not nan"),
+        (partial(ANY_FAULT.pieces, 1, -0.5), ValueError, "seconds must be at least 0, and not without end, not -0.5"),
+        (
+            partial(ANY_FAULT.pieces, 1, math.nan),
+            ValueError,
+            "seconds must be at least 0, and not without end, not nan",
+        ),
+        (
+            partial(ANY_FAULT.pieces, 1, math.inf),
+            ValueError,
+            "seconds must be at least 0, and not without end, not inf",
+        ),
+        (partial(ANY_FAULT.header, "A", 3), TypeError, "value of a header must be a str, not 3"),
+        (partial(ANY_FAULT.header, b"A", None), TypeError, "name of a header must be a str, not b'A'"),
+        (
+            partial(ANY_FAULT.header, "A", "b\r\nC: d"),
+            ValueError,
+            "value of a header must be one line of Latin-1, not 'b\\r\\nC: d'; Fault.insert sends any bytes",
+        ),
+        (partial(ANY_FAULT.header, "A", "\u20ac"), ValueError, "value of a header must be one line of Latin-1"),
+        (partial(operator.add, FAULTS["empty"], None), TypeError, "unsupported operand type"),
         (partial(ANY_FAULT.pieces, 1, "1"), TypeError, "seconds must be a number, not '1'"),
     ],
     ids=repr,
@@ -422,7 +441,7 @@ def test_it_needs_the_standard_library_alone_and_no_call_needs_it() -> None:
 
 def test_what_is_pure_knows_no_sockets() -> None:
     room = Path(testing.__file__).parent
-    for name in ("_values", "_replies", "_wire", "_faults", "_matching"):
+    for name in ("_values", "_replies", "_wire", "_fault_steps", "_faults", "_named_faults", "_matching"):
         named = re.findall(
             r"^ *(?:from|import) ([\w.]+)", (room / f"{name}.py").read_text(encoding="utf-8"), re.MULTILINE
         )

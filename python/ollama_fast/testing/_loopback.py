@@ -66,6 +66,7 @@ class Loopback:
         self._open: dict[threading.Thread, socket.socket] = {}
         self._sending: set[threading.Thread] = set()
         self._stopping = False
+        self._acceptor: threading.Thread | None = None
         self._place: tuple[str, int] = ("127.0.0.1", port)
         with ExitStack() as opened:  # so that nothing is left of one that cannot be, as on a port that is taken
             for each in (self._wake, self._woken):
@@ -156,7 +157,7 @@ class Loopback:
         acceptor = threading.Thread(
             target=self._accept, args=(self._listener, self._told), name="loopback", daemon=True
         )
-        self._acceptor: threading.Thread | None = acceptor
+        self._acceptor = acceptor
         acceptor.start()
 
     def _stop_listening(self) -> None:
