@@ -45,6 +45,7 @@ FRAMED = [b"%x\r\n%b\r\n" % (len(line), line) for line in LINES]
 LAST = b"0\r\n\r\n"
 ALL = HEAD + b"".join(FRAMED) + LAST
 ANY_FAULT: Any = Fault
+ADD: Any = operator.add
 """For arguments of wrong types."""
 WHOLE = Reply(200, (("Content-Length", "21"),), (Chunk(0, LINES[0]),))
 
@@ -234,7 +235,7 @@ def test_a_place_is_a_byte_or_a_part() -> None:
             "value of a header must be one line of Latin-1, not 'b\\r\\nC: d'; Fault.insert sends any bytes",
         ),
         (partial(ANY_FAULT.header, "A", "\u20ac"), ValueError, "value of a header must be one line of Latin-1"),
-        (partial(operator.add, FAULTS["empty"], None), TypeError, "unsupported operand type"),
+        (partial(ADD, FAULTS["empty"], None), TypeError, "unsupported operand type"),
         (partial(ANY_FAULT.pieces, 1, "1"), TypeError, "seconds must be a number, not '1'"),
     ],
     ids=repr,
