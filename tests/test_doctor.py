@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -506,6 +507,15 @@ def test_a_certificate_for_another_name_is_told(both: Colour, tmp_path: Path) ->
         authority.cert_pem.write_to_path(str(trusted))
         report: Report = both.whole("doctor", Host(url, verify=str(trusted)))
     assert "a name that the certificate is for" in the(report, "tls").todo
+
+
+def test_a_certificate_that_has_expired_is_told(both: Colour, tmp_path: Path) -> None:
+    trusted = tmp_path / "ca.pem"
+    with over_tls("127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC)) as (url, authority):
+        authority.cert_pem.write_to_path(str(trusted))
+        report: Report = both.whole("doctor", Host(url, verify=str(trusted)))
+    assert the(report, "tls").what.endswith(": certificate has expired")
+    assert "have the certificate renewed" in the(report, "tls").todo
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "ALL_PROXY"])

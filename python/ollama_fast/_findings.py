@@ -291,12 +291,13 @@ def of_failed_handshake(name: str, error: Exception) -> Finding:
         return Finding("tls", "problem", what, NO_TLS.todo, {"error": "timeout", "kind": "timeout"})
     why = reason(error)
     detail = str(getattr(error, "verify_message", "") or words(error) or type(error).__name__)
-    what = f"no TLS connection with {name}: {detail}" + (f" ({why.what})" if why.what else "")
-    todo = why.todo
+    what, todo = f"no TLS connection with {name}: {detail}", why.todo
     if "expired" in detail:
         todo = "have the certificate renewed; if it is not that old, set this machine's clock"
     elif "cannot be read" in detail:
         todo = "give a file in PEM, or a folder of them, that is there: as verify, or in SSL_CERT_FILE or SSL_CERT_DIR"
     elif "match" in detail:
         todo = "give the host by a name that the certificate is for"
+    elif why.what:
+        what += f" ({why.what})"
     return Finding("tls", "problem", what, todo, {"error": detail, "kind": why.kind})
