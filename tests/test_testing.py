@@ -30,7 +30,8 @@ import ollama
 import pytest
 
 import ollama_fast
-from ollama_fast import testing
+from colours import Colour
+from ollama_fast import Host, testing
 from ollama_fast.testing import FAULTS, Chunk, Fault, Reply, Server, reply, serve
 from ollama_fast.testing._faults import faulty
 from ollama_fast.testing._scripted import GREETING
@@ -350,6 +351,7 @@ def test_what_goes_wrong_in_a_function_of_replies_is_raised_at_the_end() -> None
         (b"\r\n\r\n", "no request begins with ''"),
         (b"GET /\r\n\r\n", "no request begins with 'GET /'"),
         (b"\x16\x03\x01\x02\x00\r\n\r\n", r"no request begins with '\x16\x03\x01\x02\x00'"),
+        (b"\x16\x03\x01\x02\x00", r"no request begins with '\x16\x03\x01\x02\x00'"),
         (b"a" * 70_000, "no end of line or head in 65536 bytes"),
         (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", "no size is 'x'"),
         (b"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n123456789", "no size is '-5'"),
@@ -366,6 +368,12 @@ def test_who_speaks_no_http_gets_a_400_and_nobody_else_is_troubled(data: bytes, 
         assert why.startswith(said)
         assert ollama_fast.generate(server.url, "m", "Hi")["done"] is True
         assert [request.path for request in server.requests] == ["/api/generate"]
+
+
+def test_https_is_answered_at_once(both: Colour) -> None:
+    with serve() as server:
+        error = both.attempt("version", Host(server.url.replace("http:", "https:"), timeout=60)).error
+    assert "what listens there speaks no TLS" in str(error)
 
 
 def test_json_that_is_nested_too_deeply_is_no_json() -> None:
