@@ -55,8 +55,8 @@ def ollama_replay(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     Pass `ollama_replay.url` to what is tested, or let that read OLLAMA_HOST.
 
     The recording is in `recordings/FILE/TEST.json` beside the test. `pytest --ollama-record` writes it anew, from the
-    Ollama that OLLAMA_HOST names, unless the test fails. A request that is not recorded fails the test, and so does a
-    connection to another machine or to Ollama itself.
+    Ollama that OLLAMA_HOST names, unless the test fails or asks nothing. A request that is not recorded fails the
+    test, and so does a connection to another machine or to Ollama itself.
     """
     from ollama_fast import Host
     from ollama_fast.testing import RecordingError, record, replay
@@ -73,8 +73,11 @@ def ollama_replay(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
             if request.session.testsfailed > failed_before:
                 recorder.discard()
                 request.node.add_report_section("teardown", "ollama_fast", f"nothing was recorded in {path}")
-        if recorder.failures:
-            request.node.warn(pytest.PytestWarning("\n".join(recorder.failures)))
+        told = recorder.failures
+        if not (told or recorder.recorded or request.session.testsfailed > failed_before):
+            told = [f"nothing was asked of Ollama, and so nothing is in {path}: this test needs no `ollama_replay`"]
+        if told:
+            request.node.warn(pytest.PytestWarning("\n".join(told)))
         return
     with ExitStack() as stack:
         try:

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -343,6 +344,12 @@ def test_a_path_that_is_doubled_is_found(both: Colour, path: str) -> None:
     assert the(report, "server").todo == "the path of the host is why"
 
 
+def test_a_path_at_which_nothing_is_found_is_named(both: Colour) -> None:
+    with replay(respond=says(HEALTHY)) as server:
+        report: Report = both.whole("doctor", f"{server.url}/ollama")
+    assert the(report, "server").todo == f"is the path /ollama right? Ollama itself has none: {server.url}"
+
+
 def test_a_path_that_is_doubled_is_found_where_nothing_listens(both: Colour, free_port: int) -> None:
     report: Report = both.whole("doctor", f"http://127.0.0.1:{free_port}/v1")
     assert [finding.topic for finding in report.problems] == ["host", "connection"]
@@ -428,12 +435,17 @@ def test_https_at_a_port_for_http_is_told(both: Colour) -> None:
         connection.recv(65536)
         connection.sendall(response(400, b"400 Bad Request"))
 
+    def wait(connection: socket.socket) -> None:
+        while connection.recv(65536):  # until the client leaves
+            pass
+
     with listening(refuse) as port:
         report: Report = both.whole("doctor", f"https://127.0.0.1:{port}")
     assert "speaks no TLS" in the(report, "tls").what
     assert "http://" in the(report, "tls").todo
-    with replay(respond=says(HEALTHY)) as server:  # waits for the end of a head
-        silent: Report = both.whole("doctor", server.url.replace("http:", "https:"), seconds=2)
+    with listening(wait) as port:
+        silent: Report = both.whole("doctor", f"https://127.0.0.1:{port}", seconds=2)
+    assert "says nothing to a greeting in TLS" in the(silent, "tls").what
     assert "http://" in the(silent, "tls").todo
 
 
@@ -465,8 +477,33 @@ def test_a_certificate_is_looked_at(both: Colour, tmp_path: Path) -> None:
         assert the(unknown, "tls").facts["kind"] == "certificate"
         unchecked: Report = both.whole("doctor", Host(url, verify=False))
         assert "nobody checks" in the(unchecked, "tls", "note").what
-        missing: Report = both.whole("doctor", Host(url, verify=str(tmp_path / "nowhere.pem")))
-        the(missing, "tls")
+
+
+@pytest.mark.parametrize("by", ["the host", "the environment"])
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_certificates_that_cannot_be_read_are_named(
+    both: Colour, content: str | None, by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "nowhere.pem"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    if by == "the environment":
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with over_tls("127.0.0.1") as (url, _):
+        host = Host(url, verify=str(file) if by == "the host" else True)
+        report: Report = both.whole("doctor", host)
+        with pytest.raises(HostError, match=re.escape(f"the certificates in {file} cannot be read: ")):
+            both.whole("version", host)
+    assert f"the certificates in {file} cannot be read: " in the(report, "tls").what
+    assert "SSL_CERT_FILE" in the(report, "tls").todo
+
+
+def test_http_at_a_port_for_https_is_told_also_where_the_server_does_not_say_so(both: Colour) -> None:
+    with over_tls("127.0.0.1") as (url, _):
+        report: Report = both.whole("doctor", url.replace("https:", "http:"))
+    assert the(report, "server").what.startswith("what listens there speaks TLS; ")
+    assert the(report, "server").todo == f"write https:// in place of http://: {url}"
 
 
 def test_a_certificate_for_another_name_is_told(both: Colour, tmp_path: Path) -> None:
@@ -475,6 +512,15 @@ def test_a_certificate_for_another_name_is_told(both: Colour, tmp_path: Path) ->
         authority.cert_pem.write_to_path(str(trusted))
         report: Report = both.whole("doctor", Host(url, verify=str(trusted)))
     assert "a name that the certificate is for" in the(report, "tls").todo
+
+
+def test_a_certificate_that_has_expired_is_told(both: Colour, tmp_path: Path) -> None:
+    trusted = tmp_path / "ca.pem"
+    with over_tls("127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC)) as (url, authority):
+        authority.cert_pem.write_to_path(str(trusted))
+        report: Report = both.whole("doctor", Host(url, verify=str(trusted)))
+    assert the(report, "tls").what.endswith(": certificate has expired")
+    assert "have the certificate renewed" in the(report, "tls").todo
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "ALL_PROXY"])
@@ -509,8 +555,19 @@ def test_a_proxy_that_is_not_there_is_what_is_wrong(both: Colour, free_port: int
 def test_a_proxy_that_cannot_be_used_is_told(both: Colour, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
     report: Report = both.whole("doctor", "http://gpu.example:11434")
-    the(report, "proxy")
+    assert "ALL_PROXY" in the(report, "proxy").todo
     assert SECRET not in str(report)
+
+
+def test_a_proxy_that_wants_a_password_says_so_to_a_connect(both: Colour) -> None:
+    def refuse(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+
+    with listening(refuse) as port:
+        report: Report = both.whole("doctor", Host("https://gpu.example", proxy=f"http://127.0.0.1:{port}"))
+    assert "the proxy wants user name and password" in the(report, "server").what
+    assert "put them into the URL of the proxy" in the(report, "server").what
 
 
 def test_socks_without_its_package_is_told(both: Colour, monkeypatch: pytest.MonkeyPatch) -> None:

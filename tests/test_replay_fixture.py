@@ -146,6 +146,20 @@ def test_what_could_not_be_recorded_is_told(tmp_path: Path) -> None:
     assert "POST /api/generate was not recorded" in said
 
 
+def test_a_test_that_asks_nothing_is_told_that_it_needs_no_recording(tmp_path: Path) -> None:
+    folder = suite(
+        tmp_path,
+        """
+        def test_app(ollama_replay):
+            pass
+        """,
+    )
+    with serve(reply("Recorded.")) as genuine:
+        said = pytest_in(folder, "-W", "default", "--ollama-record", environ={"OLLAMA_HOST": genuine.url})
+    assert "1 passed, 1 warning" in said
+    assert "this test needs no `ollama_replay`" in said
+
+
 def test_a_request_that_is_not_recorded_fails_the_test_that_hides_it(tmp_path: Path) -> None:
     folder = suite(
         tmp_path,

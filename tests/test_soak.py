@@ -1,13 +1,15 @@
-"""The soak sees what goes wrong: a part that is lost, doubled or another stream's, and an end that was not planned."""
+"""The soak sees what goes wrong: a part that is lost, doubled or another stream's, a wrong end, and what is left."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ollama_fast import errors
+from programs import program
 from soak.plan import Fault, Plan, Seen
 
 PLANS = [Plan.of(1, number) for number in range(2000)]
@@ -68,3 +70,39 @@ def test_a_partial_that_lacks_a_part_is_seen() -> None:
     found = seen(of("cut"), [0, 1, 2, 3, 4], errors.IncompleteStreamError(""))
     found.partial = {"response": "0"}
     assert "of the stream" in found.wrong()
+
+
+# --- what is left ----------------------------------------------------------------------------------------------------
+
+LEAKS = {
+    "nothing": ("pass", ""),
+    "a file": ("kept.append(os.dup(0))", "after round 1, files, tasks and threads were"),
+    "a task": ("kept.append(asyncio.ensure_future(asyncio.sleep(60)))", "after round 0, files, tasks and threads were"),
+    "a thread": (
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()",
+        "after round 0, files, tasks and threads were",
+    ),
+    "memory": ("kept.append(bytearray(2**20))", "of the second round were still held"),
+}
+
+LEAKING = """
+from soak import client
+client._SETTLED = 0.1
+kept = []
+class Leaking:
+    ledger = client.Ledger()
+    async def run(self, end):
+        {}
+asyncio.run(client.soak(Leaking(), 1))
+print(Leaking.ledger.wrong or "", flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not list open files there")
+@pytest.mark.parametrize(("leak", "said"), LEAKS.values(), ids=LEAKS)
+def test_what_is_left_is_said(leak: str, said: str) -> None:
+    with program(LEAKING.format(leak), develop=False) as running:
+        ended = running.end(60)
+    assert (said in ended.out) if said else (not ended.out.strip()), (ended.out, ended.err)
+    assert ended.code == 0

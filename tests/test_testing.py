@@ -8,12 +8,14 @@ import importlib.metadata
 import inspect
 import json
 import math
+import operator
 import pickle
 import re
 import socket
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -28,8 +30,9 @@ import ollama
 import pytest
 
 import ollama_fast
-from ollama_fast import testing
-from ollama_fast.testing import FAULTS, Chunk, Fault, Reply, reply, serve
+from colours import Colour
+from ollama_fast import Host, testing
+from ollama_fast.testing import FAULTS, Chunk, Fault, Reply, Server, reply, serve
 from ollama_fast.testing._faults import faulty
 from ollama_fast.testing._scripted import GREETING
 from ollama_fast.testing._values import End
@@ -43,6 +46,7 @@ FRAMED = [b"%x\r\n%b\r\n" % (len(line), line) for line in LINES]
 LAST = b"0\r\n\r\n"
 ALL = HEAD + b"".join(FRAMED) + LAST
 ANY_FAULT: Any = Fault
+ADD: Any = operator.add
 """For arguments of wrong types."""
 WHOLE = Reply(200, (("Content-Length", "21"),), (Chunk(0, LINES[0]),))
 
@@ -213,8 +217,26 @@ def test_a_place_is_a_byte_or_a_part() -> None:
         (partial(ANY_FAULT.chunks, 0), ValueError, "size must be at least 1, not 0"),
         (partial(ANY_FAULT.chunks, -1), ValueError, "size must be at least 1, not -1"),
         (partial(ANY_FAULT.pieces, 0), ValueError, "size must be at least 1, not 0"),
-        (partial(ANY_FAULT.pieces, 1, -0.5), ValueError, "seconds must be at least 0, not -0.5"),
-        (partial(ANY_FAULT.pieces, 1, math.nan), ValueError, "seconds must be at least 0, not nan"),
+        (partial(ANY_FAULT.pieces, 1, -0.5), ValueError, "seconds must be at least 0, and not without end, not -0.5"),
+        (
+            partial(ANY_FAULT.pieces, 1, math.nan),
+            ValueError,
+            "seconds must be at least 0, and not without end, not nan",
+        ),
+        (
+            partial(ANY_FAULT.pieces, 1, math.inf),
+            ValueError,
+            "seconds must be at least 0, and not without end, not inf",
+        ),
+        (partial(ANY_FAULT.header, "A", 3), TypeError, "value of a header must be a str, not 3"),
+        (partial(ANY_FAULT.header, b"A", None), TypeError, "name of a header must be a str, not b'A'"),
+        (
+            partial(ANY_FAULT.header, "A", "b\r\nC: d"),
+            ValueError,
+            "value of a header must be one line of Latin-1, not 'b\\r\\nC: d'; Fault.insert sends any bytes",
+        ),
+        (partial(ANY_FAULT.header, "A", "\u20ac"), ValueError, "value of a header must be one line of Latin-1"),
+        (partial(ADD, FAULTS["empty"], None), TypeError, "unsupported operand type"),
         (partial(ANY_FAULT.pieces, 1, "1"), TypeError, "seconds must be a number, not '1'"),
     ],
     ids=repr,
@@ -329,6 +351,7 @@ def test_what_goes_wrong_in_a_function_of_replies_is_raised_at_the_end() -> None
         (b"\r\n\r\n", "no request begins with ''"),
         (b"GET /\r\n\r\n", "no request begins with 'GET /'"),
         (b"\x16\x03\x01\x02\x00\r\n\r\n", r"no request begins with '\x16\x03\x01\x02\x00'"),
+        (b"\x16\x03\x01\x02\x00", r"no request begins with '\x16\x03\x01\x02\x00'"),
         (b"a" * 70_000, "no end of line or head in 65536 bytes"),
         (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", "no size is 'x'"),
         (b"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n123456789", "no size is '-5'"),
@@ -345,6 +368,12 @@ def test_who_speaks_no_http_gets_a_400_and_nobody_else_is_troubled(data: bytes, 
         assert why.startswith(said)
         assert ollama_fast.generate(server.url, "m", "Hi")["done"] is True
         assert [request.path for request in server.requests] == ["/api/generate"]
+
+
+def test_https_is_answered_at_once(both: Colour) -> None:
+    with serve() as server:
+        error = both.attempt("version", Host(server.url.replace("http:", "https:"), timeout=60)).error
+    assert "what listens there speaks no TLS" in str(error)
 
 
 def test_json_that_is_nested_too_deeply_is_no_json() -> None:
@@ -374,6 +403,27 @@ def test_the_server_ends_while_replies_have_no_end() -> None:
     connection.close()
 
 
+@pytest.mark.parametrize("name", ["endless headers", "endless header", "endless informational"])
+def test_a_head_without_end_is_sent_and_not_gathered(name: str) -> None:
+    with serve(fault=FAULTS[name]) as server, socket.create_connection(("127.0.0.1", _port(server)), 30) as connection:
+        connection.sendall(b"POST /api/chat HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
+        connection.recv(1)
+        tracemalloc.start()
+        try:
+            left = 20 * 2**20
+            while left > 0:
+                left -= len(connection.recv(1 << 18))
+            assert tracemalloc.get_traced_memory()[1] < 5 * 2**20
+        finally:
+            tracemalloc.stop()
+
+
+def _port(server: Server) -> int:
+    port = urlsplit(server.url).port
+    assert port is not None
+    return port
+
+
 # --- what it needs ---------------------------------------------------------------------------------------------------
 
 
@@ -400,7 +450,7 @@ def test_it_needs_the_standard_library_alone_and_no_call_needs_it() -> None:
 
 def test_what_is_pure_knows_no_sockets() -> None:
     room = Path(testing.__file__).parent
-    for name in ("_values", "_replies", "_wire", "_faults", "_matching"):
+    for name in ("_values", "_replies", "_wire", "_fault_steps", "_faults", "_named_faults", "_matching"):
         named = re.findall(
             r"^ *(?:from|import) ([\w.]+)", (room / f"{name}.py").read_text(encoding="utf-8"), re.MULTILINE
         )

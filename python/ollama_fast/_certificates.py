@@ -16,10 +16,16 @@ def trusting(verify: bool | str, *, trust_env: bool = True) -> ssl.SSLContext:
     Give the context for the certificates that are trusted by default, or are in the file or folder *verify*, or all.
 
     With *trust_env* SSL_CERT_FILE and SSL_CERT_DIR say which those by default are. What has changed is read anew.
+
+    Raises OSError, of which ssl.SSLError is one, that names what cannot be read.
     """
     named = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")] if trust_env else []
     paths = [verify] if isinstance(verify, str) else named if verify else []
-    return _trusting(verify, trust_env, *(path and (path, _state(path)) for path in paths))
+    try:
+        return _trusting(verify, trust_env, *(path and (path, _state(path)) for path in paths))
+    except OSError as exc:  # ssl names no file
+        where = " and ".join(path for path in paths if path)
+        raise type(exc)(exc.errno, f"the certificates in {where} cannot be read: {exc.strerror}") from None
 
 
 def _state(path: str) -> tuple[int, ...] | None:

@@ -98,8 +98,12 @@ def _look_at_host(host: Host | str | None, left: _Time, findings: list[Finding])
     has_own = place.auth is not None or any(name.lower() == "authorization" for name, _ in place.headers)
     findings += _findings.of_key(place.url, os.environ, has_own=has_own)
     reached = yield from _reach(place, left, findings)
-    if reached and (yield from _question(partial(_hurried, place, left), place.url, left, findings)):
+    if reached is None:
+        return place.url
+    if (yield from _question(partial(_hurried, place, left), place.url, left, findings)):
         findings[written] = plain
+    elif findings[-1].facts.get("error") == "TransportError" and place.url.startswith("http:"):
+        yield from _greet(reached, place, left, findings)
     return place.url
 
 
@@ -127,32 +131,32 @@ def _look_through_client(client: Any, left: _Time, findings: list[Finding]) -> S
 # --- the way ---------------------------------------------------------------------------------------------------------
 
 
-def _reach(host: Host, left: _Time, findings: list[Finding]) -> Steps[bool]:
-    """Look at the way to *host*, and give whether it leads there."""
+def _reach(host: Host, left: _Time, findings: list[Finding]) -> Steps[Place | None]:
+    """Look at the way to *host*, and give where it leads: there, or to its proxy; None if nowhere."""
     import httpx
 
     from . import _findings
     from ._routes import way_to
 
+    named = sorted(name for name, value in os.environ.items() if name.lower() in _PROXIES and value)
     try:
         way = way_to(host.url, host.proxy)
     except (ValueError, httpx.InvalidURL) as exc:
-        findings.append(_findings.of_unusable(exc, "proxy"))
-        return False
-    named = sorted(name for name, value in os.environ.items() if name.lower() in _PROXIES and value)
+        findings.append(_findings.of_unusable_proxy(exc, named))
+        return None
     findings.append(_findings.of_way(host.url, way, named))
     if way is not None and way.lacks_socks:
-        return False
+        return None
     target = httpx.URL(host.url if way is None else way.url)
     port = target.port or _PORTS.get(target.scheme, 80)
     name = target.raw_host.decode("ascii").replace("%25", "%")  # what is before the zone of an IPv6 address in a URL
     places = yield from _look_up(name, port, left, findings)
     if not places:
-        return False
+        return None
     reached = yield from _connect(places, port, way, left, findings)
     if reached is None or way is not None or target.scheme != "https":
-        return reached is not None
-    return (yield from _shake_hands(reached, name, host.verify, left, findings))
+        return reached
+    return reached if (yield from _shake_hands(reached, name, host.verify, left, findings)) else None
 
 
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
@@ -199,6 +203,20 @@ def _shake_hands(place: Place, name: str, verify: bool | str, left: _Time, findi
         return False
     findings.append(_findings.of_handshake(name, found.result, time()))
     return True
+
+
+def _greet(place: Place, host: Host, left: _Time, findings: list[Finding]) -> Steps[None]:
+    """Look whether what broke a plain connection, as the last finding says, speaks TLS."""
+    import httpx
+
+    from . import _probe, _server_findings
+    from ._routes import way_to
+
+    if way_to(host.url, host.proxy) is None:
+        name = httpx.URL(host.url).raw_host.decode("ascii")
+        found = yield from _tried(partial(_probe.shake_hands, place, name, False, left.share))
+        if found.error is None:
+            findings[-1] = _server_findings.of_only_tls(host.url, findings[-1])
 
 
 def _tried(job: Callable[[], Any]) -> Steps[Outcome[Any]]:

@@ -185,12 +185,11 @@ def of_way(url: str, way: Way | None, named: Sequence[str]) -> Finding:
     return Finding("proxy", level, f"requests pass {way}, {way.url}", todo, facts)
 
 
-def of_unusable(error: Exception, topic: str) -> Finding:
-    """Say that settings cannot be used."""
-    text = told(str(error))
-    return Finding(
-        topic, "problem", f"the setting cannot be used: {text}", "look at the host, and at *_PROXY and NO_PROXY"
-    )
+def of_unusable_proxy(error: Exception, named: Sequence[str]) -> Finding:
+    """Say that a proxy cannot be used, be it the host's own or one that is *named* in the environment."""
+    what = f"the setting cannot be used: {told(str(error))}"
+    todo = f"look at the host's proxy{', and at ' * bool(named)}{', '.join(named)}"
+    return Finding("proxy", "problem", what, todo, {"variables": list(named)})
 
 
 def of_lookup(name: str, lookup: Lookup) -> Finding:
@@ -292,10 +291,13 @@ def of_failed_handshake(name: str, error: Exception) -> Finding:
         return Finding("tls", "problem", what, NO_TLS.todo, {"error": "timeout", "kind": "timeout"})
     why = reason(error)
     detail = str(getattr(error, "verify_message", "") or words(error) or type(error).__name__)
-    what = f"no TLS connection with {name}: {detail}" + (f" ({why.what})" if why.what else "")
-    todo = why.todo
+    what, todo = f"no TLS connection with {name}: {detail}", why.todo
     if "expired" in detail:
         todo = "have the certificate renewed; if it is not that old, set this machine's clock"
+    elif "cannot be read" in detail:
+        todo = "give a file in PEM, or a folder of them, that is there: as verify, or in SSL_CERT_FILE or SSL_CERT_DIR"
     elif "match" in detail:
         todo = "give the host by a name that the certificate is for"
+    elif why.what:
+        what += f" ({why.what})"
     return Finding("tls", "problem", what, todo, {"error": detail, "kind": why.kind})

@@ -109,7 +109,13 @@ def reason(exc: BaseException) -> Reason:
     number = _number(root, said)
     if number < 0:  # those of name look-ups
         return _NO_DNS if number == socket.EAI_AGAIN else _NO_NAME
-    return _BY_NUMBER.get(number, Reason())
+    return _BY_NUMBER.get(number) or _of_connect(exc)
+
+
+def _of_connect(exc: BaseException) -> Reason:
+    """Say what a proxy means that said no to CONNECT, as httpx tells it."""
+    status = re.match("[45][0-9]{2} ", str(exc)) if type(exc).__name__ == "ProxyError" else None
+    return Reason() if status is None else _BY_STATUS.get(int(status[0]), Reason())
 
 
 def words(exc: BaseException) -> str:

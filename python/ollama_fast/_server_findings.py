@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import _amounts, _core
 from ._reasons import ONLY_TLS, of_status
 from ._report import Finding, Level
-from ._url import DEFAULT_PORT, api_path, origin, shown, told
+from ._url import DEFAULT_PORT, api_path, origin, path_of, shown, told
 from .errors import AuthenticationError, ConnectError, HostError, TimeoutError
 
 if TYPE_CHECKING:
@@ -37,10 +38,17 @@ def of_no_answer(error: Exception, seconds: float) -> Finding:
     facts = {"error": kind}
     if isinstance(error, TimeoutError):
         what = f"it takes connections, and says nothing: {text}"
-        todo = f"is it Ollama that listens there, and is it not stuck? (asked for its version, waited {seconds:.1f} s)"
+        todo = "is it Ollama that listens there, and is it not stuck? (asked for its version, waited "
+        todo += f"{seconds:.1f} s: a slow one needs more `seconds`)"
         return Finding("server", "problem", what, todo, facts)
     todo = "" if isinstance(error, ConnectError | HostError) else "is it Ollama that listens there?"
     return Finding("server", "problem", text, todo, facts)
+
+
+def of_only_tls(url: str, broken: Finding) -> Finding:
+    """Say that what broke a plain connection to *url*, as *broken* says, speaks TLS."""
+    todo = f"{ONLY_TLS.todo}: https{url.removeprefix('http')}"
+    return replace(broken, what=f"{ONLY_TLS.what}; {broken.what}", todo=todo)
 
 
 def of_answer(url: str, answered: Answered, version: str | None) -> list[Finding]:
@@ -65,6 +73,8 @@ def of_answer(url: str, answered: Answered, version: str | None) -> list[Finding
     what = f"an HTTP server answers, but not as Ollama does{who}: status {status}"
     if status == 404 and api_path(url):
         todo = "the path of the host is why"
+    elif status == 404 and (path := path_of(url)):
+        todo = f"is the path {path} right? Ollama itself has none: {origin(url)}"
     elif status in (301, 302, 303, 307, 308):
         place = shown(answered.header("location"), "")
         what, todo = (

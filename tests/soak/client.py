@@ -38,7 +38,7 @@ _MOST_RESIDENT: Final = 32 * _MIB
 _MOST_TRACED: Final = _MIB // 2
 """What Python may have allocated in the second round and still hold after it."""
 _KEPT_FILES: Final = 4
-"""What a loop keeps open for its own: the readiness set, and what wakes it."""
+"""What a loop may open for its own in the first round, and keep: the readiness set, and what wakes it."""
 _SHOWN: Final = 10
 _SETTLED: Final = 20.0
 """Seconds in which what was closed must be gone."""
@@ -152,6 +152,7 @@ async def soak(rounds: Rounds, seconds: float) -> list[int]:
         left = await _settle(files)
         if left[0] > files or left[1:] != (0, 1):
             ledger.complain(f"after round {number}, files, tasks and threads were {left}, and not {(files, 0, 1)}")
+        files = min(files, left[0])  # what the loop keeps is open by now
         if number == 1:
             _look_at_traced(ledger)
         resident.append(_resident())

@@ -5,9 +5,9 @@ records what a genuine server says; and one that replays that.
 They are of use to any client and listen on 127.0.0.1. As pytest fixtures they are `ollama_server` and `ollama_replay`.
 """
 
-from ._faults import FAULTS as FAULTS
 from ._faults import Fault as Fault
 from ._models import models as models
+from ._named_faults import FAULTS as FAULTS
 from ._recorder import Recorder as Recorder
 from ._recorder import record as record
 from ._recording import RecordingError as RecordingError

@@ -59,9 +59,13 @@ class Incoming:
 
     def request(self) -> Arriving | None:
         """Give the next request once its head is there; None if there is none."""
-        head = self.until(b"\r\n\r\n", at_start=True)
-        if head is None:
+        if not (self._buffer or self._more()):
             return None
+        # Who greets in TLS waits for an answer: there will be no end of a head.
+        if not self._buffer[:1].isalpha():
+            begin = self._buffer[:100].partition(b"\r\n")[0].decode("latin-1")
+            raise BadRequestError(f"no request begins with {begin!r}")
+        head = self.until(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         found = _FIRST_LINE.fullmatch(first)
         if found is None:
@@ -80,14 +84,12 @@ class Incoming:
             size -= len(piece)
             yield piece
 
-    def until(self, end: bytes, *, at_start: bool = False) -> bytes | None:
-        """Give what comes before *end*; None if with *at_start* the client leaves before the first byte."""
+    def until(self, end: bytes) -> bytes:
+        """Give what comes before *end*."""
         while (place := self._buffer.find(end)) < 0:
             if len(self._buffer) > _HEAD_LIMIT:
                 raise BadRequestError(f"no end of line or head in {_HEAD_LIMIT} bytes: {bytes(self._buffer[:100])!r}")
             if not self._more():
-                if at_start and not self._buffer:
-                    return None
                 raise ClientLeftError
         found = bytes(self._buffer[:place])
         del self._buffer[: place + len(end)]
@@ -170,7 +172,7 @@ class Arriving:
         if "chunked" not in self.header("transfer-encoding").lower():
             yield from incoming.exactly(_size(self._fields.get("content-length", "0"), 10))
             return
-        while size := _size((incoming.until(b"\r\n") or b"").partition(b";")[0].decode("latin-1"), 16):
+        while size := _size(incoming.until(b"\r\n").partition(b";")[0].decode("latin-1"), 16):
             yield from incoming.exactly(size)
             incoming.until(b"\r\n")
         while incoming.until(b"\r\n"):  # trailers, up to an empty line

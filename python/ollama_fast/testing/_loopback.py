@@ -7,6 +7,7 @@ It knows nothing of Ollama. Each connection has a thread, so that what one of th
 from __future__ import annotations
 
 import math
+import os
 import socket
 import struct
 import sys
@@ -14,7 +15,8 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, suppress
-from typing import TypeAlias
+from typing import Final, TypeAlias
+from weakref import WeakSet
 
 from ._incoming import KEPT as KEPT
 from ._incoming import Arriving, BadRequestError, ClientLeftError, Incoming, readable
@@ -64,6 +66,7 @@ class Loopback:
         self._open: dict[threading.Thread, socket.socket] = {}
         self._sending: set[threading.Thread] = set()
         self._stopping = False
+        self._acceptor: threading.Thread | None = None
         self._place: tuple[str, int] = ("127.0.0.1", port)
         with ExitStack() as opened:  # so that nothing is left of one that cannot be, as on a port that is taken
             for each in (self._wake, self._woken):
@@ -73,6 +76,7 @@ class Loopback:
             self._keeper = None if _REUSE_PORT is None else opened.enter_context(self._keep(_REUSE_PORT))
             self._listen()
             opened.pop_all()
+        _RUNNING.add(self)
         self.url = "http://{}:{}".format(*self._place)
 
     @property
@@ -87,7 +91,7 @@ class Loopback:
 
     @refuses.setter
     def refuses(self, refuses: bool) -> None:
-        if refuses == self.refuses:
+        if refuses == self.refuses or self._stopping:
             return
         if refuses:
             self._stop_listening()
@@ -106,6 +110,19 @@ class Loopback:
         self._woken.close()
         if left:
             raise RuntimeError(f"threads of the server are still running: {left}")
+
+    def leave_to_parent(self) -> None:
+        """
+        Close what a child of a fork has of this server, and end none of it: its parent serves on.
+
+        While it is open in the child, what the parent closes stays open to whoever is connected to it.
+        """
+        self._stopping, self._acceptor = True, None
+        kept = [self._listener, self._enough, self._told, self._wake, self._woken, *self._open.values()]
+        for each in kept if self._keeper is None else [*kept, self._keeper]:
+            each.close()
+        self._open.clear()
+        self._lock = threading.Lock()  # a thread that is not here may have it
 
     def _claim(self) -> None:
         """See to it that nobody listens at the port, which SO_REUSEPORT would let us share."""
@@ -140,7 +157,7 @@ class Loopback:
         acceptor = threading.Thread(
             target=self._accept, args=(self._listener, self._told), name="loopback", daemon=True
         )
-        self._acceptor: threading.Thread | None = acceptor
+        self._acceptor = acceptor
         acceptor.start()
 
     def _stop_listening(self) -> None:
@@ -209,7 +226,7 @@ class Loopback:
         try:
             for action in actions:
                 if isinstance(action, bytes):
-                    if b"\r\n\r\n" not in head:
+                    if len(head) < _HEAD_LIMIT and b"\r\n\r\n" not in head:
                         head += action[:_HEAD_LIMIT]
                     connection.sendall(action)
                 elif isinstance(action, End):
@@ -258,3 +275,15 @@ class Loopback:
 
 class _StoppedError(Exception):
     pass
+
+
+_RUNNING: Final = WeakSet[Loopback]()
+
+
+def _leave_all_to_parent() -> None:
+    for server in list(_RUNNING):
+        server.leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_leave_all_to_parent)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final, Literal, TypeAlias, get_args
 
+from ._fault_turns import Faults, Turns
+from ._faults import Fault
 from ._loopback import Loopback, once_whole
 from ._matching import Matches, name_of
 from ._recording import Ending, Recorded
@@ -27,7 +29,7 @@ _ENDS: Final[dict[Ending, Action]] = {"close": End.CLOSE, "reset": End.RESET, "l
 class Replayer:
     """A running server, which `replay` starts and ends."""
 
-    __slots__ = ("_loopback", "_replies")
+    __slots__ = ("_loopback", "_replies")  # a misspelt `fault` is an error
 
     def __init__(self, replies: Replies, port: int) -> None:
         self._replies = replies
@@ -53,6 +55,21 @@ class Replayer:
         """The recorded requests that nobody has made yet."""
         return [name_of(each.request) for each in self._replies.matches.unused()]
 
+    @property
+    def fault(self) -> Fault | None:
+        """What goes wrong with every reply from now on; it is set as that of a `Server`."""
+        return self._replies.turns.one
+
+    @fault.setter
+    def fault(self, fault: Faults) -> None:
+        self._replies.turns.begin(fault)
+        self._loopback.refuses = self._replies.turns.refuses
+
+    @property
+    def moved(self) -> list[str]:
+        """Why a fault met another part than its own: there were not as many, so it was the last one, or the first."""
+        return self._replies.turns.moved
+
     def _stop(self) -> None:
         self._loopback.stop()
         if self._loopback.failure is not None:
@@ -75,6 +92,8 @@ class Replies:
         self.matches = Matches(recorded, strict=strict)
         self.unknown: list[str] = []
         """Why requests were answered with a 501."""
+        self.turns = Turns()
+        self._fast = pace == "fast"
         self._lock = threading.Lock()
         self._of: Callable[[int, str, str], Iterable[Action]] = self._at_once if pace == "fast" else self._at_its_times
         self._made: dict[tuple[int, str, str], tuple[Action, ...]] = {}
@@ -83,6 +102,9 @@ class Replies:
         """Give what is done in reply to *request*."""
         with self._lock:
             index = self.matches.next(request)
+        fault = self.turns.next()
+        if index is not None and fault is not None:
+            return self._wrong(fault, self.matches.recorded[index], request)
         if index is not None:
             return self._of(index, request.method, request.version)
         methods = self.matches.methods(request.path)
@@ -91,7 +113,15 @@ class Replies:
             why = self.matches.why(request)
             self.unknown.append(why)
             reply = missing(why)
-        return wire(reply, request.method, request.version).actions()
+        return self.turns.sent(fault, reply, request)
+
+    def _wrong(self, fault: Fault, recorded: Recorded, request: Received) -> Iterator[Action]:
+        ends = None if recorded.end is None else _ENDS[recorded.end]
+        if recorded.response is None:
+            return iter(() if ends is None else (ends,))
+        reply = at_once(recorded.response) if self._fast else recorded.response
+        parts = tuple(part for part in reply.chunks if part.data)  # one without says when the head came
+        return paced(self.turns.sent(fault, replace(reply, chunks=parts), request, ends))
 
     def _at_once(self, index: int, method: str, version: str) -> tuple[Action, ...]:
         """Give a reply as one write, which is made once: a bench asks for it as often as it can."""
@@ -139,7 +169,12 @@ def at_once(reply: Reply) -> Reply:
 
 @contextmanager
 def replay(
-    path: str | os.PathLike[str], *, pace: Pace = "recorded", strict: bool = True, port: int = 0
+    path: str | os.PathLike[str],
+    *,
+    pace: Pace = "recorded",
+    strict: bool = True,
+    fault: Faults = None,
+    port: int = 0,
 ) -> Generator[Replayer]:
     """
     Serve the recording in a file on 127.0.0.1 until the block ends.
@@ -155,6 +190,9 @@ def replay(
 
         strict: Whether a body must be equal to the recorded one, even if only one was recorded for its method and path.
 
+        fault: What goes wrong with every reply; or several, of which each request gets the next, until they run out.
+            A part is a chunk of the recording.
+
         port: By default a free one.
 
     Raises RecordingError if the file holds no recording, and OSError if it cannot be read.
@@ -163,6 +201,7 @@ def replay(
         raise ValueError(f"pace must be {' or '.join(map(repr, known))}, not {pace!r}")
     replayer = Replayer(Replies(load(path), pace=pace, strict=strict), port)
     try:
+        replayer.fault = fault
         yield replayer
     finally:
         replayer._stop()  # noqa: SLF001 - nobody else may stop it

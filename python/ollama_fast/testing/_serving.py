@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from threading import Lock
-from typing import TypeAlias
 
-from ._faults import Fault, faulty
+from ._fault_turns import Faults, Turns
+from ._faults import Fault
 from ._loopback import Loopback, once_whole
 from ._replies import Answer
-from ._scripted import GREETING, model_of
+from ._scripted import GREETING
 from ._values import Action, Received, Reply
-
-Faults: TypeAlias = Fault | Iterable[Fault | None] | None
 
 
 class Server:
@@ -26,14 +23,11 @@ class Server:
         port: Of 127.0.0.1; 0 takes a free one.
     """
 
-    __slots__ = ("_answer", "_fault", "_lock", "_loopback", "_moved", "_next")  # a misspelt `fault` is an error
+    __slots__ = ("_answer", "_loopback", "_turns")  # a misspelt `fault` is an error
 
     def __init__(self, answer: Answer, port: int) -> None:
         self.answer = answer
-        self._lock = Lock()
-        self._moved: list[str] = []
-        self._fault: Fault | None = None
-        self._next: Iterator[Fault | None] | None = None
+        self._turns = Turns()
         self._loopback = Loopback(once_whole(self._respond), port)
 
     @property
@@ -70,7 +64,7 @@ class Server:
     @property
     def moved(self) -> list[str]:
         """Why a fault met another part than its own: there were not as many, so it was the last one, or the first."""
-        return self._moved
+        return self._turns.moved
 
     @property
     def connections(self) -> int:
@@ -89,40 +83,24 @@ class Server:
 
         It is set to that, or to several, of which each request gets the next, and none once they have run out.
         """
-        return self._fault
+        return self._turns.one
 
     @fault.setter
     def fault(self, fault: Faults) -> None:
-        if not (fault is None or isinstance(fault, Fault)):
-            fault = _several(fault)
-            if any(each is not None and each.refuses for each in fault):
-                raise ValueError(
-                    "a refused connection has no request: set a fault that refuses by itself, and then None"
-                )
-        with self._lock:
-            one = fault if isinstance(fault, Fault) else None
-            self._fault, self._next = one, iter(fault) if isinstance(fault, list) else None
-        self._loopback.refuses = one is not None and one.refuses
+        self._turns.begin(fault)
+        self._loopback.refuses = self._turns.refuses
 
     def _respond(self, request: Received) -> Iterator[Action]:
-        with self._lock:
-            fault = self._fault if self._next is None else next(self._next, None)
+        fault = self._turns.next()
         said: object = self.answer(request)
         if not isinstance(said, Reply):
             raise TypeError(f"what answers {request.method} {request.path} must give a Reply, not {said!r}")
-        return faulty(fault, said, request.method, self._moved, model_of(request), request.version)
+        return self._turns.sent(fault, said, request)
 
     def _stop(self) -> None:
         self._loopback.stop()
         if self._loopback.failure is not None:
             raise self._loopback.failure
-
-
-def _several(faults: Iterable[Fault | None]) -> list[Fault | None]:
-    found = None if isinstance(faults, str) or not isinstance(faults, Iterable) else list(faults)
-    if found is None or not all(each is None or isinstance(each, Fault) for each in found):
-        raise TypeError(f"fault must be a Fault, such as FAULTS['refused'], several of them, or None, not {faults!r}")
-    return found
 
 
 @contextmanager
