@@ -92,6 +92,9 @@ impl Response {
                 return Err(ProtocolError::TooLarge(TooLarge::Head(self.max_head)));
             }
             let Some(end) = found else {
+                if !head::may_begin(&self.unparsed) {
+                    return Err(ProtocolError::Head(head::NO_RESPONSE));
+                }
                 if rest.is_empty() {
                     return Ok(());
                 }
@@ -205,6 +208,27 @@ mod tests {
             };
             assert_eq!(response.error(), Some(expected), "{end}");
             assert!("one\ntwo\n".starts_with(&content) && !response.leaves_connection());
+        }
+    }
+
+    #[test]
+    fn what_can_be_no_response_is_not_waited_for() {
+        for wire in [
+            "\x15\x03\x01",
+            "SSH-2.0-x\r\n",
+            "\r\n HTTP/1.1",
+            "http/1.1",
+            "HTTP/2",
+            "HTTPS",
+        ] {
+            assert_eq!(
+                read(&[wire.as_bytes()]).0.error(),
+                Some(ProtocolError::Head(head::NO_RESPONSE)),
+                "{wire}"
+            );
+        }
+        for wire in ["", "\r\n\r", "\r\nHT", "HTTP/1.", "HTTP/1.1 2"] {
+            assert_eq!(read(&[wire.as_bytes()]).0.error(), None, "{wire}");
         }
     }
 
