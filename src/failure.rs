@@ -5,6 +5,7 @@ use std::io;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::ending::calling;
 use crate::http::ProtocolError;
 use crate::http::request::Illegal;
 use crate::sizes;
@@ -64,6 +65,13 @@ impl Failure {
         }
     }
 
+    /// What went wrong with a request that the peer took no more of, if `written` says so, and of whose answer this is
+    /// `found`: of a peer that then says nothing, the first.
+    pub fn behind(self, written: Option<Self>) -> Self {
+        let silent = matches!(self, Self::Io(..) | Self::Protocol(ProtocolError::NoHead));
+        written.filter(|_| silent).unwrap_or(self)
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Unanswered(how) => how.name(),
@@ -101,6 +109,7 @@ impl Failure {
             return sizes::exception(py, *found);
         }
         let made = || {
+            let _calling = calling(py);
             let kind = py.import("httpx")?.getattr(self.name())?;
             match self {
                 Self::Consumed => kind.call0(),

@@ -18,6 +18,8 @@ mod base64;
 #[cfg(all(feature = "python", unix))]
 mod blocking;
 #[cfg(all(feature = "python", unix))]
+mod ending;
+#[cfg(all(feature = "python", unix))]
 mod failure;
 #[cfg(feature = "python")]
 mod floats;
@@ -47,6 +49,9 @@ mod _core {
     #[cfg(unix)]
     #[pymodule_export]
     use super::blocking::{Leash, Pool, Reply};
+    #[cfg(unix)]
+    #[pymodule_export]
+    use super::ending::stop_calling;
     #[pymodule_export]
     use super::floats::all_floats;
     #[pymodule_export]

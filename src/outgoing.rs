@@ -7,6 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
+use crate::ending::calling;
 use crate::failure::Failure;
 use crate::http::request::{self, Framing};
 
@@ -75,9 +76,7 @@ pub fn limit(timeout: &Bound<'_, PyDict>, name: &Bound<'_, pyo3::types::PyString
     match timeout.get_item(name)? {
         Some(seconds) if !seconds.is_none() => {
             let seconds: f64 = seconds.extract()?;
-            // Zero would be no limit to a socket; and who waits for decades waits for ever.
-            let limit = Duration::try_from_secs_f64(seconds.max(1e-6)).ok();
-            Ok(limit.filter(|limit| *limit < NO_LIMIT))
+            Ok(span(seconds.max(1e-6))) // zero would be no limit to a socket
         }
         _ => Ok(None),
     }
@@ -85,8 +84,14 @@ pub fn limit(timeout: &Bound<'_, PyDict>, name: &Bound<'_, pyo3::types::PyString
 
 /// Read the seconds that are left for all of an exchange, as the moment when it shall be over.
 pub fn until(left: Option<f64>) -> Option<Instant> {
-    let left = Duration::try_from_secs_f64(left?.max(0.0)).ok();
-    left.filter(|left| *left < NO_LIMIT).map(|left| Instant::now() + left)
+    span(left?.max(0.0)).map(|left| Instant::now() + left)
+}
+
+/// Read seconds; who waits for decades waits for ever.
+pub fn span(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|span| *span < NO_LIMIT)
 }
 
 /// How long a wait may last: on its own, and until the moment when all shall be over.
@@ -111,6 +116,7 @@ impl Limit {
 
 /// Tell Python's audit hooks that a connection is made, as the `socket` module does.
 pub fn audit_connect(py: Python<'_>, address: &SocketAddr) -> PyResult<()> {
+    let _calling = calling(py);
     let place = (address.ip().to_string(), address.port());
     py.import(pyo3::intern!(py, "sys"))?
         .call_method1(pyo3::intern!(py, "audit"), ("socket.connect", py.None(), place))?;

@@ -111,8 +111,8 @@ impl<C, W> Places<C, W> {
         } else if !self.line.is_empty() || !self.is_free() {
             return Taken { grant: None, dead };
         }
-        if let Some(connection) = self.kept(place, &mut dead, is_quiet) {
-            let grant = Some(Grant::Kept(connection));
+        if let Some(index) = self.find_kept(place, &mut dead, is_quiet) {
+            let grant = Some(Grant::Kept(self.idle.remove(index).connection));
             return Taken { grant, dead };
         }
         let mut grant = None;
@@ -129,14 +129,12 @@ impl<C, W> Places<C, W> {
         Taken { grant, dead }
     }
 
-    /// Whether a connection to this place is kept, and free for who has not waited.
-    pub fn has_kept(&mut self, place: &Place, is_quiet: impl Fn(&C) -> bool) -> Taken<C> {
+    /// Whether a connection to this place is kept, and free for who has not waited; and those that are to be closed.
+    pub fn has_kept(&mut self, place: &Place, is_quiet: impl Fn(&C) -> bool) -> (bool, Vec<C>) {
         let mut dead = self.expired();
-        let mut grant = None;
-        if self.line.is_empty() && self.is_free() {
-            grant = self.kept(place, &mut dead, is_quiet).map(Grant::Kept);
-        }
-        Taken { grant, dead }
+        let is_free = self.line.is_empty() && self.is_free();
+        let found = is_free && self.find_kept(place, &mut dead, is_quiet).is_some();
+        (found, dead)
     }
 
     fn expired(&mut self) -> Vec<C> {
@@ -152,14 +150,14 @@ impl<C, W> Places<C, W> {
         self.idle.drain(..old).map(|idle| idle.connection).collect()
     }
 
-    fn kept(&mut self, place: &Place, dead: &mut Vec<C>, is_quiet: impl Fn(&C) -> bool) -> Option<C> {
+    /// Find the newest connection to this place that is still good; those that are not are dead.
+    fn find_kept(&mut self, place: &Place, dead: &mut Vec<C>, is_quiet: impl Fn(&C) -> bool) -> Option<usize> {
         while let Some(index) = self.idle.iter().rposition(|idle| idle.place == *place) {
-            let found = self.idle.remove(index).connection;
-            if is_quiet(&found) {
-                return Some(found);
+            if self.idle.get(index).is_some_and(|idle| is_quiet(&idle.connection)) {
+                return Some(index);
             }
             self.open = self.open.saturating_sub(1);
-            dead.push(found);
+            dead.push(self.idle.remove(index).connection);
         }
         None
     }
@@ -295,8 +293,8 @@ mod tests {
         }
         assert_eq!(places.give_back(1, at("a"), 0), None);
         assert_eq!(places.give_back(2, at("a"), 0), Some(2));
-        let taken = places.has_kept(&at("a"), |_| true);
-        assert_eq!((taken.grant, taken.dead, places.counts()), (None, vec![1], (1, 0)));
+        assert_eq!(places.has_kept(&at("a"), |_| true), (false, vec![1]));
+        assert_eq!(places.counts(), (1, 0));
     }
 
     #[test]

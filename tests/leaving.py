@@ -47,6 +47,8 @@ class Place:
     silent: dict[str, Any]
     is_asked: Callable[[], Any]
     kind: Kind
+    kept: list[Any] = field(default_factory=list[Any])
+    """What shall not end by being dropped."""
     complaints: list[str] = field(default_factory=list[str])
     """What an event loop said of exceptions that nobody caught."""
     _runner: asyncio.Runner | None = None
@@ -199,8 +201,17 @@ def press_ctrl_c(place: Place) -> None:
 
 
 def press_ctrl_c_before_the_head(place: Place) -> None:
+    stream = ollama_fast.chat_stream(place.host, **place.silent)
+    place.kept.append(stream)
     with interrupted(place.is_asked):
-        list(ollama_fast.chat_stream(place.host, **place.silent))
+        list(stream)
+
+
+def press_ctrl_c_on_entering_a_block(place: Place) -> None:
+    stream = ollama_fast.chat_stream(place.host, **place.silent)
+    place.kept.append(stream)
+    with interrupted(place.is_asked):
+        stream.__enter__()
 
 
 def press_ctrl_c_in_a_block(place: Place) -> None:
@@ -433,6 +444,7 @@ BLOCKING: Final[list[Blocking]] = [
     close_from_another_thread_while_one_enters,
     press_ctrl_c,
     press_ctrl_c_before_the_head,
+    press_ctrl_c_on_entering_a_block,
     press_ctrl_c_in_a_block,
     press_ctrl_c_in_a_whole_call,
     press_ctrl_c_in_the_body_of_a_whole_call,

@@ -30,6 +30,10 @@ class Peer:
         """Send *data*."""
         self.connection.sendall(data)
 
+    def half_close(self) -> None:
+        """Say that nothing more will be sent."""
+        self.connection.shutdown(socket.SHUT_WR)
+
     def swallow(self, count: int | None = None) -> None:
         """Take *count* bytes, or all until the client closes."""
         while count != 0 and (data := self.connection.recv(min(count or 1 << 20, 1 << 20))):
@@ -65,10 +69,10 @@ def served(*talks: Talk) -> Generator[tuple[str, list[tuple[int, str]]]]:
 
 
 @contextmanager
-def full_listener() -> Generator[int]:
+def full_listener(at: str = "127.0.0.1") -> Generator[int]:
     """Give the port of a listener that accepts nothing and whose queue is full: connecting to it never ends."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((at, 0))
         listener.listen(0)
         port = listener.getsockname()[1]
         fillers = [socket.socket() for _ in range(4)]
@@ -83,13 +87,17 @@ def full_listener() -> Generator[int]:
 
 
 @contextmanager
-def deaf_listener(answer: bytes = b"") -> Generator[str]:
+def deaf_listener(*answer: bytes, half_closes: bool = False) -> Generator[str]:
     """Give the URL of a server that accepts one connection, says *answer*, and reads nothing more than a head."""
     done = threading.Event()
 
     def talk(peer: Peer) -> None:
         peer.hear()
-        peer.say(answer)
+        for piece in answer:
+            peer.say(piece)
+            done.wait(0.1)
+        if half_closes:
+            peer.half_close()
         done.wait(30)
 
     with served(talk) as (url, _):

@@ -17,7 +17,7 @@ import pytest
 
 import ollama_fast
 from colours import Colour
-from ollama_fast import Host, Timeout, _exchange, _sync, aio
+from ollama_fast import Host, Timeout, _async, _exchange, _sync, aio
 from ollama_fast.errors import (
     DecodeError,
     IncompleteStreamError,
@@ -218,6 +218,19 @@ def test_a_stream_that_was_never_begun_is_not_whole(both: Colour) -> None:
     asyncio.run(run())
 
 
+def test_a_stream_that_was_never_begun_cannot_be_entered_once_it_is_closed(both: Colour) -> None:
+    async def run() -> None:
+        stream = both.module.generate_stream("http://127.0.0.1:9", "m", "Hi!")
+        if both.asynchronous:
+            await aiter(stream).aclose()
+        else:
+            iter(stream).close()
+        with pytest.raises(IncompleteStreamError):
+            await stream.__aenter__() if both.asynchronous else stream.__enter__()
+
+    asyncio.run(run())
+
+
 def test_an_error_that_is_not_ours_is_raised_again_too(both: Colour, tmp_path: Path) -> None:
     """Such as that of a file that is gone by the time it is read."""
     model = tmp_path / "model.gguf"
@@ -280,13 +293,15 @@ def without_collector() -> Generator[None]:
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("behind", ["silence", "blank lines"])
+@pytest.mark.parametrize(
+    "behind", [None, b"\n", b" ", b"x"], ids=["silence", "blank lines", "a line of blanks", "half of a line"]
+)
 def test_behind_the_last_part_nothing_is_waited_for_long(
-    both: Colour, behind: str, monkeypatch: pytest.MonkeyPatch
+    both: Colour, behind: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By default a pull waits without a limit."""
     monkeypatch.setattr(_sync, "SOON", 0.2)
-    monkeypatch.setattr(_exchange, "SOON", 0.2)
+    monkeypatch.setattr(_async, "SOON", 0.2)
     last = b'{"response":"","status":"success","done":true}\n'
     pauses: Iterator[float] = iter([0.0, 20.0])
 
@@ -295,11 +310,11 @@ def test_behind_the_last_part_nothing_is_waited_for_long(
         yield 0.25  # longer than the wait for the end: this is not yet the last part
         yield chunk(last)
         pause = next(pauses)
-        if behind == "silence":
+        if behind is None:
             yield pause
-        for _ in range(int(pause / 0.05) if behind == "blank lines" else 0):
+        for _ in range(int(pause / 0.05) if behind else 0):
             yield 0.05
-            yield chunk(b"\n")
+            yield chunk(behind or b"")
         yield b"0\r\n\r\n"
 
     async def run(url: str) -> None:
@@ -319,7 +334,7 @@ def test_a_callers_own_client_says_how_long_the_end_is_waited_for(
     asynchronous: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_sync, "SOON", 0.05)
-    monkeypatch.setattr(_exchange, "SOON", 0.05)
+    monkeypatch.setattr(_async, "SOON", 0.05)
 
     def respond(request: Received) -> Iterator[Action]:
         yield CHUNKED + chunk(PART[request.path]) + chunk(b'{"response":"","done":true}\n')

@@ -20,6 +20,7 @@ import ollama_fast
 from colours import Colour
 from ollama_fast import Host, Limits, Timeout, aio
 from ollama_fast._pool import Connection
+from ollama_fast._transport import Transport
 from ollama_fast.errors import HostError
 from replay import Received, ReplayServer, replay
 from transports import GENEROUS
@@ -147,6 +148,19 @@ def test_closed_pools_are_opened_again(server: ReplayServer) -> None:
     asyncio.run(run())
     asyncio.run(aio.close())  # a loop that has no pools
     assert server.connections == 7
+
+
+def test_the_handler_of_a_signal_may_close_in_the_midst_of_a_first_call(
+    server: ReplayServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Connection.make
+
+    def make_and_close(self: Connection, kind: type[Transport]) -> Transport:
+        ollama_fast.close()
+        return make(self, kind)
+
+    monkeypatch.setattr(Connection, "make", make_and_close)
+    assert ollama_fast.version(server.url) == {"version": "1.2.3"}
 
 
 def test_many_threads_share_the_functions(server: ReplayServer) -> None:

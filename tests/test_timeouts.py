@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import copy
 import pickle
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -84,6 +85,65 @@ def test_no_connection(both: Colour, over: str, limit: str, *, streamed: bool) -
     assert facts(seen) == (limit, SHORT)
     what = {"connect": "no connection", "total": "the answer was not whole"}[limit]
     assert f"{what} within 0.2 s (Timeout.{limit}); nothing had arrived" in str(seen.error)
+
+
+@pytest.mark.parametrize("limit", ["connect", "total"])
+def test_a_name_with_many_addresses_has_the_limit_for_all(
+    both: Colour, over: str, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = [f"127.0.0.{number}" for number in range(1, 9)]
+    with full_listener("0.0.0.0") as port:
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: found)
+        host = Host(f"http://name.test:{port}", timeout=replace(Timeout(connect=None), **{limit: 2.0}))
+        began = time.monotonic()
+        seen = ask(both, host, streamed=False)
+        passed = time.monotonic() - began
+    assert facts(seen) == (limit, 2.0)
+    assert passed < 4, f"each address had a share of its own: {passed} s"
+
+
+def test_looking_a_name_up_and_connecting_have_the_limit_together(over: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with full_listener() as port:
+
+        async def look_up(*_args: Any, **_options: Any) -> Any:
+            await asyncio.sleep(3)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+        monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", look_up)
+        host = Host(f"http://name.test:{port}", timeout=Timeout(connect=4))
+        began = time.monotonic()
+        seen = ask(Colour(asynchronous=True), host, streamed=False)
+        passed = time.monotonic() - began
+    assert facts(seen) == ("connect", 4)
+    assert passed < 6, f"the connection had a limit of its own: {passed} s"
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n"])
+def test_a_server_that_answers_early_and_takes_no_more(both: Colour, over: str, answer: bytes) -> None:
+    with deaf_listener(answer) as url:
+        host = Host(url, timeout=Timeout(write=SHORT * 2, first_part=STALL))
+        seen = ask(both, host, streamed=False, content="x" * (32 << 20))
+    assert facts(seen) == ("write", SHORT * 2)
+
+
+def test_a_server_that_half_closes_and_takes_no_more(both: Colour, over: str) -> None:
+    with deaf_listener(half_closes=True) as url:
+        host = Host(url, timeout=Timeout(write=SHORT * 2, first_part=STALL))
+        began = time.monotonic()
+        seen = both.attempt("generate", host, "m", "x" * (32 << 20))
+        passed = time.monotonic() - began
+    assert isinstance(seen.error, TransportError)  # asyncio sees at once that no answer can come
+    assert passed < STALL / 2
+
+
+@pytest.mark.fast
+def test_a_refusal_behind_an_interim_head_ends_a_request_that_is_not_taken(both: Colour) -> None:
+    refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+    with deaf_listener(b"HTTP/1.1 100 Continue\r\n\r\n", refusal) as url:
+        seen = both.attempt("generate", Host(url, timeout=Timeout(write=STALL)), "m", "x" * (32 << 20))
+    assert isinstance(seen.error, ResponseError)
+    assert seen.error.status == 413
 
 
 @streamed

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import pytest
 
+from colours import Colour
 from programs import program
 from replay import Received, replay
-from transports import CHUNKED, END, line, says
+from transports import CHUNKED, END, chunk, eventually, line, says
 
 pytestmark = pytest.mark.fast
 
@@ -156,3 +157,36 @@ say("parent True")
     with replay(respond=respond) as server, program(code, server.url) as running:
         ended = running.end()
         assert (ended.code, ended.out, ended.err) == (0, "parent True\n", ""), ended
+
+
+def test_a_stream_that_is_left_ends_for_the_server_though_a_child_has_its_socket(both: Colour) -> None:
+    code = """
+async def anext_of(stream): return await anext(stream) if asynchronous else next(stream)
+import ollama_fast, ollama_fast.aio
+async def main():
+    asyncio.get_running_loop().slow_callback_duration = 60  # a fork may take long
+    module = ollama_fast.aio if asynchronous else ollama_fast
+    stream = module.generate_stream(url, "m", "Hi")
+    await anext_of(stream)
+    child = os.fork()
+    if not child:
+        sys.stdin.read()
+        os._exit(0)
+    if asynchronous: await stream.aclose()
+    else: stream.close()
+    say("left")
+    await asyncio.to_thread(sys.stdin.read)
+    os.waitpid(child, 0)
+asynchronous = %r
+asyncio.run(main())
+"""
+
+    def respond(_received: Received) -> Iterable[bytes | float]:
+        yield CHUNKED + chunk(b'{"response":"x","done":false}\n')
+        yield 60.0
+
+    with replay(respond=respond) as server, program(code % both.asynchronous, server.url) as running:
+        assert running.heard() == "left"
+        eventually(lambda: server.abandoned)
+        ended = running.end()
+        assert (ended.code, ended.err) == (0, ""), ended

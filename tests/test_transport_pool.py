@@ -366,9 +366,9 @@ def test_nobody_is_forgotten_while_addresses_are_tried(kind: Kind) -> None:
     async def main(bad: int, good: int) -> None:
         watch = await Watch.over(asyncio.get_running_loop())
         pool = _core.AsyncPool(watch.set, 1, 1, None)
-        limits = {"connect": 0.3, "read": 10.0, "write": 10.0, "pool": None}
+        limits = {"read": 10.0, "write": 10.0, "pool": None}
         addresses = [("127.0.0.1", bad), ("127.0.0.1", good)]
-        reply = pool.send("name", 1, addresses, b"GET", b"/", [(b"host", b"name")], b"", limits, False)
+        reply = pool.send("name", 1, addresses, b"GET", b"/", [(b"host", b"name")], b"", limits, False, None, 0.3)
         assert reply is not None
         turn = asyncio.ensure_future(_stand_in_line(pool, 2))
         await reply.head()

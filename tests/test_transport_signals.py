@@ -5,14 +5,15 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
 
 from peers import deaf_listener, full_listener
-from programs import program
+from programs import Program, program
 from replay import Received, replay
 from transports import BLOCKING, CHUNKED, END, chunk, line, request, says
 
@@ -62,22 +63,39 @@ PROGRAMS: dict[str, str] = {
 }
 
 
-@pytest.mark.parametrize("moment", PROGRAMS)
-def test_ctrl_c_at_once(moment: str) -> None:
+@contextmanager
+def started(moment: str, before: str = "") -> Generator[Program]:
+    """Run the program of a *moment*, with something *before* it."""
     with replay(respond=silent) as server, full_listener() as port, deaf_listener() as deaf:
         url = {
             "connect": f"http://127.0.0.1:{port}/",
             "head": f"{server.url}/head",
             "flood": f"{server.url}/flood",
         }.get(moment, deaf if "piece" in moment or moment == "send" else server.url)
-        with program(PROGRAMS[moment], url) as running:
+        with program(before + PROGRAMS[moment], url) as running:
             assert running.heard() == "go"
-            time.sleep(0.15)
-            running.signal(signal.SIGINT)
-            ended = running.end()
-        assert ended.code == -signal.SIGINT, ended
-        assert "KeyboardInterrupt" in ended.err
-        assert ended.seconds < SOON
+            yield running
+
+
+@pytest.mark.parametrize("moment", PROGRAMS)
+def test_ctrl_c_at_once(moment: str) -> None:
+    with started(moment) as running:
+        time.sleep(0.15)
+        running.signal(signal.SIGINT)
+        ended = running.end()
+    assert ended.code == -signal.SIGINT, ended
+    assert "KeyboardInterrupt" in ended.err
+    assert ended.seconds < SOON
+
+
+@pytest.mark.parametrize("moment", PROGRAMS)
+def test_a_signal_in_the_moment_before_a_wait_ends_it(moment: str) -> None:
+    """It interrupts no system call; nor does one that another thread gets, which is how to have it happen each time."""
+    elsewhere = "lambda: signal.pthread_kill(threading.get_ident(), signal.SIGINT)"
+    with started(moment, f"threading.Timer(0.5, {elsewhere}).start()\n") as running:
+        ended = running.end()
+    assert ended.code == -signal.SIGINT, ended
+    assert "KeyboardInterrupt" in ended.err
 
 
 def test_a_stream_goes_on_after_an_interruption() -> None:

@@ -232,7 +232,7 @@ def test_timers_do_not_pile_up() -> None:
         stream = await session.transport.handle_async_request(request(f"{url}/stream", timeout=60))
         waiting = asyncio.ensure_future(within(stream.extensions["ndjson"].ready()))
         for _ in range(20):
-            response = await session.transport.handle_async_request(request(url, timeout=0.03))
+            response = await session.transport.handle_async_request(request(url, timeout=0.5))
             await response.aread()
             await asyncio.sleep(0.04)
         loop: Any = asyncio.get_running_loop()
@@ -255,8 +255,8 @@ def test_each_address_has_its_share_of_the_time(kind: Kind) -> None:
     async def main(addresses: list[tuple[str, int]]) -> tuple[int, tuple[int, int]]:
         watch = await Watch.over(asyncio.get_running_loop())
         pool = _core.AsyncPool(watch.set, 1, 1, None)
-        limits = {"connect": SHORT * 2, "read": 20.0, "write": 20.0, "pool": None}
-        reply = pool.send("name", 1, addresses, b"GET", b"/", [(b"host", b"name")], b"", limits, False)
+        limits = {"read": 20.0, "write": 20.0, "pool": None}
+        reply = pool.send("name", 1, addresses, b"GET", b"/", [(b"host", b"name")], b"", limits, False, None, SHORT * 2)
         assert reply is not None
         await reply.head()
         await reply.read()

@@ -37,7 +37,7 @@ from ._steps import (
     asked,
     viewed,
 )
-from ._stream import Latest, Memory, Reading, two_readers
+from ._stream import SOON, Latest, Memory, Reading, two_readers
 from .errors import HostError
 
 if TYPE_CHECKING:
@@ -295,8 +295,8 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
                         memory.first_at = perf_counter()
                     for part in take(batch, arrived):
                         yield part
-                    if memory.complete:
-                        exchange.ends_soon()
+                    if memory.complete and exchange.client is None:
+                        reply.ends_within(SOON)
             else:
                 decoder = LineDecoder(exchange.max_line)
                 async for chunk in _chunks(exchange, response, whole=False):
@@ -402,6 +402,7 @@ class Stream(Reading, Generic[R]):
 
     async def __aenter__(self) -> Self:
         self._check_open()
+        self._check_end()
         if self._exchange is not None and self._exchange.began_at is None:
             self._exchange.entered = True
             await anext(self._parts)

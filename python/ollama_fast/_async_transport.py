@@ -12,6 +12,7 @@ import ipaddress
 import socket
 from collections.abc import AsyncIterator, Iterable
 from functools import lru_cache
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -136,15 +137,29 @@ async def _exchange(pool: _core.AsyncPool, request: httpx.Request) -> _core.Asyn
     target, sizes = request.extensions.get("target", url.raw_path), request.extensions.get("sizes")
     addresses: list[Any] = []
     called = fresh = False
+    connect = within(timeout.get("connect"), request)
     while True:
         if not addresses and (fresh or not pool.has_idle(host, port)):
-            addresses = await _resolve(host, port, within(timeout.get("connect"), request))
-        rest = left(request)
-        reply = pool.send(host, port, addresses, method, target, headers, content, timeout, called, rest, sizes, fresh)
+            addresses, connect = await _resolved(host, port, connect)
+        reply = pool.send(
+            host,
+            port,
+            addresses,
+            method,
+            target,
+            headers,
+            content,
+            timeout,
+            called,
+            left(request),
+            connect,
+            sizes,
+            fresh,
+        )
         called = False
         if reply is None:
             if not addresses:  # now, because between being called and sending there must be no other wait
-                addresses = await _resolve(host, port, within(timeout.get("connect"), request))
+                addresses, connect = await _resolved(host, port, connect)
             await _stand_in_line(pool, within(timeout.get("pool"), request))
             called = True
             continue
@@ -181,6 +196,15 @@ async def _stand_in_line(pool: _core.AsyncPool, limit: float | None) -> None:
     if not turn.done():
         pool.leave(turn)
         raise httpx.PoolTimeout("timed out while waiting for a free connection")
+
+
+async def _resolved(host: str, port: int, limit: float | None) -> tuple[list[Any], float | None]:
+    """Give the addresses, and what is left of *limit* to connect."""
+    if limit is None:
+        return await _resolve(host, port, None), None
+    until = perf_counter() + limit
+    addresses = await _resolve(host, port, limit)
+    return addresses, max(until - perf_counter(), 0.0)
 
 
 async def _resolve(host: str, port: int, limit: float | None) -> list[Any]:

@@ -25,7 +25,7 @@ from ._sizes import too_large
 T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 B = TypeVar("B", httpcore.NetworkBackend, httpcore.AsyncNetworkBackend)
 
-_SAFE: Final = frozenset({"GET", "HEAD"})
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _BROKE: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 _now: ContextVar[Sending | None] = ContextVar("ollama_fast_sending", default=None)

@@ -92,7 +92,10 @@ class VectorDecoder:
         """
 
 if sys.platform != "win32":
-    __all__ += ["Arrived", "AsyncPool", "AsyncReply", "Leash", "Pool", "ReadinessSet", "Reply", "Wait"]
+    __all__ += ["Arrived", "AsyncPool", "AsyncReply", "Leash", "Pool", "ReadinessSet", "Reply", "Wait", "stop_calling"]
+
+    def stop_calling() -> None:
+        """Let the core of no other thread call Python any more, since the interpreter is about to end."""
 
     # --- blocking ----------------------------------------------------------------------------------------------------
 
@@ -229,6 +232,7 @@ if sys.platform != "win32":
             timeout: dict[str, float | None],
             called: bool,
             left: float | None = None,
+            connect: float | None = None,
             sizes: tuple[int | None, int | None, int | None] | None = None,
             fresh: bool = False,
             /,
@@ -237,8 +241,8 @@ if sys.platform != "win32":
 
             *called* says that the caller was in line, and was called; a place is promised to it then. Gives None if
             there is no place for it, or no idle connection and no address for a new one. All ends after *left* seconds,
-            also if nobody waits then. *sizes* are as for `Pool.send`. *fresh* asks for a new connection; kept ones to
-            that place are closed. Raises one of httpx's exceptions.
+            also if nobody waits then; a connection is made within *connect*. *sizes* are as for `Pool.send`. *fresh*
+            asks for a new connection; kept ones to that place are closed. Raises one of httpx's exceptions.
             """
 
         def queue(self) -> asyncio.Future[None]:
@@ -286,6 +290,9 @@ if sys.platform != "win32":
 
         def ready(self) -> Awaitable[bool]:
             """Wait for a line, perhaps a blank one; False at the end of the body."""
+
+        def ends_within(self, seconds: float, /) -> None:
+            """Wait no longer than *seconds* from now on for the end of the body, whatever comes."""
 
         def arrived(self) -> Arrived:
             """Give the parts that are here, to be taken without waiting."""

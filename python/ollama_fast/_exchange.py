@@ -22,7 +22,6 @@ from ._pool import Connection
 from ._request import Answered, Arrival, Context, Parts, Request, answer, response_error
 from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
 from ._sizes import BodySize
-from ._stream import SOON
 from ._url import onward, origin, shown
 
 if TYPE_CHECKING:
@@ -42,8 +41,6 @@ Content: TypeAlias = "bytes | Iterable[bytes] | AsyncIterable[bytes]"
 
 _REPLIES: Final = tuple(getattr(_core, name) for name in ("Reply", "AsyncReply") if hasattr(_core, name))
 _MAX_REDIRECTS: Final = 5
-_AT_ONCE: Final = 0.001
-"""Seconds to wait where no time is left."""
 _KEEP_METHOD: Final = frozenset({307, 308})
 _BUSY: Final = frozenset({429, 503})
 _BECOME_GET: Final = frozenset({301, 302, 303})
@@ -67,7 +64,6 @@ class Exchange(Generic[R]):
 
     __slots__ = (
         "__weakref__",
-        "_ends_by",
         "_redirects",
         "_sent_along",
         "_timeout",
@@ -119,8 +115,6 @@ class Exchange(Generic[R]):
         self._redirects = 0  # how many were followed
         self._why = ""  # why the last attempt brought no answer
         self._timeout: dict[str, float | None] = {}
-        self._ends_by: float | None = None
-        """When the body shall end, once the last part is here."""
         self.idle: float | None = None
         """Seconds to wait between two parts."""
         self.host: Host  # not with a client of the caller's own
@@ -303,15 +297,6 @@ class Exchange(Generic[R]):
             idle = self.host.timeout.idle
             self.idle = self.request.idle if idle is ... else idle
             self._timeout["read"] = self.idle
-
-    def ends_soon(self) -> None:
-        """Note that the last part is here: whether the body ends, too, is not waited for long, whatever comes."""
-        now = perf_counter()
-        if self._ends_by is None:
-            self._ends_by = now + SOON
-        left = max(self._ends_by - now, _AT_ONCE)
-        if self.idle is None or self.idle > left:
-            self._timeout["read"] = left
 
     @property
     def max_line(self) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from time import perf_counter
 from typing import Any, Final
 
 import httpcore
@@ -15,6 +16,8 @@ from ._deadline import send as in_time
 from ._leash import Leash, Pulled, current, holding
 
 _LOOSE: Final = nullcontext()
+_AT_ONCE: Final = 0.001
+"""Seconds to wait where no time is left; none at all is no limit to a socket."""
 
 
 def transport(**options: Any) -> httpx.HTTPTransport:
@@ -48,6 +51,14 @@ def _send(over: httpx.BaseTransport, request: httpx.Request) -> httpx.Response:
                 if not sending.again(request, exc):
                     raise
                 fresh = True
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        found = {entry[4][0]: None for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError) as exc:  # the latter of a label that is too long
+        raise httpcore.ConnectError(str(exc)) from exc
+    return [host] if len(found) == 1 else [str(address) for address in found]
 
 
 class _Body(httpx.SyncByteStream):
@@ -84,7 +95,17 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        return _Stream(self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
+        until = None if timeout is None else perf_counter() + timeout
+        addresses = [host] if timeout is None else _addresses(host, port)
+        # Each has its share of the time that is left; by a name, the system would give all of it to each.
+        for tried, address in enumerate(addresses):
+            share = None if until is None else max(until - perf_counter(), _AT_ONCE) / (len(addresses) - tried)
+            try:
+                return _Stream(self._backend.connect_tcp(address, port, share, local_address, socket_options))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if tried + 1 == len(addresses):
+                    raise
+        raise httpcore.ConnectError("the name has no address")
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None

@@ -332,10 +332,15 @@ class Latest(_Ending):
         self.ends(value)
 
     def turn_to(self, stream: Any, memory: Memory | Latest | None = None) -> None:
-        """Look at another request's parts from now on, if it has parts; *stream* can end it."""
+        """
+        Look at another request's parts from now on, if it has parts; *stream* can end it.
+
+        Raises StreamClosedError if it was closed: who closes says so first, and then may have found no stream to end.
+        """
         self.stream = stream
         if memory is not None:
             self._memory = memory
+        self.check_open()
 
     def tells(self, event: Any) -> None:
         """Notice an *event*, and remember it if it is progress of no request."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
-import threading
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
@@ -13,6 +13,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
+from . import _core
 from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
@@ -65,21 +66,18 @@ _MODULE = "ollama_fast"
 # --- pools -----------------------------------------------------------------------------------------------------------
 
 _pools: dict[Connection, Transport] = {}
-_pools_lock = threading.Lock()
 _left_behind: list[object] = []
 """Pools of the parent process: kept, so that nobody closes its connections from a child."""
 
 
 def _pool(connection: Connection) -> Transport:
+    # Without a lock: the handler of a signal may make a call, or close, in the midst of this.
     pool = _pools.get(connection)
     if pool is not None:
         return pool
     from ._transport import Transport
 
-    with _pools_lock:
-        if connection not in _pools:
-            _pools[connection] = connection.make(Transport)
-        return _pools[connection]
+    return _pools.setdefault(connection, connection.make(Transport))
 
 
 def close(host: Host | str | None = None, /) -> None:
@@ -91,11 +89,10 @@ def close(host: Host | str | None = None, /) -> None:
 
     They are opened again when needed. Connections of a caller's own httpx client are the caller's.
     """
-    with _pools_lock:
-        chosen = list(_pools) if host is None else [_connection(host)]
-        closing_now = [_pools.pop(connection) for connection in chosen if connection in _pools]
-    for pool in closing_now:
-        pool.close()  # who got it just before can still use it
+    for connection in list(_pools) if host is None else [_connection(host)]:
+        pool = _pools.pop(connection, None)
+        if pool is not None:
+            pool.close()  # who got it just before can still use it
 
 
 def _connection(host: Host | str) -> Connection:
@@ -106,11 +103,13 @@ def _connection(host: Host | str) -> Connection:
 
 
 def _forget() -> None:
-    global _pools, _pools_lock
+    global _pools  # noqa: PLW0603 - a child of fork begins anew
     _left_behind.append(_pools)
-    _pools, _pools_lock = {}, threading.Lock()
+    _pools = {}
 
 
+if hasattr(_core, "stop_calling") and sys.version_info < (3, 14):
+    atexit.register(_core.stop_calling)  # the last is done first
 atexit.register(close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
@@ -391,6 +390,7 @@ class Stream(Reading, Generic[R]):
 
     def __enter__(self) -> Self:
         self._check_open()
+        self._check_end()
         if self._exchange is not None and self._exchange.began_at is None:
             try:
                 with self._exchange.telling():

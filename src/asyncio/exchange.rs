@@ -13,7 +13,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::failure::{During, Failure};
-use crate::http::{ProtocolError, Response};
+use crate::http::Response;
 use crate::incoming::is_more;
 use crate::ndjson::Lines;
 use crate::sizes::Sizes;
@@ -47,7 +47,6 @@ pub enum Want {
 /// How long each kind of wait may last.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Limits {
-    pub connect: Option<Duration>,
     pub write: Option<Duration>,
     pub read: Option<Duration>,
 }
@@ -133,6 +132,8 @@ pub struct Exchange {
     pub waits: u64,
     pub limits: Limits,
     pub deadline: Option<Instant>,
+    /// When a connection shall be made, by whichever address.
+    pub connect_until: Option<Instant>,
     /// When all of it shall be over, also if nobody waits then.
     pub until: Option<Instant>,
     pub sizes: Sizes,
@@ -167,6 +168,7 @@ impl Exchange {
             waits: 0,
             limits,
             deadline: None,
+            connect_until: None,
             until: None,
             sizes,
             failure: None,
@@ -178,9 +180,7 @@ impl Exchange {
     pub fn failure(&self) -> Option<Failure> {
         let protocol = || self.response.error().map(Failure::Protocol);
         let found = self.failure.clone().or_else(protocol)?;
-        // A peer that takes no more of a request and then says nothing: the first is what went wrong.
-        let silent = matches!(found, Failure::Io(..) | Failure::Protocol(ProtocolError::NoHead));
-        let found = self.write_failure.clone().filter(|_| silent).unwrap_or(found);
+        let found = found.behind(self.write_failure.clone());
         Some(if self.response.began() {
             found
         } else {
@@ -339,17 +339,26 @@ impl Exchange {
 
     /// Begin to count the time of a wait anew.
     pub fn rearm(&mut self) {
+        let now = Instant::now();
         let limit = match self.waits_for() {
-            // Each address has its share of the time.
-            During::Connect => {
-                let left = u32::try_from(self.addresses.len().saturating_add(1)).unwrap_or(1);
-                self.limits.connect.map(|limit| limit / left)
-            }
+            During::Connect => self.share_of_connecting(now),
             During::Write => self.limits.write,
             During::Read => self.limits.read,
         };
-        let deadline = limit.map(|limit| Instant::now() + limit);
+        let deadline = limit.map(|limit| now + limit);
         self.deadline = deadline.into_iter().chain(self.until).min();
+    }
+
+    /// How long the address that is tried now has: its share of the time that is left for all.
+    fn share_of_connecting(&mut self, now: Instant) -> Option<Duration> {
+        let until = self.connect_until?;
+        let left = u32::try_from(self.addresses.len().saturating_add(1)).unwrap_or(1);
+        Some(until.saturating_duration_since(now) / left)
+    }
+
+    /// End it at this moment, unless it ends sooner.
+    pub fn ends_by(&mut self, moment: Option<Instant>) {
+        self.until = self.until.into_iter().chain(moment).min();
     }
 
     /// What has to happen next for the waiter to have what it wants.

@@ -11,6 +11,7 @@ use super::exchange::{Exchange, Limits, Piece};
 use super::readiness::ReadinessSet;
 use super::reply::AsyncReply;
 use super::table::PoolId;
+use crate::ending::calling;
 use crate::failure::Failure;
 use crate::http::request::Framing;
 use crate::outgoing::{Outgoing, address, audit_connect, limit, until};
@@ -49,10 +50,11 @@ impl AsyncPool {
     ///
     /// *called* says that the caller was in line, and was called; a place is promised to it then. Gives None if there is
     /// no place for it, or no idle connection and no address for a new one. All ends after *left* seconds, also if nobody
-    /// waits then. *sizes* are as for `Pool.send`. *fresh* asks for a new connection; kept ones to that place are closed.
+    /// waits then; a connection is made within *connect*. *sizes* are as for `Pool.send`. *fresh* asks for a new connection; kept ones to that place are closed.
     /// Raises one of httpx's exceptions.
     #[pyo3(signature = (
-        host, port, addresses, method, target, headers, content, timeout, called, left=None, sizes=None, fresh=false, /
+        host, port, addresses, method, target, headers, content, timeout, called, left=None, connect=None, sizes=None,
+        fresh=false, /
     ))]
     #[allow(clippy::too_many_arguments, reason = "they are what an httpx.Request holds")]
     fn send(
@@ -68,9 +70,11 @@ impl AsyncPool {
         timeout: &Bound<'_, PyDict>,
         called: bool,
         left: Option<f64>,
+        connect: Option<f64>,
         sizes: Option<sizes::Given>,
         fresh: bool,
     ) -> PyResult<Option<AsyncReply>> {
+        let _calling = calling(py);
         let (set, sizes) = (self.set.bind(py), Sizes::new(sizes));
         let prepared = prepare(addresses, method, target, headers, content, timeout, sizes);
         if called && prepared.is_err() {
@@ -78,6 +82,7 @@ impl AsyncPool {
         }
         let (mut exchange, framing) = prepared?;
         exchange.until = until(left);
+        exchange.connect_until = until(connect);
         exchange.fresh = fresh;
         let shared = Arc::new(Mutex::new(exchange));
         let place = (host.to_owned(), port);
@@ -136,7 +141,6 @@ fn prepare(
     let py = timeout.py();
     let outgoing = Outgoing::new(method, target, headers)?;
     let limits = Limits {
-        connect: limit(timeout, intern!(py, "connect"))?,
         write: limit(timeout, intern!(py, "write"))?,
         read: limit(timeout, intern!(py, "read"))?,
     };

@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::table::{Table, Wakes};
+use crate::ending::calling;
 
 const EVENTS: usize = 1024;
 
@@ -40,6 +41,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl ReadinessSet {
     /// Do something with the table, then wake whoever has to know of it.
     pub fn with<T>(slf: &Bound<'_, Self>, work: impl FnOnce(&mut Table, &mut Wakes) -> T) -> T {
+        let _calling = calling(slf.py());
         let mut wakes = Wakes::new();
         let (done, unread, deadline) = {
             let mut table = lock(&slf.get().table);
@@ -82,6 +84,7 @@ impl ReadinessSet {
 
     /// A future for a task to wait for.
     pub fn future(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let _calling = calling(py);
         self.create_future.call0(py)
     }
 
@@ -94,6 +97,7 @@ impl ReadinessSet {
             return Ok(());
         }
         let py = slf.py();
+        let _calling = calling(py);
         // A little late rather than too early, or it would have to be set again at once.
         let wait = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         let ring = slf.getattr(intern!(py, "expire"))?;
@@ -165,6 +169,7 @@ impl ReadinessSet {
         reason = "it is called as a method, from another thread than the loop's"
     )]
     fn wake(&self, py: Python<'_>, futures: Wakes) {
+        let _calling = calling(py);
         for future in futures {
             // A future that was cancelled refuses: then nobody waits for it, and what came waits for the next reader.
             let _ = future.call_method1(py, intern!(py, "set_result"), (py.None(),));

@@ -11,11 +11,12 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyTuple};
 
 use super::exchange::{Limits, Piece, Shared, Waiter, Want, lock};
 use super::readiness::ReadinessSet;
+use crate::ending::calling;
 use crate::failure::{self, Failure};
 use crate::http::request::Framing;
 use crate::incoming;
 use crate::ndjson::Lines;
-use crate::outgoing::limit;
+use crate::outgoing::{limit, until};
 use crate::parts;
 use crate::sizes::Sizes;
 
@@ -187,7 +188,6 @@ impl AsyncReply {
         let read = limit(timeout, intern!(py, "read"))?;
         let limits = match want {
             Want::Sent | Want::Head => Limits {
-                connect: limit(timeout, intern!(py, "connect"))?,
                 write: limit(timeout, intern!(py, "write"))?,
                 read,
             },
@@ -332,6 +332,12 @@ impl AsyncReply {
         Arrived { reply: slf }
     }
 
+    /// Wait no longer than *seconds* from now on for the end of the body, whatever comes.
+    #[pyo3(signature = (seconds, /))]
+    fn ends_within(&self, seconds: f64) {
+        lock(&self.shared).ends_by(until(Some(seconds)));
+    }
+
     /// Wait for some bytes of the body; none are its end.
     fn chunk(slf: Py<Self>) -> Wait {
         Self::waiting(slf, Want::Bytes)
@@ -391,6 +397,7 @@ impl Wait {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let _calling = calling(py);
         let reply = self.reply.get();
         if let Some(value) = reply.get(py, self.want)? {
             return Err(PyStopIteration::new_err(value.unbind()));

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::mem;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
+use std::process;
 use std::time::Instant;
 
 use mio::event::Event;
@@ -48,6 +49,8 @@ pub struct Table {
     /// Slots of which more can be read, though no event will say so.
     unread: Vec<usize>,
     scratch: Vec<u8>,
+    /// A child of fork has the table, too, but the connections are the parent's.
+    process: u32,
 }
 
 impl Table {
@@ -61,6 +64,7 @@ impl Table {
             next_deadline: None,
             unread: Vec::new(),
             scratch: vec![0; SCRATCH],
+            process: process::id(),
         }
     }
 
@@ -129,13 +133,9 @@ impl Table {
         let Some(pool) = pools.get_mut(&id) else {
             return false;
         };
-        let taken = pool.has_kept(place, |index| is_quiet(slots, *index));
-        if let Some(Grant::Kept(index)) = taken.grant {
-            let generation = pool.generation();
-            let _ = pool.give_back(index, place.clone(), generation);
-        }
-        self.discard(taken.dead);
-        taken.grant.is_some()
+        let (found, dead) = pool.has_kept(place, |index| is_quiet(slots, *index));
+        self.discard(dead);
+        found
     }
 
     /// Close connections that count no more.
@@ -249,6 +249,10 @@ impl Table {
     /// Close the connection of an exchange.
     fn hang_up(&mut self, index: usize, wakes: &mut Wakes) {
         if let Some(slot) = self.empty(index) {
+            if self.process == process::id() {
+                // To close it is not enough for the peer to see it while a child of fork has the socket, too.
+                let _ = slot.stream.shutdown(Shutdown::Both); // it fails where the peer was faster
+            }
             self.lose(slot.pool, wakes);
         }
     }

@@ -3,9 +3,10 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use memchr::memmem;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use pyo3::prelude::*;
@@ -13,6 +14,12 @@ use pyo3::prelude::*;
 use super::leash::{self, Leash};
 use crate::failure::{During, Failure};
 use crate::outgoing::{Limit, audit_connect};
+
+/// How long it takes until an answer that has begun before its request was whole is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// How long a system call waits at a time: a signal that comes in the moment before it begins does not interrupt it.
+const AT_A_TIME: Duration = Duration::from_secs(1);
 
 /// What ends an attempt: a failure of the exchange, or an exception of Python's, such as `KeyboardInterrupt`.
 pub enum Trouble {
@@ -83,7 +90,7 @@ impl Connection {
     /// A handle by which another thread can end every wait on this connection.
     pub fn handle(&self) -> Handle {
         Handle {
-            stream: Arc::clone(&self.stream),
+            stream: Arc::downgrade(&self.stream),
             process: std::process::id(),
         }
     }
@@ -102,9 +109,9 @@ impl Connection {
         let mut rest = bytes;
         while !rest.is_empty() {
             let count = waiting(py, During::Write, limit.left(), |left| {
-                if left != self.write_limit {
-                    self.stream.set_write_timeout(left)?;
-                    self.write_limit = left;
+                if self.write_limit != Some(left) {
+                    self.stream.set_write_timeout(Some(left))?;
+                    self.write_limit = Some(left);
                 }
                 (&*self.stream).write(rest)
             })?;
@@ -126,14 +133,16 @@ impl Connection {
 
     fn write_unless_refused(&self, py: Python<'_>, mut pieces: [&[u8]; 3], limit: Limit) -> Result<Written, Trouble> {
         let failed = |error: io::Error| Failure::io(During::Write, &error);
-        let mut interest = Interest::READABLE | Interest::WRITABLE;
+        let mut ends = limit.ends();
         while pieces.iter().any(|piece| !piece.is_empty()) {
             py.check_signals()?;
-            if limit.left().is_some_and(|left| left.is_zero()) {
+            let left = ends.map(|ends| ends.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
                 return Err(Failure::TimedOut(During::Write).into());
             }
             match py.detach(|| (&*self.stream).write_vectored(&pieces.map(IoSlice::new))) {
                 Ok(mut count) => {
+                    ends = limit.ends();
                     for piece in &mut pieces {
                         let taken = count.min(piece.len());
                         *piece = piece.get(taken..).unwrap_or_default();
@@ -145,16 +154,16 @@ impl Connection {
                     let descriptor = self.stream.as_raw_fd();
                     let mut source = SourceFd(&descriptor);
                     let mut poll = Poll::new().map_err(failed)?;
+                    let (interest, pause) = match self.early_answer() {
+                        Early::Refusal => return Ok(Written::Refused),
+                        Early::Nothing => (Interest::READABLE | Interest::WRITABLE, None),
+                        // What is there stays readable, so more of it would not be noticed.
+                        Early::Unclear => (Interest::WRITABLE, Some(LOOK_AGAIN)),
+                        Early::TakesMore => (Interest::WRITABLE, None),
+                    };
                     let registered = poll.registry().register(&mut source, Token(0), interest);
                     registered.map_err(failed)?;
-                    if !ready(py, &mut poll, During::Write, limit.left())? {
-                        return Err(Failure::TimedOut(During::Write).into());
-                    }
-                    match self.early_status() {
-                        Some(300..) => return Ok(Written::Refused),
-                        Some(_) => interest = Interest::WRITABLE, // it answers and takes more
-                        None => {}
-                    }
+                    ready(py, &mut poll, During::Write, left.into_iter().chain(pause).min())?;
                 }
                 Err(error) => return Err(failed(error).into()),
             }
@@ -162,20 +171,22 @@ impl Connection {
         Ok(Written::All)
     }
 
-    /// The status of an answer that came before the request was whole.
-    fn early_status(&self) -> Option<u16> {
-        let mut line = [0; "HTTP/1.1 200".len()];
-        let count = self.stream.peek(&mut line).ok()?;
-        let digits = line.get(..count)?.strip_prefix(b"HTTP/1.")?.get(2..5)?;
-        std::str::from_utf8(digits).ok()?.parse().ok()
+    /// What has come of an answer before the request was whole.
+    fn early_answer(&self) -> Early {
+        let mut bytes = [0; 4096];
+        match self.stream.peek(&mut bytes) {
+            Ok(0) => Early::TakesMore, // its side has ended: no answer will come, but it may still read
+            Ok(count) => Early::of(bytes.get(..count).unwrap_or_default()),
+            Err(_) => Early::Nothing,
+        }
     }
 
     /// Wait for bytes and give them to `take`; none are the end of the stream.
     pub fn read(&mut self, py: Python<'_>, limit: Limit, mut take: impl FnMut(&[u8]) + Send) -> Result<(), Trouble> {
         waiting(py, During::Read, limit.left(), |left| {
-            if left != self.read_limit {
-                self.stream.set_read_timeout(left)?;
-                self.read_limit = left;
+            if self.read_limit != Some(left) {
+                self.stream.set_read_timeout(Some(left))?;
+                self.read_limit = Some(left);
             }
             SCRATCH.with_borrow_mut(|scratch| {
                 let count = (&*self.stream).read(scratch)?;
@@ -183,6 +194,36 @@ impl Connection {
                 Ok(())
             })
         })
+    }
+}
+
+/// What an answer says, by the bytes that came before its request was whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Early {
+    Nothing,
+    /// It has begun, and its status is not there yet.
+    Unclear,
+    /// The server answers and takes more.
+    TakesMore,
+    /// It is an error, a redirect, or no answer at all.
+    Refusal,
+}
+
+impl Early {
+    fn of(mut bytes: &[u8]) -> Self {
+        const STATUS: usize = "HTTP/1.1 ".len();
+        const END: &[u8] = b"\r\n\r\n";
+        loop {
+            match bytes.get(STATUS) {
+                None => return Self::Unclear,
+                Some(b'1') => match memmem::find(bytes, END).and_then(|at| bytes.get(at.saturating_add(END.len())..)) {
+                    Some(behind) => bytes = behind,
+                    None => return Self::Unclear,
+                },
+                Some(b'2') => return Self::TakesMore,
+                Some(_) => return Self::Refusal,
+            }
+        }
     }
 }
 
@@ -198,9 +239,9 @@ thread_local! {
     static SCRATCH: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; 64 * 1024]);
 }
 
-/// Ends waits on a connection from another thread.
+/// Ends waits on a connection from another thread. It does not keep the connection open: who forgets it harms nobody.
 pub struct Handle {
-    stream: Arc<TcpStream>,
+    stream: Weak<TcpStream>,
     process: u32,
 }
 
@@ -209,8 +250,10 @@ impl Handle {
     ///
     /// Not in a child of fork, where it would be the parent's connection that ends.
     pub fn shut_down(&self) {
-        if self.process == std::process::id() {
-            let _ = self.stream.shutdown(Shutdown::Both); // it fails where the peer was faster
+        if self.process == std::process::id()
+            && let Some(stream) = self.stream.upgrade()
+        {
+            let _ = stream.shutdown(Shutdown::Both); // it fails where the peer was faster
         }
     }
 }
@@ -221,7 +264,7 @@ fn waiting<T: Send>(
     py: Python<'_>,
     during: During,
     limit: Option<Duration>,
-    mut call: impl FnMut(Option<Duration>) -> io::Result<T> + Send,
+    mut call: impl FnMut(Duration) -> io::Result<T> + Send,
 ) -> Result<T, Trouble> {
     let deadline = limit.map(|limit| Instant::now() + limit);
     let mut left = limit;
@@ -229,22 +272,25 @@ fn waiting<T: Send>(
         if left.is_some_and(|left| left.is_zero()) {
             return Err(Failure::TimedOut(during).into());
         }
-        match py.detach(|| call(left)) {
+        match py.detach(|| call(at_a_time(left))) {
             Ok(done) => {
                 // While bytes flow, no call is ever interrupted.
                 py.check_signals()?;
                 return Ok(done);
             }
             Err(error) => match error.kind() {
-                ErrorKind::Interrupted => {
+                ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut => {
                     py.check_signals()?;
                     left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
                 }
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(Failure::TimedOut(during).into()),
                 _ => return Err(Failure::io(during, &error).into()),
             },
         }
     }
+}
+
+fn at_a_time(left: Option<Duration>) -> Duration {
+    left.map_or(AT_A_TIME, |left| left.min(AT_A_TIME))
 }
 
 /// Wait until something is ready, open to signals; false if it is not in time.
@@ -253,11 +299,10 @@ fn ready(py: Python<'_>, poll: &mut Poll, during: During, limit: Option<Duration
     let mut events = Events::with_capacity(1);
     while events.is_empty() {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match py.detach(|| poll.poll(&mut events, left)) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => py.check_signals()?,
-            Err(error) => return Err(Failure::io(during, &error).into()),
+        match py.detach(|| poll.poll(&mut events, Some(at_a_time(left)))) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(Failure::io(during, &error).into()),
             Ok(()) if events.is_empty() && left.is_some_and(|left| left.is_zero()) => return Ok(false),
-            Ok(()) => {}
+            _ => py.check_signals()?,
         }
     }
     Ok(true)
@@ -291,4 +336,26 @@ fn connect(
     stream.set_nonblocking(false).map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Early;
+
+    #[test]
+    fn an_early_answer_is_known_by_its_status_behind_interim_heads() {
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
+        for (status, meaning) in [
+            (&b"HTTP/1.1 413 Too Large\r\n"[..], Early::Refusal),
+            (b"HTTP/1.1 307", Early::Refusal),
+            (b"no HTTP at all", Early::Refusal),
+            (b"HTTP/1.1 200", Early::TakesMore),
+            (b"HTTP/1.1 ", Early::Unclear),
+            (b"HTTP/1.1 100 Continue\r\n", Early::Unclear),
+            (b"", Early::Unclear),
+        ] {
+            assert_eq!(Early::of(status), meaning);
+            assert_eq!(Early::of(&[interim, status].concat()), meaning);
+        }
+    }
 }

@@ -21,8 +21,8 @@ pub struct Leash {
     state: Mutex<State>,
 }
 
-/// What ends the wait that is going on.
-type End = Box<dyn FnOnce() + Send>;
+/// What ends the wait that is going on; gives whether there is one.
+type End = Box<dyn FnOnce() -> bool + Send>;
 
 #[derive(Default)]
 struct State {
@@ -64,9 +64,10 @@ pub fn hold(leash: Option<&Leash>, slot: &Slot) -> Result<(), Failure> {
     leash.map_or(Ok(()), |leash| {
         leash.hold(Box::new(move || {
             let handle = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(handle) = handle {
+            handle.is_some_and(|handle| {
                 handle.shut_down();
-            }
+                true
+            })
         }))
     })
 }
@@ -78,7 +79,10 @@ pub fn waiting<T>(
     wait: impl FnOnce() -> Result<T, Trouble>,
 ) -> Result<T, Trouble> {
     let Some(leash) = leash else { return wait() };
-    leash.hold(Box::new(end))?;
+    leash.hold(Box::new(|| {
+        end();
+        true
+    }))?;
     let waited = wait();
     leash.let_loose()?;
     waited
@@ -100,12 +104,6 @@ impl Leash {
         let end = state.end.take();
         let ours = state.process == std::process::id();
         drop(state);
-        let held = end.is_some();
-        if let Some(end) = end
-            && ours
-        {
-            end();
-        }
-        held
+        end.is_some_and(|end| ours && end())
     }
 }

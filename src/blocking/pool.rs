@@ -13,6 +13,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use super::connection::{Connection, Trouble, Written};
 use super::leash::{self, Leash, Slot, slot_of};
 use super::reply::{Reply, Within};
+use crate::ending::calling;
 use crate::failure::Failure;
 use crate::outgoing::{Limit, Outgoing, address, limit, until};
 use crate::places::{Bounds, Grant, Place, Places};
@@ -186,7 +187,14 @@ impl Shared {
     }
 }
 
+fn look_up(resolve: &Bound<'_, PyAny>, host: &str, port: u16) -> PyResult<Vec<SocketAddr>> {
+    let _calling = calling(resolve.py());
+    let found = resolve.call1((host, port))?;
+    found.try_iter()?.map(|one| address(&one?)).collect()
+}
+
 fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let _calling = calling(py);
     let threading = py.import(intern!(py, "threading"))?;
     let current = threading.call_method0(intern!(py, "current_thread"))?;
     Ok(current.is(&threading.call_method0(intern!(py, "main_thread"))?))
@@ -223,7 +231,7 @@ impl Attempt<'_, '_> {
         );
         let trouble = match reply.wait_for_head(py) {
             Ok(()) => return Ok(Some(reply)),
-            Err(Trouble::Failed(found)) => failure.unwrap_or(found),
+            Err(Trouble::Failed(found)) => found.behind(failure),
             Err(raised) => return Err(raised),
         };
         if reply.began() {
@@ -343,11 +351,7 @@ impl Pool {
             let connection = if let Some(connection) = kept {
                 connection
             } else {
-                let found = resolve.call1((host, port))?;
-                let addresses = found
-                    .try_iter()?
-                    .map(|one| address(&one?))
-                    .collect::<PyResult<Vec<SocketAddr>>>()?;
+                let addresses = look_up(resolve, host, port)?;
                 let limit = attempt.limit(intern!(py, "connect"))?.left();
                 Connection::open(py, &addresses, limit, leash)?
             };

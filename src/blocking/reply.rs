@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -12,11 +11,12 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use super::connection::{Handle, Trouble};
 use super::leash::Slot;
 use super::pool::Lease;
+use crate::ending::calling;
 use crate::failure::{self, Failure};
 use crate::http::{Head, Response};
 use crate::incoming;
 use crate::ndjson::Lines;
-use crate::outgoing::{Limit, limit};
+use crate::outgoing::{Limit, limit, span};
 use crate::parts;
 use crate::sizes::Sizes;
 
@@ -201,6 +201,7 @@ impl Reply {
 
 /// Whether `memory` has the last part.
 fn is_complete(py: Python<'_>, memory: &Py<PyAny>) -> PyResult<bool> {
+    let _calling = calling(py);
     memory.bind(py).getattr(intern!(py, "complete"))?.is_truthy()
 }
 
@@ -254,10 +255,10 @@ impl Reply {
 
     /// Wait no longer than *seconds* for the end of a body whose last part *memory* has, as it says by `complete`.
     #[pyo3(signature = (memory, seconds, /))]
-    fn ends_with(&self, memory: Py<PyAny>, seconds: f64) -> PyResult<()> {
-        let soon = Duration::try_from_secs_f64(seconds).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        drop(self.memory.set((memory, soon)));
-        Ok(())
+    fn ends_with(&self, memory: Py<PyAny>, seconds: f64) {
+        if let Some(soon) = span(seconds) {
+            drop(self.memory.set((memory, soon)));
+        }
     }
 
     /// Wait for some bytes of the body; none are its end.
