@@ -58,12 +58,16 @@ pub fn end(bytes: &[u8], from: usize) -> Option<usize> {
     None
 }
 
-/// Whether bytes that are no whole head may become one. Who speaks another protocol may never say a line break, and need
-/// not be waited for.
+/// Whether bytes may become a head, behind one line break at most. Who speaks another protocol may never say as much as a
+/// line, and need not be waited for.
 pub fn may_begin(bytes: &[u8]) -> bool {
     const BEGIN: &[u8] = b"HTTP/1.";
-    let start = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    bytes.iter().skip(start).zip(BEGIN).all(|(byte, wanted)| byte == wanted)
+    let blank = bytes.iter().take(2).take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    bytes
+        .iter()
+        .skip(blank.count())
+        .zip(BEGIN)
+        .all(|(byte, wanted)| byte == wanted)
 }
 
 impl Head {
