@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+import httpcore
 import pytest
 
 import ollama_fast
@@ -96,6 +97,30 @@ def test_a_kept_connection_that_the_server_closed_is_replaced(both: Colour, *, r
                 assert len(list(ollama_fast.generate_stream(server.url, "m"))) == 1
                 closed()
         assert (server.connections, len(server.requests)) == (8, 8)
+
+
+def test_a_connection_whose_end_was_that_of_a_body_takes_no_request(
+    both: Colour, over: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # httpcore keeps such a connection. It looks before it uses one, but misses what another thread keeps just then.
+    for kind in (httpcore.HTTP11Connection, httpcore.AsyncHTTP11Connection):
+        monkeypatch.setattr(kind, "has_expired", lambda _self: False)
+
+    def respond(_received: Received) -> Iterable[bytes]:
+        yield b"HTTP/1.1 200 OK\r\n\r\n" + LINE
+        raise HangUpError
+
+    async def run(url: str) -> None:
+        for _ in range(3):
+            assert len([part async for part in aio.generate_stream(url, "m")]) == 1
+
+    with replay(respond=respond) as server:
+        if both.asynchronous:
+            asyncio.run(run(server.url))
+        else:
+            for _ in range(3):
+                assert len(list(ollama_fast.generate_stream(server.url, "m"))) == 1
+        assert len(server.requests) == 3, over
 
 
 MANY: Final = """

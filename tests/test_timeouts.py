@@ -289,6 +289,22 @@ def test_a_head_that_dribbles_in_is_ended(
     assert facts(seen) == (limit, SHORT)
 
 
+TLS: Final = b"\x15\x03\x01\x00\x02\x02\x46"
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [pytest.param(TLS, id="TLS"), pytest.param(b"SSH-2.0-x\r\n", id="SSH", marks=pytest.mark.fast)],
+)
+@streamed
+def test_who_speaks_another_protocol_is_not_waited_for(both: Colour, greeting: bytes, *, streamed: bool) -> None:
+    with deaf_listener(greeting) as url:
+        host = Host(url, timeout=Timeout(total=STALL))
+        seen = both.parts("generate_stream", host, "m") if streamed else both.attempt("generate", host, "m")
+    assert type(seen.error) is TransportError
+    assert "does something other than HTTP listen there" in str(seen.error)
+
+
 @pytest.mark.fast
 def test_the_total_holds_while_a_file_is_sent(both: Colour, tmp_path: Path) -> None:
     def slow(peer: Peer) -> None:

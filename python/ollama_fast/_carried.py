@@ -66,7 +66,7 @@ class Sending:
         self.reused = False
         """Whether the connection had carried another answer before."""
         self.refused = False
-        """Whether it was refused for that."""
+        """Whether it was refused for that, or since its end had been read."""
         self.until: float | None = None
         """When the head shall be there, once it is waited for."""
 
@@ -102,9 +102,10 @@ class Sending:
             return False
         error: Any = exc
         error.unanswered = True
-        if self.fresh:
-            return self.refused
-        return self.reused and request.method in _SAFE and isinstance(request.stream, httpx.ByteStream)
+        if self.refused:
+            return True  # before it had a byte of the request
+        may_be_dead = self.reused and not self.fresh
+        return may_be_dead and request.method in _SAFE and isinstance(request.stream, httpx.ByteStream)
 
 
 class Carried:
@@ -115,10 +116,11 @@ class Carried:
         stream: The connection. On one of HTTP/2 others may be under way, so nothing but its bytes is looked at.
     """
 
-    __slots__ = ("_last", "_one_at_a_time")
+    __slots__ = ("_ended", "_last", "_one_at_a_time")
 
     def __init__(self, stream: httpcore.NetworkStream | httpcore.AsyncNetworkStream) -> None:
         self._last: Sending | None = None
+        self._ended = False
         found = stream.get_extra_info("ssl_object")
         self._one_at_a_time = found is None or found.selected_alpn_protocol() != "h2"
 
@@ -130,7 +132,9 @@ class Carried:
         # What came for this one already was a proxy's.
         sending.answered, sending.reused = False, self._last is not None and self._last is not sending
         sending.begins_head()
-        sending.refused = sending.fresh and sending.reused and self._one_at_a_time
+        # httpcore keeps a connection whose end was that of a body, and may give it to another thread.
+        unwanted = sending.fresh or self._ended
+        sending.refused = unwanted and sending.reused and self._one_at_a_time
         if sending.refused:
             raise httpcore.WriteError(_KEPT)
 
@@ -154,13 +158,14 @@ class Carried:
     def received(self, data: bytes) -> bytes:
         """Note what was read, and give it."""
         sending = _now.get()
+        self._ended |= not data
         if data and sending is not None:
             self._last = sending
             sending.took(len(data))
         return data
 
 
-_KEPT: Final = "the request is for a new connection, and this one was kept"
+_KEPT: Final = "this connection was kept, and is for no further request"
 
 
 def _within(limit: float | None, left: float | None) -> float | None:

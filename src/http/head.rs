@@ -12,6 +12,9 @@ use super::body::Body;
 const USUAL_HEADERS: usize = 32;
 const MAX_HEADERS: usize = 1024;
 
+/// What is wrong with what begins like nothing that is a response.
+pub(super) const NO_RESPONSE: &str = "its first line is not the one of a response";
+
 /// The head of a response, as bytes and where in them everything is.
 #[derive(Debug, Clone)]
 pub struct Head {
@@ -53,6 +56,18 @@ pub fn end(bytes: &[u8], from: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// Whether bytes may become a head, behind one line break at most. Who speaks another protocol may never say as much as a
+/// line, and need not be waited for.
+pub fn may_begin(bytes: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"HTTP/1.";
+    let blank = bytes.iter().take(2).take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    bytes
+        .iter()
+        .skip(blank.count())
+        .zip(BEGIN)
+        .all(|(byte, wanted)| byte == wanted)
 }
 
 impl Head {
@@ -211,7 +226,7 @@ fn words(error: httparse::Error) -> &'static str {
         httparse::Error::NewLine => "a line does not end with a line break",
         httparse::Error::TooManyHeaders => "it has more than 1024 headers",
         httparse::Error::Version => "it is not HTTP/1.0 or HTTP/1.1",
-        httparse::Error::Status | httparse::Error::Token => "its first line is not the one of a response",
+        httparse::Error::Status | httparse::Error::Token => NO_RESPONSE,
     }
 }
 

@@ -85,6 +85,9 @@ impl Response {
             let (piece, rest) = data.split_at(data.len().min(HEAD_PIECE));
             let before = self.unparsed.len();
             self.unparsed.extend_from_slice(piece);
+            if !head::may_begin(&self.unparsed) {
+                return Err(ProtocolError::Head(head::NO_RESPONSE)); // first of all, so that no cut makes a difference
+            }
             // The bytes before may be the beginning of the head's end.
             let found = head::end(&self.unparsed, before.saturating_sub(3));
             let length = found.unwrap_or(self.unparsed.len());
@@ -205,6 +208,30 @@ mod tests {
             };
             assert_eq!(response.error(), Some(expected), "{end}");
             assert!("one\ntwo\n".starts_with(&content) && !response.leaves_connection());
+        }
+    }
+
+    #[test]
+    fn what_can_be_no_response_is_not_waited_for() {
+        for wire in [
+            "\x15\x03\x01",
+            "SSH-2.0-x\r\n",
+            "\r\n HTTP/1.1",
+            "\r\n\r",
+            "http/1.1",
+            "HTTP/2",
+            "HTTPS",
+        ] {
+            assert_eq!(
+                read(&[wire.as_bytes()]).0.error(),
+                Some(ProtocolError::Head(head::NO_RESPONSE)),
+                "{wire}"
+            );
+        }
+        let (whole, cut) = (b"HTTP/2.0 200 OK\r\n\r\n", [&b"HTTP/2"[..], b".0 200 OK\r\n\r\n"]);
+        assert_eq!(read(&[whole]).0.error(), read(&cut).0.error());
+        for wire in ["", "\r\n", "\r\nHT", "HTTP/1.", "HTTP/1.1 2"] {
+            assert_eq!(read(&[wire.as_bytes()]).0.error(), None, "{wire}");
         }
     }
 
