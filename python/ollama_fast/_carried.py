@@ -9,6 +9,7 @@ the time for a head is for all of it, where httpx begins anew with each piece, a
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
@@ -41,6 +42,9 @@ def watch(transport: T, kind: type[B], watched: Callable[[B], B]) -> T:
     backend = getattr(pool, "_network_backend", None)
     if isinstance(backend, kind):
         pool._network_backend = watched(backend)  # noqa: SLF001 - see above
+        if isinstance(transport, httpx.HTTPTransport):
+            # httpcore's lock is written in Python: a signal handler that raises within it would leave it locked.
+            pool._optional_thread_lock = threading.Lock()  # noqa: SLF001 - see above
     return transport
 
 
@@ -116,10 +120,11 @@ class Carried:
         stream: The connection. On one of HTTP/2 others may be under way, so nothing but its bytes is looked at.
     """
 
-    __slots__ = ("_ended", "_last", "_one_at_a_time")
+    __slots__ = ("_ended", "_last", "_one_at_a_time", "_sender")
 
     def __init__(self, stream: httpcore.NetworkStream | httpcore.AsyncNetworkStream) -> None:
         self._last: Sending | None = None
+        self._sender: Sending | None = None
         self._ended = False
         found = stream.get_extra_info("ssl_object")
         self._one_at_a_time = found is None or found.selected_alpn_protocol() != "h2"
@@ -127,6 +132,7 @@ class Carried:
     def sends(self) -> None:
         """Note that bytes of a request are to be written. Raises httpcore.WriteError if not on this connection."""
         sending = _now.get()
+        self._sender = sending
         if sending is None:
             return
         # What came for this one already was a proxy's.
@@ -140,9 +146,9 @@ class Carried:
 
     def waits(self, timeout: float | None) -> float | None:
         """Give how long to wait for more, at most *timeout*. Raises if no time is left, or the head is too large."""
-        sending = _now.get()
         if not self._one_at_a_time:
             return timeout
+        sending = self._served()
         if sending is None:
             return _within(timeout, left_here())
         if sending.refused:
@@ -157,12 +163,17 @@ class Carried:
 
     def received(self, data: bytes) -> bytes:
         """Note what was read, and give it."""
-        sending = _now.get()
+        sending = self._served()
         self._ended |= not data
         if data and sending is not None:
             self._last = sending
             sending.took(len(data))
         return data
+
+    def _served(self) -> Sending | None:
+        """Give whose head is waited for here; not one that a signal handler ended amid its block, so that it stays."""
+        sending = _now.get()
+        return sending if sending is self._sender or not self._one_at_a_time else None
 
 
 _KEPT: Final = "this connection was kept, and is for no further request"

@@ -133,22 +133,24 @@ _here: Final = _Here()
 
 
 class holding:  # noqa: N801 - used like a function
-    """A block whose waits, in this thread, are on the leash."""
+    """A block whose waits, in this thread, are on the leash; on none if it is None."""
 
     __slots__ = ("_before", "_leash")
 
-    def __init__(self, leash: Leash) -> None:
+    def __init__(self, leash: Leash | None) -> None:
         self._leash = leash
 
     def __enter__(self) -> None:
         self._before = _here.leash
         _here.leash = self._leash
-        self._leash.holds = True
+        if self._leash is not None:
+            self._leash.holds = True
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._leash.holds = False
+        if self._leash is not None:
+            self._leash.holds = False
         _here.leash = self._before
 
 

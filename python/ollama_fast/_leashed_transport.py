@@ -14,6 +14,7 @@ import httpx
 from ._carried import Carried, Sending, watch
 from ._deadline import send as in_time
 from ._leash import Leash, Pulled, current, holding
+from ._places import reclaim
 
 _LOOSE: Final = nullcontext()
 _AT_ONCE: Final = 0.001
@@ -30,14 +31,22 @@ def transport(**options: Any) -> httpx.HTTPTransport:
 
 
 def send(over: httpx.BaseTransport, request: httpx.Request, leash: Leash | None) -> httpx.Response:
-    """Send *request*, and let *leash* hold it until its response is closed."""
-    if leash is None:
-        return _send(over, request)
-    with holding(leash):
-        response = _send(over, request)
+    """Send *request*, and let *leash* hold it until its response is closed; then it holds no place in the pool."""
+    try:
+        with holding(leash):
+            response = _send(over, request)
+    except BaseException:
+        _leave(over, request)
+        raise
     if isinstance(response.stream, httpx.SyncByteStream):
-        response.stream = _Body(response.stream, leash)
+        response.stream = _Body(response.stream, leash, over, request)
     return response
+
+
+def _leave(over: httpx.BaseTransport, request: httpx.Request) -> None:
+    """Give back what *request* holds."""
+    for connection in reclaim(over, request):
+        connection.close()
 
 
 def _send(over: httpx.BaseTransport, request: httpx.Request) -> httpx.Response:
@@ -62,23 +71,33 @@ def _addresses(host: str, port: int) -> list[str]:
 
 
 class _Body(httpx.SyncByteStream):
-    """A body whose chunks are waited for on a leash."""
+    """A body whose chunks are waited for on a leash, if it has one; once it is closed it holds no place in the pool."""
 
-    def __init__(self, stream: httpx.SyncByteStream, leash: Leash) -> None:
+    def __init__(
+        self, stream: httpx.SyncByteStream, leash: Leash | None, over: httpx.BaseTransport, request: httpx.Request
+    ) -> None:
         self._stream = stream
         self._leash = leash
+        self._over = over
+        self._request = request
 
     def __iter__(self) -> Iterator[bytes]:
+        return iter(self._stream) if self._leash is None else self._on(self._leash)
+
+    def _on(self, leash: Leash) -> Iterator[bytes]:
         chunks = iter(self._stream)
         while True:
-            with holding(self._leash):
+            with holding(leash):
                 chunk = next(chunks, None)
             if chunk is None:
                 return
             yield chunk
 
     def close(self) -> None:
-        self._stream.close()
+        try:
+            self._stream.close()
+        finally:
+            _leave(self._over, self._request)
 
 
 class _Backend(httpcore.NetworkBackend):

@@ -487,7 +487,7 @@ class Reading:
         # A stream whose last reference is dropped is closed by that. But it is by chance when this happens, and on
         # another interpreter it may be late: who keeps a stream closes it, best by `with`.
         # A program that ends closes all that it has.
-        if sys.is_finalizing():
+        if sys.is_finalizing() or not hasattr(self, "_parts"):  # Ctrl-C came before it was made
             return
         exchange = self._exchange
         is_open = self._began_at is not None if exchange is None else exchange.response is not None

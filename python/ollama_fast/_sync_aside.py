@@ -89,6 +89,7 @@ def uploading(
     aside = _Aside(partial(send, replace(request, upload=counted)), counted)
     latest.turn_to(aside)
     try:
+        aside.start()
         while not aside.wait(BETWEEN):
             yield view(counted.sent)
     finally:
@@ -110,6 +111,9 @@ class _Aside(Generic[R]):
         self._thread = threading.Thread(
             target=copy_context().run, args=(self._send, sending), name="ollama_fast", daemon=True
         )
+
+    def start(self) -> None:
+        """Start the thread: in the block that ends it, since Ctrl-C may come before this returns."""
         self._thread.start()
 
     def _send(self, sending: Callable[[Leash], R]) -> None:
@@ -120,12 +124,13 @@ class _Aside(Generic[R]):
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end, and give whether it came."""
-        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def end(self) -> None:
         """End it, unless it has ended."""
-        if not self.wait(0):
+        if not self._came:
             self._leave(None)
             self.wait(_PATIENCE)
 

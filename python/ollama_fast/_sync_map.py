@@ -116,7 +116,9 @@ class _Crew(Generic[R]):
         deadline = time.monotonic() + _PATIENCE
         if threading.current_thread() not in self._threads:
             for thread in self._threads:
-                if held.get(thread, True):  # else the answer comes when it comes, and nobody gets it
+                # The answer to a foreign client comes when it comes, and nobody gets it. One that is not alive may not
+                # even have been started, if Ctrl-C came before, and cannot be waited for.
+                if held.get(thread, True) and thread.is_alive():
                     thread.join(max(0, deadline - time.monotonic()))
 
     def _end(self) -> dict[threading.Thread, bool]:

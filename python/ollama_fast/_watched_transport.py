@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import httpcore
 import httpx
 
+from ._async_aside import current_task
 from ._carried import Carried, Sending, watch
 from ._deadline import send_async
+from ._places import reclaim
 
 
 def transport(**options: Any) -> httpx.AsyncHTTPTransport:
@@ -18,6 +21,18 @@ def transport(**options: Any) -> httpx.AsyncHTTPTransport:
 
 
 async def send(over: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+    """Send *request*, and see that it holds no place in the pool when it is over, however it ends."""
+    try:
+        response = await _send(over, request)
+    except BaseException:
+        await _leave(over, request)
+        raise
+    if isinstance(response.stream, httpx.AsyncByteStream):
+        response.stream = _Body(response.stream, over, request)
+    return response
+
+
+async def _send(over: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
     """Send *request*; once more, on a new connection, if a kept one was dead and that does no harm."""
     fresh = False
     while True:
@@ -28,6 +43,43 @@ async def send(over: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.
                 if not sending.again(request, exc):
                     raise
                 fresh = True
+
+
+async def _leave(over: httpx.AsyncBaseTransport, request: httpx.Request) -> None:
+    """Give back what *request* holds, also if this is cancelled meanwhile."""
+    left = reclaim(over, request)
+    if not left:
+        return
+    if current_task() is not None:
+        await asyncio.shield(asyncio.ensure_future(_close(left)))  # a cancellation of asyncio passes anyio's shields
+        return
+    import anyio  # which httpx brings
+
+    with anyio.CancelScope(shield=True):
+        await _close(left)
+
+
+async def _close(connections: Iterable[httpcore.AsyncConnectionInterface]) -> None:
+    for connection in connections:
+        await connection.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    """A body that holds no place in the pool once it is closed, also if closing it is cancelled."""
+
+    def __init__(self, stream: httpx.AsyncByteStream, over: httpx.AsyncBaseTransport, request: httpx.Request) -> None:
+        self._stream = stream
+        self._over = over
+        self._request = request
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._stream)
+
+    async def aclose(self) -> None:
+        try:
+            await self._stream.aclose()
+        finally:
+            await _leave(self._over, self._request)
 
 
 class _Backend(httpcore.AsyncNetworkBackend):

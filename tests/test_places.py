@@ -1,0 +1,175 @@
+"""A request that is broken off, at whichever of its waits, holds no place in its pool, and no connection."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import types
+from collections.abc import Coroutine, Generator, Iterator
+from contextlib import suppress
+from contextvars import copy_context
+from typing import Any, Final
+
+import httpcore
+import httpx
+import pytest
+
+import ollama_fast
+from ollama_fast import Host, Limits, Timeout, aio
+from ollama_fast._carried import Sending
+from ollama_fast._delegation import VARIABLE
+from ollama_fast._places import reclaim
+from replay import Received, replay
+from transports import CHUNKED, END, GENEROUS, chunk, within
+
+PART: Final = b'{"model":"m","created_at":"","message":{"role":"assistant","content":"x"},"done":false}\n'
+LAST: Final = b'{"model":"m","created_at":"","message":{"role":"assistant","content":""},"done":true}\n'
+VERSION: Final = b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"version":"1"}'
+SAYS: Final[Any] = [{"role": "user", "content": "x"}]
+
+
+def respond(request: Received) -> Iterator[bytes | float]:
+    if request.path == "/api/version":
+        yield VERSION
+    elif request.json["stream"]:
+        yield CHUNKED + chunk(PART)
+        yield 0.01
+        yield chunk(LAST) + END
+    else:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LAST) + LAST
+
+
+async def whole(host: Host) -> None:
+    await aio.chat(host, "m", SAYS)
+
+
+async def streamed(host: Host) -> None:
+    async with aio.chat_stream(host, "m", SAYS) as stream:
+        async for _ in stream:
+            pass
+
+
+async def left(host: Host) -> None:
+    async with aio.chat_stream(host, "m", SAYS) as stream:
+        await anext(stream)
+
+
+@types.coroutine
+def cancelled_at(wait: int, call: Coroutine[Any, Any, None]) -> Generator[Any, Any, bool]:
+    """Do *call*, whose task is cancelled as soon as it waits for the time of that number; False if it never does."""
+    task = asyncio.current_task()
+    assert task is not None
+    waits, error = 0, None
+    while True:
+        try:
+            waited = call.send(None) if error is None else call.throw(error)
+        except StopIteration:
+            return waits >= wait
+        waits += 1
+        if waits == wait:
+            asyncio.get_running_loop().call_soon(task.cancel)
+        try:
+            yield waited
+        except BaseException as exc:  # noqa: BLE001 - it is for the call
+            error = exc
+        else:
+            error = None
+
+
+@pytest.mark.parametrize("call", [whole, streamed, left])
+@pytest.mark.usefixtures("over")
+def test_a_call_that_is_cancelled_at_any_of_its_waits_holds_no_place(call: Any) -> None:
+    async def step(number: int, host: Host) -> bool:
+        return await cancelled_at(number, call(host))
+
+    async def main(url: str) -> int:
+        host = Host(url, limits=Limits(max_connections=1), timeout=Timeout(pool=GENEROUS))
+        number, more = 0, True
+        while more:
+            number += 1
+            with suppress(asyncio.CancelledError):
+                more = await asyncio.create_task(step(number, host))
+            assert await within(aio.version(host)) == {"version": "1"}
+        return number
+
+    with replay(respond=respond) as server:
+        assert asyncio.run(main(server.url)) > 1
+
+
+@pytest.mark.usefixtures("over")
+def test_who_is_cancelled_when_his_turn_has_come_holds_no_place() -> None:
+    async def main(url: str) -> None:
+        host = Host(url, limits=Limits(max_connections=1), timeout=Timeout(pool=GENEROUS))
+        for _ in range(3):
+            stream = aio.chat_stream(host, "m", SAYS)
+            await anext(stream)
+            waiting = asyncio.create_task(aio.version(host))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            await stream.aclose()
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            assert await within(aio.version(host)) == {"version": "1"}
+
+    with replay(respond=respond) as server:
+        asyncio.run(main(server.url))
+
+
+def test_a_blocking_request_whose_response_is_being_closed_gives_its_place_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A signal handler may raise anywhere inside of httpcore: here before it has noted that the response is closed."""
+    connection: Any = httpcore.HTTP11Connection
+    genuine = connection._response_closed
+    signals = [KeyboardInterrupt()]
+
+    def interrupted(self: Any) -> None:
+        if signals:
+            raise signals.pop()
+        genuine(self)
+
+    monkeypatch.setenv(VARIABLE, "httpx")
+    monkeypatch.setattr(connection, "_response_closed", interrupted)
+    with replay(respond=respond) as server:
+        host = Host(server.url, limits=Limits(max_connections=1), timeout=Timeout(pool=GENEROUS))
+        with pytest.raises(KeyboardInterrupt), ollama_fast.chat_stream(host, "m", SAYS) as stream:
+            next(stream)
+        assert ollama_fast.version(host) == {"version": "1"}
+
+
+def test_a_signal_as_a_request_begins_does_not_count_what_others_receive(monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = Sending.__enter__
+    signals = [KeyboardInterrupt()]
+
+    def interrupted(self: Sending) -> Sending:
+        genuine(self)
+        if signals:
+            raise signals.pop()
+        return self
+
+    def main(url: str) -> None:
+        host = Host(url, limits=Limits(max_head_bytes=10_000))
+        with pytest.raises(KeyboardInterrupt):
+            ollama_fast.chat(host, "m", SAYS)
+        for _ in range(200):
+            assert len(list(ollama_fast.chat_stream(host, "m", SAYS))) == 2
+
+    monkeypatch.setenv(VARIABLE, "httpx")
+    monkeypatch.setattr(Sending, "__enter__", interrupted)
+    with replay(respond=respond) as server:
+        copy_context().run(main, server.url)
+
+
+def test_no_signal_can_split_the_lock_of_a_pool_of_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is written in Python stays locked if its `__enter__` raises behind the lock: nobody calls again."""
+    monkeypatch.setenv(VARIABLE, "httpx")
+    with replay(respond=respond) as server:
+        ollama_fast.version(server.url)
+        ((transport,),) = [list(each._plan._others.values()) for each in ollama_fast._sync._pools.values()]
+        pool: Any = transport._pool
+        assert isinstance(pool._optional_thread_lock, type(threading.Lock()))
+
+
+def test_a_transport_of_another_make_is_left_alone() -> None:
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200))
+    assert reclaim(transport, httpx.Request("GET", "http://x")) == []
