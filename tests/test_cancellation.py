@@ -13,7 +13,7 @@ import pytest
 
 import ollama_fast
 from leaving import Place, becomes, ways_of
-from ollama_fast import Host, Limits, Timeout, _async, _sync, aio
+from ollama_fast import Host, Limits, Timeout, _async_pool, _sync_pool, aio
 from ollama_fast._readiness import watches
 from replay import Received, ReplayServer, replay
 from transports import CHUNKED, GENEROUS, KINDS, Kind, chunk, eventually
@@ -59,7 +59,7 @@ def test_leaving_frees_the_connection(kind: Kind, way: Any) -> None:
 def check(place: Place, server: ReplayServer) -> None:
     eventually(lambda: server.abandoned)
     assert ollama_fast.version(place.host) == {"version": "1"}
-    (transport,) = _sync._pools.values()
+    (transport,) = _sync_pool._pools.values()
     counts = transport._pool.counts()
     check_counts(counts if counts != (0, 0) else counts_of_httpx(transport))
 
@@ -75,7 +75,7 @@ async def acheck(place: Place, server: ReplayServer) -> None:
     await becomes(lambda: server.abandoned)
     assert await aio.version(place.host) == {"version": "1"}
     loop = asyncio.get_running_loop()
-    (transport,) = _async._pools[loop].transports.values()
+    (transport,) = _async_pool._pools[loop].transports.values()
     watch = watches.get(loop)
     pool = None if watch is None else watch.pools.get(transport)
     check_counts(counts_of_httpx(transport) if pool is None else pool.counts())

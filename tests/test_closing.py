@@ -16,7 +16,7 @@ import pytest
 import ollama_fast
 from colours import Colour
 from leaving import becomes
-from ollama_fast import Host, Limits, Timeout, _sync, aio
+from ollama_fast import Host, Limits, Timeout, _sync, _sync_stream, aio
 from ollama_fast.errors import StreamClosedError
 from peers import full_listener
 from replay import Received, ReplayServer, replay
@@ -353,11 +353,10 @@ def test_an_answer_that_begins_after_the_stream_was_closed_is_not_read(own: bool
 
 def test_a_close_between_two_requests_of_a_stream_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """It looks for a request to end when there is none yet."""
-    begin = _sync._begin
     streams: list[Any] = []
 
     def begin_and_close(*args: Any) -> Any:
-        begun = begin(*args)
+        begun = _sync_stream.begin(*args)
         if streams:
             streams[0].close()
         return begun
@@ -365,7 +364,7 @@ def test_a_close_between_two_requests_of_a_stream_is_told(monkeypatch: pytest.Mo
     with replay(respond=respond) as server:
         stream = ollama_fast.run_tools_stream(server.url, "m", [{"role": "user", "content": "Hi"}], [])
         streams.append(stream)
-        monkeypatch.setattr(_sync, "_begin", begin_and_close)
+        monkeypatch.setattr(_sync, "begin", begin_and_close)
         with pytest.raises(StreamClosedError):
             list(stream)
         assert not server.requests

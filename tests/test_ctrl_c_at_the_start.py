@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import ollama_fast
-from ollama_fast import _async, _sync
+from ollama_fast import aio
 from replay import Received, replay
 from transports import eventually
 
@@ -64,6 +64,6 @@ def test_an_upload_whose_thread_is_being_started_ends(monkeypatch: pytest.Monkey
         eventually(lambda: ours() == [])
 
 
-@pytest.mark.parametrize("kind", [_sync.Stream, _async.Stream], ids=["blocking", "asyncio"])
+@pytest.mark.parametrize("kind", [ollama_fast.Stream, aio.Stream], ids=["blocking", "asyncio"])
 def test_a_stream_that_was_not_made_is_dropped_without_a_word(kind: Any) -> None:
     kind.__new__(kind).__del__()

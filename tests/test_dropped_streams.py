@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 import ollama_fast
-from ollama_fast import Host, Limits, Timeout, _sync
+from ollama_fast import Host, Limits, Timeout, _sync_pool
 from ollama_fast._delegation import VARIABLE
 from replay import Received, replay
 from transports import CHUNKED, GENEROUS, chunk, eventually
@@ -82,7 +82,7 @@ def test_a_stream_that_is_dropped_inside_of_the_pool_holds_nobody_up(
         else:
             host = Host(server.url, limits=Limits(max_connections=1), timeout=Timeout(connect=GENEROUS))
             held = [begin(host)]
-            (transport,) = _sync._pools.values()
+            (transport,) = _sync_pool._pools.values()
             (other,) = transport._plan._others.values()
             pool = other._pool
         if cyclic:

@@ -17,7 +17,7 @@ import pytest
 
 import ollama_fast
 from colours import Colour
-from ollama_fast import Host, Timeout, _async, _exchange, _sync, aio
+from ollama_fast import Host, Timeout, _async_stream, _exchange, _sync_stream, aio
 from ollama_fast.errors import (
     DecodeError,
     IncompleteStreamError,
@@ -300,8 +300,8 @@ def test_behind_the_last_part_nothing_is_waited_for_long(
     both: Colour, behind: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By default a pull waits without a limit."""
-    monkeypatch.setattr(_sync, "SOON", 0.2)
-    monkeypatch.setattr(_async, "SOON", 0.2)
+    monkeypatch.setattr(_sync_stream, "SOON", 0.2)
+    monkeypatch.setattr(_async_stream, "SOON", 0.2)
     last = b'{"response":"","status":"success","done":true}\n'
     pauses: Iterator[float] = iter([0.0, 20.0])
 
@@ -333,8 +333,8 @@ def test_behind_the_last_part_nothing_is_waited_for_long(
 def test_a_callers_own_client_says_how_long_the_end_is_waited_for(
     asynchronous: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_sync, "SOON", 0.05)
-    monkeypatch.setattr(_async, "SOON", 0.05)
+    monkeypatch.setattr(_sync_stream, "SOON", 0.05)
+    monkeypatch.setattr(_async_stream, "SOON", 0.05)
 
     def respond(request: Received) -> Iterator[Action]:
         yield CHUNKED + chunk(PART[request.path]) + chunk(b'{"response":"","done":true}\n')

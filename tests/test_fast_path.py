@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 import ollama_fast
-from ollama_fast import Host, _async, _readiness, _sync, aio
+from ollama_fast import Host, _async_pool, _readiness, _sync_pool, aio
 from ollama_fast._delegation import VARIABLE
 from ollama_fast._plan import HERE
 from replay import Received, ReplayServer, replay
@@ -31,14 +31,14 @@ class Served(NamedTuple):
 
 def blocking() -> Served:
     """Look at the only pool that is kept for blocking calls."""
-    (transport,) = _sync._pools.values()
+    (transport,) = _sync_pool._pools.values()
     return Served(*transport._pool.counts(), len(transport._plan._others))
 
 
 def by_asyncio() -> Served:
     """Look at the only pool that is kept for this event loop."""
     loop = asyncio.get_running_loop()
-    (transport,) = _async._pools[loop].transports.values()
+    (transport,) = _async_pool._pools[loop].transports.values()
     watch = _readiness.watches.get(loop)
     pool = None if watch is None else watch.pools.get(transport)
     counts = (0, 0) if pool is None else pool.counts()

@@ -165,7 +165,7 @@ def test_no_signal_can_split_the_lock_of_a_pool_of_httpx(monkeypatch: pytest.Mon
     monkeypatch.setenv(VARIABLE, "httpx")
     with replay(respond=respond) as server:
         ollama_fast.version(server.url)
-        ((transport,),) = [list(each._plan._others.values()) for each in ollama_fast._sync._pools.values()]
+        ((transport,),) = [list(each._plan._others.values()) for each in ollama_fast._sync_pool._pools.values()]
         pool: Any = transport._pool
         assert isinstance(pool._optional_thread_lock, type(threading.Lock()))
 

@@ -77,8 +77,8 @@ def test_a_bare_name_may_be_a_model_in_the_place_of_the_host(
     def refuse(*_args: object, **_kwargs: object) -> None:
         raise httpx.ConnectError(str(told)) from told
 
-    monkeypatch.setattr("ollama_fast._sync._try_once", refuse)
-    monkeypatch.setattr("ollama_fast._async._try_once", refuse)
+    monkeypatch.setattr("ollama_fast._sync_stream._try_once", refuse)
+    monkeypatch.setattr("ollama_fast._async_stream._try_once", refuse)
     hint = "the first argument of a function is the host, not the model"
     assert hint in failure(both, "smollm2")
     for host in ("http://smollm2", "smollm2:11434", Host("smollm2"), None):

@@ -629,7 +629,7 @@ def test_waits_grow_and_have_a_bound(both: Colour, monkeypatch: pytest.MonkeyPat
     async def sleep(seconds: float, _result: Any = None) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr("ollama_fast._sync._wait", wait)
+    monkeypatch.setattr("ollama_fast._sync_stream._wait", wait)
     monkeypatch.setattr("asyncio.sleep", sleep)
     with replay(respond=at_first(BUSY, times=1000)) as server:
         host = Host(server.url, retry=Retry(attempts=7, wait=1, max_wait=10, jitter=0))

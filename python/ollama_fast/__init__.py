@@ -17,10 +17,10 @@ from ._host import Limits as Limits
 from ._host import Timeout as Timeout
 from ._retry import Retry as Retry
 from ._stream import Stats as Stats
-from ._sync import Stream as Stream
 from ._sync import call, procedure, procedure_stream, stream
-from ._sync import close as close
-from ._sync import collect as collect
+from ._sync_pool import close as close
+from ._sync_stream import Stream as Stream
+from ._sync_stream import collect as collect
 
 if TYPE_CHECKING:
     from . import aio as aio

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar
 from weakref import finalize
 
-from ._async import check_call, send
+from ._async_stream import check_call, send
 from ._lift import lift_many
 from ._many import Many, tell_of_host
 from ._map import Schedule

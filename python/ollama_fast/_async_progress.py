@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from ._async import Stream
+from ._async_stream import Stream
 from ._collect import Collected
 from ._lift import build_for, face_of_parts
 from ._lift import hint as hint

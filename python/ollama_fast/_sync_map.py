@@ -23,7 +23,7 @@ from ._leash import Leash
 from ._lift import lift_many
 from ._many import Many, tell_of_host
 from ._map import Schedule
-from ._sync import check_call, send
+from ._sync_stream import check_call, send
 from .errors import StreamClosedError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from ._collect import Collected
 from ._lift import build_for, face_of_parts
 from ._lift import hint as hint
 from ._stream import Latest, Reading
-from ._sync import Stream
+from ._sync_stream import Stream
 
 if TYPE_CHECKING:
     from ._progress import View

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _answers, _bars, _conversation, _doctor, _endpoints, _many, _models, _procedures, _progress
-from ._async import Stream as Stream
 from ._async import call, examination, procedure, procedure_stream, stream, task
-from ._async import close as close
-from ._async import collect as collect
 from ._async_map import Answers as Answers
 from ._async_map import many
+from ._async_pool import close as close
 from ._async_progress import relay
+from ._async_stream import Stream as Stream
+from ._async_stream import collect as collect
 
 if TYPE_CHECKING:
     from ._context import check_context as check_context
