@@ -100,7 +100,7 @@ CUTS = {
     ),
     "a length": (HEAD + b"Content-Length: 1000\r\n\r\n" + PART, 1, errors.IncompleteStreamError),
     "no length": (HEAD + b"Connection: close\r\n\r\n" + PART, 1, errors.IncompleteStreamError),
-    "garbage": (b"SSH-2.0-OpenSSH_9.2p1\r\n", 0, errors.TransportError),
+    "garbage": (b"\x15\x03\x01\x00\x02\x02\x46", 0, errors.TransportError),
     # Whoever has the last part has the answer, whatever becomes of the connection.
     "behind the last part": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(PART) + chunk(LAST), 2, None),
 }
