@@ -285,6 +285,31 @@ def read():
 threading.Thread(target=read, daemon=True).start()
 begun.wait()
 """,
+    "a daemon thread's loop is busy, and so are others'": """
+async def main():
+    asyncio.get_running_loop().slow_callback_duration = 60  # else a busy machine is reported
+    while True: await asyncio.gather(*(aio.version(url) for _ in range(5)))
+for _ in range(6): threading.Thread(target=lambda: asyncio.run(main()), daemon=True).start()
+time.sleep(0.3)
+""",
+    "a daemon thread's loop is busy, and a handler of the program's stops it": """
+loop = asyncio.new_event_loop()
+loop.slow_callback_duration = 60
+async def main():
+    while True: await aio.version(url)
+thread = threading.Thread(target=loop.run_forever, daemon=True)
+def stop():
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    task.cancel()
+    loop.run_until_complete(asyncio.wait([task]))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+atexit.register(stop)
+task = loop.create_task(main())
+thread.start()
+time.sleep(0.3)
+""",
     "calls are made at exit": """
 atexit.register(lambda: ollama_fast.version(url))
 atexit.register(lambda: list(ollama_fast.generate_stream(url, "m")))

@@ -71,7 +71,7 @@ def _addresses(host: str, port: int) -> list[str]:
 
 
 class _Body(httpx.SyncByteStream):
-    """A body whose chunks are waited for on a leash, if it has one; once it is closed it holds no place in the pool."""
+    """A body whose chunks are waited for on a leash, if there is one; if closing it fails, it holds no place."""
 
     def __init__(
         self, stream: httpx.SyncByteStream, leash: Leash | None, over: httpx.BaseTransport, request: httpx.Request
@@ -96,8 +96,9 @@ class _Body(httpx.SyncByteStream):
     def close(self) -> None:
         try:
             self._stream.close()
-        finally:
+        except BaseException:  # else it is closed, or about to be by another thread
             _leave(self._over, self._request)
+            raise
 
 
 class _Backend(httpcore.NetworkBackend):

@@ -65,7 +65,7 @@ async def _close(connections: Iterable[httpcore.AsyncConnectionInterface]) -> No
 
 
 class _Body(httpx.AsyncByteStream):
-    """A body that holds no place in the pool once it is closed, also if closing it is cancelled."""
+    """A body that holds no place in the pool if closing it is cancelled."""
 
     def __init__(self, stream: httpx.AsyncByteStream, over: httpx.AsyncBaseTransport, request: httpx.Request) -> None:
         self._stream = stream
@@ -78,8 +78,9 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         try:
             await self._stream.aclose()
-        finally:
+        except BaseException:  # else it is closed, or about to be by somebody else, such as the end of the loop
             await _leave(self._over, self._request)
+            raise
 
 
 class _Backend(httpcore.AsyncNetworkBackend):
