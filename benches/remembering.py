@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from ollama_fast._core import LineDecoder
-from ollama_fast._stream import Chatted
+from ollama_fast._memory import Chatted
 from ollama_fast.tools import tool
 
 PARTS: Final = 20_000

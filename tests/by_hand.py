@@ -10,7 +10,8 @@ import pytest
 
 from ollama_fast import _endpoints, errors
 from ollama_fast._core import LineDecoder
-from ollama_fast._request import Context, Parts, Request, answer
+from ollama_fast._request import Parts, Request, answer
+from ollama_fast._said import Context
 
 CHAT: Request[Any] = _endpoints.chat("llama3", [{"role": "user", "content": "hi"}])
 GENERATE: Request[Any] = _endpoints.generate("llama3", "hi")

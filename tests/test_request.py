@@ -11,7 +11,8 @@ import pytest
 
 from by_hand import CHAT, GENERATE, PULL, body_id, context_of, part, received, whole
 from ollama_fast import _endpoints, errors
-from ollama_fast._request import Request, answer, response_error
+from ollama_fast._request import Request, answer
+from ollama_fast._said import response_error
 
 pytestmark = pytest.mark.unsent
 

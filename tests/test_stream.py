@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ollama_fast._stream import Chatted, Generated, Memory, Newest, is_last
+from ollama_fast._memory import Chatted, Generated, Memory, Newest, is_last
 
 HEAD = {"model": "m", "created_at": "t"}
 METRICS = {"total_duration": 5, "eval_count": 2, "eval_duration": 4}

@@ -15,8 +15,9 @@ from ._async_pool import pool_for
 from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
+from ._memory import Memory
 from ._request import Parts, Request
-from ._stream import SOON, Latest, Memory, Reading, two_readers
+from ._stream import SOON, Latest, Reading, two_readers
 
 if TYPE_CHECKING:
     import httpx
@@ -70,7 +71,7 @@ async def _open(exchange: Exchange[Any]) -> httpx.Response:
         raise exchange.was_closed(None) from None
     finally:
         exchange.opener = None
-    exchange.has_head(response)
+    exchange.take_head(response)
     return response
 
 
@@ -164,7 +165,7 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
                 yield cast("R", None)
             if response.status_code >= 300:
                 raise exchange.error(response, await _read(exchange, response))
-            reply, take, memory = exchange.decoded(response), parts.take, parts.memory
+            reply, take, memory = exchange.reply_of(response), parts.take, parts.memory
             if reply is not None:
                 ready, arrived = reply.ready(), reply.arrived()
                 batch = (arrived,)
@@ -188,7 +189,7 @@ async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:
 
 
 async def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
-    reply = exchange.decoded(response)
+    reply = exchange.reply_of(response)
     if reply is not None:
         body: bytes = await reply.read()
         return body

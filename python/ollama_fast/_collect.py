@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import _stream, errors
-from ._request import Context, check
-from ._stream import Memory
+from . import _memory, errors
+from ._memory import Memory
+from ._request import check
+from ._said import Context
 
-_KINDS: dict[str, type[_stream.Chatted | _stream.Generated | _stream.Newest]] = {
-    "message": _stream.Chatted,
-    "response": _stream.Generated,
-    "status": _stream.Newest,
+_KINDS: dict[str, type[_memory.Chatted | _memory.Generated | _memory.Newest]] = {
+    "message": _memory.Chatted,
+    "response": _memory.Generated,
+    "status": _memory.Newest,
 }
 """What remembers parts, by the key that all of them have."""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from . import _stream
+from . import _memory
 from ._images import seal, seal_message
 from ._request import Answered, Request
 
@@ -147,7 +147,7 @@ def generate(
         },
         extra,
         key="response",
-        memory=_stream.Generated,
+        memory=_memory.Generated,
         idle=_BETWEEN_TOKENS,
         changes=False,
         operation="text_completion",
@@ -227,7 +227,7 @@ def chat(
         },
         extra,
         key="message",
-        memory=_stream.Chatted,
+        memory=_memory.Chatted,
         idle=_BETWEEN_TOKENS,
         changes=False,
         operation="chat",
@@ -662,7 +662,7 @@ def web_fetch(
 
 
 def _transfer(path: str, body: Mapping[str, Any], extra: Mapping[str, Any] | None) -> Request[ProgressResponse]:
-    return Request("POST", path, body, extra, key="status", memory=_stream.Newest)
+    return Request("POST", path, body, extra, key="status", memory=_memory.Newest)
 
 
 def _web(

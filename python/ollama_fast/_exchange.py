@@ -6,23 +6,23 @@ What httpx does and raises is known here, in `_failures`, in the transports and 
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import replace
-from functools import lru_cache
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from . import _core, _log, _observe, errors
 from ._dropped import Droppable
 from ._failures import Telling, failed, foreign, hint, misplaced, waits
-from ._host import Host, api_key
+from ._host import Host
 from ._leash import shut
+from ._outgoing import client_url, common_headers, content_headers, credentials_for, parsed
 from ._pool import Connection
-from ._request import Answered, Arrival, Context, Parts, Request, answer, response_error
+from ._redirects import next_url
+from ._request import Answered, Arrival, Parts, Request, answer
 from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
+from ._said import Context, response_error
 from ._sizes import BodySize
-from ._url import onward, origin, shown
+from ._url import origin, shown
 
 if TYPE_CHECKING:
     import asyncio
@@ -41,9 +41,7 @@ Content: TypeAlias = "bytes | Iterable[bytes] | AsyncIterable[bytes]"
 
 _REPLIES: Final = tuple(getattr(_core, name) for name in ("Reply", "AsyncReply") if hasattr(_core, name))
 _MAX_REDIRECTS: Final = 5
-_KEEP_METHOD: Final = frozenset({307, 308})
 _BUSY: Final = frozenset({429, 503})
-_BECOME_GET: Final = frozenset({301, 302, 303})
 
 
 class Exchange(Generic[R]):
@@ -131,7 +129,7 @@ class Exchange(Generic[R]):
             self.context = Context(request.method, self.url, request.model, withheld)
         else:
             self.client = host
-            self.url = _client_url(host, request)
+            self.url = client_url(host, request)
             self.context = Context(request.method, self.url, request.model)
         seer = _observe.observer
         self.observed = None if seer is None else seer.call(request, self.url, stream=stream)
@@ -188,16 +186,16 @@ class Exchange(Generic[R]):
         if self.client is not None:
             target = self.request.path if self.request.origin is None else self.url
             built: httpx.Request = self.client.build_request(
-                self.request.method, target, content=content or None, headers=_content_headers(self.request)
+                self.request.method, target, content=content or None, headers=content_headers(self.request)
             )
             return built
         self._timeout = waits(self.host.timeout)
         try:
-            url = _parsed(self.url)
+            url = parsed(self.url)
         except httpx.InvalidURL as exc:
             raise errors.HostError(self.context.say(f"no request can be made for this URL: {exc}")) from exc
         kind = None if self.request.body is None else "application/json"
-        headers = _headers(url.netloc, *self._sent_along, kind, stream=self.streams)
+        headers = common_headers(url.netloc, *self._sent_along, kind, stream=self.streams)
         method = self.request.method
         limits = self.host.limits
         sizes = limits.max_line_bytes, limits.max_head_bytes, limits.max_body_bytes
@@ -207,7 +205,7 @@ class Exchange(Generic[R]):
         if self.leash is not None:
             extensions["leash"] = self.leash
         if self.request.upload is not None:
-            uploaded = {**headers, **_content_headers(self.request)}
+            uploaded = {**headers, **content_headers(self.request)}
             return httpx.Request(method, url, headers=uploaded, content=content, extensions=extensions)
         # The stream itself, since httpx finds nothing to add to it, and looks for as long as the rest takes.
         whole = httpx.ByteStream(cast("bytes", content))
@@ -221,24 +219,16 @@ class Exchange(Generic[R]):
         """
         Whether *response* sends the request elsewhere; then the exchange is ready for another round.
 
-        A redirect that would turn a POST into a GET, and lose its body, is not followed but an error. Credentials and
-        the host's headers are for the host alone: they do not follow to another origin.
+        Credentials and the host's headers are for the host alone: they do not follow to another origin.
         """
         if response.status_code < 300 or self.client is not None or self.request.raw:
             return False
         if self._redirects == _MAX_REDIRECTS:
             return False
         location = response.headers.get("location")
-        safe = self.request.method in ("GET", "HEAD")
-        if location is None or not (
-            response.status_code in _KEEP_METHOD or (safe and response.status_code in _BECOME_GET)
-        ):
+        target = next_url(self.request.method, self.url, response.status_code, location)
+        if target is None:
             return False
-        target = onward(self.url, location)  # what is written in front of the host is sent to nobody
-        if target is None or not _can_be_asked(target):
-            return False
-        if not target.startswith("https://" if self.url.startswith("https://") else ("http://", "https://")):
-            return False  # above all, what was encrypted stays encrypted
         self._redirects += 1
         if origin(target) != origin(self.url):
             self._sent_along = None, ()
@@ -285,13 +275,13 @@ class Exchange(Generic[R]):
         unanswered: bool = getattr(outcome, "unanswered", False)  # so each transport says it
         return Setback(Trouble.BROKEN) if unanswered and not self.closed else None
 
-    def has_head(self, response: httpx.Response) -> None:
+    def take_head(self, response: httpx.Response) -> None:
         """Remember that the head of the answer is in: from now on the limit between parts counts."""
         self.response = response
         self.body = b""  # it is not sent again
         if _log.logger.isEnabledFor(_log.DEBUG):
             _log.head(self.context, response.status_code, perf_counter() - (self.began_at or 0.0))
-        if self.leash is not None and self.decoded(response) is None:
+        if self.leash is not None and self.reply_of(response) is None:
             self.droppable = Droppable(response, self)
         if self.client is None:
             idle = self.host.timeout.idle
@@ -317,7 +307,7 @@ class Exchange(Generic[R]):
         return size
 
     @staticmethod
-    def decoded(response: httpx.Response) -> Any:
+    def reply_of(response: httpx.Response) -> Any:
         """Give the core's own body, where it received the response and nobody read it before; else None."""
         reply = response.extensions.get("ndjson")
         return reply if isinstance(reply, _REPLIES) and not response.is_stream_consumed else None
@@ -428,81 +418,3 @@ def _equipped(host: Host) -> Host:
     if host.retry is not None:
         engine()
     return host
-
-
-def _client_url(client: Any, request: Request[Any]) -> str:
-    if request.origin is not None:
-        return request.origin + request.path
-    if not str(client.base_url):
-        raise ValueError("the httpx client has no base_url, so it is not known where Ollama is")
-    base = client.base_url.copy_with(userinfo=b"")  # credentials belong in no message
-    return str(base).rstrip("/") + request.path
-
-
-def credentials_for(host: Host, base: str) -> tuple[str | None, bool]:
-    """Give the value of an Authorization header, and whether OLLAMA_API_KEY is withheld."""
-    own = origin(base) == origin(host.url)
-    if own and any(name.lower() == "authorization" for name, _ in host.headers):
-        return None, False
-    if own and host.auth is not None:
-        if isinstance(host.auth, str):
-            return f"Bearer {host.auth}", False
-        name, password = host.auth
-        basic = _core.encode_base64(f"{name}:{password}".encode())
-        return f"Basic {basic}", False
-    key, withheld = api_key(base, os.environ)
-    return (None if key is None else f"Bearer {key}"), withheld
-
-
-@lru_cache(maxsize=64)
-def _parsed(url: str) -> httpx.URL:
-    import httpx
-
-    return httpx.URL(url)
-
-
-def _can_be_asked(url: str) -> bool:
-    """Whether httpx makes requests for *url*."""
-    import httpx
-
-    try:
-        _parsed(url)
-    except (ValueError, httpx.InvalidURL):
-        return False
-    return True
-
-
-@lru_cache(maxsize=64)
-def _headers(
-    place: bytes, authorization: str | None, given: tuple[tuple[str, str], ...], kind: str | None, *, stream: bool
-) -> httpx.Headers:
-    """Give the headers that the requests of a host have in common; whoever gets them copies them."""
-    import httpx
-
-    headers = httpx.Headers(
-        {
-            "Host": place.decode("ascii"),
-            "Accept": "application/x-ndjson" if stream else "application/json",
-            "Accept-Encoding": "identity",  # a chunk that waits for its compressor is late
-            "User-Agent": _user_agent(),
-        }
-    )
-    if kind is not None:
-        headers["Content-Type"] = kind
-    if authorization is not None:
-        headers["Authorization"] = authorization
-    headers.update(list(given))
-    return headers
-
-
-def _content_headers(request: Request[Any]) -> dict[str, str]:
-    if request.upload is not None:
-        return {"Content-Type": "application/octet-stream", "Content-Length": str(request.upload.size)}
-    return {} if request.body is None else {"Content-Type": "application/json"}
-
-
-@lru_cache(maxsize=1)
-def _user_agent() -> str:
-    machine = os.uname().machine if hasattr(os, "uname") else "unknown"
-    python = ".".join(map(str, sys.version_info[:3]))
-    return f"ollama-fast/{_core.__version__} ({machine} {sys.platform}) Python/{python}"

@@ -12,12 +12,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from ._stream import is_last
+from ._memory import is_last
 from .errors import DecodeError, OllamaError, ResponseError
 
 if TYPE_CHECKING:
+    from ._memory import Part
     from ._request import Request
-    from ._stream import Part
 
 Attributes: TypeAlias = dict[str, str | bool | int | float | list[str]]
 

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from ._request import Context
+    from ._said import Context
 
 logger: Final = logging.getLogger("ollama_fast")
 logger.addHandler(logging.NullHandler())

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ._memory import Memory
     from ._request import Request
-    from ._stream import Memory
 
 Job: TypeAlias = Callable[[], Any]
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, is_dataclass
-from dataclasses import fields as fields_of
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from . import _core, errors
+from ._body import encode
 from ._images import Draft, Sealed
-from ._stream import Batches, Memory, Part, Within, is_last
+from ._memory import Batches, Memory, Part, Within, is_last
+from ._said import Context, json_text, response_error, said_error, shorten
 
 if TYPE_CHECKING:
     from ._observe import Agent
@@ -25,8 +26,6 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 _NO_FIELDS: Final[Mapping[str, Any]] = {}
-_SHOWN = 300
-"""How many characters of an answer that is no answer an error shows."""
 
 
 class Decoder(Protocol[R_co]):
@@ -87,6 +86,7 @@ class Request(Generic[R]):
         origin: Where to send it, if not to the host.
 
         raw: Whether the answer is whatever comes, as an Answered: nothing is judged, and no redirect followed.
+
         changes: Whether it changes what is on the server, which then must not get it twice; False for what only reads
             or computes.
 
@@ -165,126 +165,6 @@ class Request(Generic[R]):
             return Draft(body, images)
         # A copy of the right size: orjson's own occupies 4 KiB at least, which counts where a thousand streams wait.
         return bytes(memoryview(body)) if len(body) < 4096 else body
-
-
-def encode(fields: Mapping[str, Any], path: str, images: list[Sealed] | None = None) -> bytes:
-    """
-    Give the JSON of *fields* for *path*; a sealed image leaves a gap, and is put into *images*.
-
-    Raises TypeError or ValueError for a value that has no JSON form.
-    """
-    import orjson
-
-    try:
-        body = _dumped([] if images is None else images, fields)
-    except orjson.JSONEncodeError as exc:
-        place = _place_of(fields, partial(_dumped, []))
-        if isinstance(exc.__cause__, TypeError):
-            raise TypeError(f"{place}: {exc.__cause__}") from exc.__cause__.__cause__
-        raise TypeError(f"{place}, for {path}, cannot be sent as JSON: {exc}") from exc
-    if b"null" in body:
-        _refuse_infinite(fields)
-    return body
-
-
-def _dumped(images: list[Sealed], value: object) -> bytes:
-    import orjson
-
-    form = partial(_json_form, images)
-    try:
-        return orjson.dumps(value, default=form)
-    except orjson.JSONEncodeError as exc:
-        if "64-bit" not in str(exc):
-            raise
-    images.clear()
-    return orjson.dumps(_spelled_out(value), default=form)
-
-
-def _spelled_out(value: object) -> object:
-    """Give *value* with integers beyond 64 bits as JSON: orjson refuses them, and a model's arguments may be such."""
-    import orjson
-
-    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
-        return orjson.Fragment(f"{value:d}")
-    if isinstance(value, Mapping):
-        return {name: _spelled_out(item) for name, item in value.items()}
-    return [_spelled_out(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _place_of(value: object, encode: Callable[[object], bytes], place: str = "") -> str:
-    """Say where in *value* the first is that `encode` refuses, such as "messages[0].content"."""
-    for name, item in _items(value):
-        try:
-            encode(item)
-        except TypeError:
-            if len(place) > _SHOWN:
-                break
-            return _place_of(item, encode, f"{place}{name}" if place else name.removeprefix("."))
-    return place or "the arguments"
-
-
-def _items(value: object) -> list[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        return [(f".{name}", item) for name, item in value.items()]
-    if isinstance(value, list | tuple):
-        return [(f"[{index}]", item) for index, item in enumerate(value)]
-    if is_dataclass(value) and not isinstance(value, type):
-        return [(f".{each.name}", getattr(value, each.name)) for each in fields_of(value)]
-    return []
-
-
-def _json_form(images: list[Sealed], value: object) -> object:
-    if isinstance(value, Sealed):
-        import orjson
-
-        images.append(value)
-        return orjson.Fragment(b'"\0"')  # a gap for the core: orjson writes no raw NUL into anything else
-    if isinstance(value, Mapping):
-        return dict(value)
-    hint = "; a class can give its own schema as a dict" if isinstance(value, type) else ""
-    raise TypeError(f"a value of type {type(value).__name__} has no JSON form{hint}")
-
-
-class Facts(TypedDict):
-    """What every error of a call knows."""
-
-    method: str
-    url: str
-    model: str | None
-    attempts: int
-
-
-def _refuse_infinite(value: object, place: str = "") -> None:
-    # JSON has no form for these numbers, and orjson writes null, which Ollama takes for its own default.
-    if isinstance(value, float) and value - value != 0:
-        raise ValueError(f"{place.removeprefix('.')}: {value} has no JSON form: it is no finite number")
-    for name, item in _items(value):
-        _refuse_infinite(item, place + name)
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Which call it was: what every error says."""
-
-    method: str
-    url: str
-    model: str | None = None
-    key_withheld: bool = False
-    attempts: int = 1
-    more: str = ""
-    """What is said behind what went wrong."""
-    retry_after: float | None = None
-    """Seconds after which the server wants to be asked again, if it said so."""
-
-    def say(self, what: str) -> str:
-        """Put the call in front of *what* went wrong with it."""
-        model = "" if self.model is None else f" for model {self.model!r}"
-        tried = "" if self.attempts == 1 else f" ({self.attempts} attempts)"
-        return f"{self.method} {self.url}{model}{tried}: {what}{self.more}"
-
-    def facts(self) -> Facts:
-        """Give the keyword arguments of an error."""
-        return {"method": self.method, "url": self.url, "model": self.model, "attempts": self.attempts}
 
 
 # --- a whole answer --------------------------------------------------------------------------------------------------
@@ -379,14 +259,14 @@ def check(part: Any, key: str | None, context: Context, status: int = 200) -> er
     """Say what is wrong with a decoded answer or part, or None."""
     if isinstance(part, dict):
         if part.get("error") is not None:
-            return _said(context, part, _status(part, status))
+            return said_error(context, part, _status(part, status))
         if key is None or key in part:
             return None
     return _unknown_shape(part, context)
 
 
 def _unknown_shape(part: Any, context: Context) -> errors.DecodeError:
-    shown = shorten(_json_text(part))
+    shown = shorten(json_text(part))
     return errors.DecodeError(context.say(f"the answer has not the shape of Ollama's: {shown}"), **context.facts())
 
 
@@ -457,71 +337,3 @@ class Parts(Generic[R]):
     def _incomplete(self, what: str) -> errors.IncompleteStreamError:
         text = self._context.say(f"the stream is incomplete: {what}")
         return errors.IncompleteStreamError(text, **self._context.facts(), partial=self.partial)
-
-
-# --- errors that the server tells ------------------------------------------------------------------------------------
-
-
-def response_error(context: Context, status: int, body: bytes, *, names_model: bool) -> errors.ResponseError:
-    """Say what a response with an error status says went wrong."""
-    try:
-        said = _core.decode(body)
-    except ValueError:
-        said = body.decode("utf-8", "replace").strip()
-    if isinstance(said, dict) and "error" in said:
-        return _said(context, said, status, names_model=names_model)
-    text = said if isinstance(said, str) else _json_text(said)
-    return _error(errors.ResponseError, context, status, shorten(text))
-
-
-def _said(context: Context, said: Part, status: int, *, names_model: bool = True) -> errors.ResponseError:
-    text = message_of(said)
-    if status == 401 or "signin_url" in said:
-        return _error(errors.AuthenticationError, context, status, text, signin_url=said.get("signin_url"))
-    # "404 page not found" is not JSON and does not come here: that is a path that the server does not know.
-    kind = errors.ModelNotFoundError if status == 404 and names_model else errors.ResponseError
-    return _error(kind, context, status, text)
-
-
-def message_of(said: Part) -> str:
-    """Give the text of the error that *said* tells; "" if it gives no reason."""
-    message = said["error"]
-    if isinstance(message, dict) and isinstance(message.get("message"), str):  # as gateways write it
-        message = message["message"]
-    return message if isinstance(message, str) else "" if message is None else _json_text(message)
-
-
-def _error(
-    kind: type[errors.ResponseError], context: Context, status: int, message: str, *, signin_url: str | None = None
-) -> errors.ResponseError:
-    if status == 401:
-        kind = errors.AuthenticationError
-    from http import HTTPStatus
-
-    try:
-        phrase = f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        phrase = str(status)
-    what = message or "the server gave no reason"
-    text = context.say(f"error: {what}" if status < 300 else f"{phrase}: {what}")
-    if signin_url:
-        text += f" (sign in at {signin_url})"
-    if status == 401 and context.key_withheld:
-        text += " (OLLAMA_API_KEY was not sent: this host is neither ollama.com nor the one in OLLAMA_HOST;"
-        text += " give it by name, Host(url, auth=key))"
-    error = kind(text, status=status, message=message, **context.facts())
-    error.retry_after = context.retry_after
-    if isinstance(error, errors.AuthenticationError):
-        error.signin_url = signin_url
-    return error
-
-
-def _json_text(value: Any) -> str:
-    import json
-
-    return json.dumps(value, default=repr)
-
-
-def shorten(text: str) -> str:
-    """Give as much of *text*, which is no answer, as an error shows."""
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

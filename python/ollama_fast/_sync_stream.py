@@ -13,8 +13,9 @@ from ._core import LineDecoder
 from ._delegation import patched
 from ._host import Host, check
 from ._leash import Leash
+from ._memory import Memory
 from ._request import Parts, Request
-from ._stream import SOON, Latest, Memory, Reading, two_readers
+from ._stream import SOON, Latest, Reading, two_readers
 from ._sync_pool import pool_for
 from .errors import OllamaError
 
@@ -54,7 +55,7 @@ def _open(exchange: Exchange[Any]) -> httpx.Response:
     else:
         with exchange.observed.sending():
             response = _attempt(exchange)
-    exchange.has_head(response)
+    exchange.take_head(response)
     if exchange.closed:  # while a client of the caller's own waited
         response.close()
         raise exchange.was_closed(None)
@@ -185,7 +186,7 @@ class _Within:
 
 
 def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
-    reply = exchange.decoded(response)
+    reply = exchange.reply_of(response)
     if reply is not None:
         body: bytes = reply.read()
         return body
@@ -197,7 +198,7 @@ def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[A
     response = exchange.response or _open(exchange)
     if response.status_code >= 300:
         raise exchange.error(response, _read(exchange, response))
-    reply, memory = exchange.decoded(response), parts.memory
+    reply, memory = exchange.reply_of(response), parts.memory
     if reply is not None:
         if exchange.client is None:
             reply.ends_with(memory, SOON)

@@ -23,15 +23,15 @@ from . import _genai, _unended
 from ._embeddings import EmbedArray
 from ._harmless import Harmless
 from ._measures import Measures
-from ._stream import is_last
+from ._memory import is_last
 from .errors import StreamClosedError
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
+    from ._memory import Memory, Part
     from ._observe import Agent, Job
     from ._request import Request
-    from ._stream import Memory, Part
 
 _ENDED_BY: Final = "ollama_fast.ended_by"
 """The attribute that says what ended a call before its own end."""

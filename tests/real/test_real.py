@@ -16,7 +16,7 @@ import PIL.Image
 import pytest
 
 from colours import Colour
-from ollama_fast import _core, _stream, aio
+from ollama_fast import _core, _memory, aio
 from ollama_fast.errors import ModelNotFoundError, ResponseError
 from real import safetensors
 from real.target import Genuine
@@ -54,7 +54,7 @@ def test_generate(every: Colour, real: Genuine) -> None:
     whole = every.whole("generate", real.url, real.model, "Why is the sky blue?", options=OPTIONS, **real.at_once)
     seen = every.parts("generate_stream", real.url, real.model, "Why is the sky blue?", options=OPTIONS, **real.at_once)
     assert seen.error is None
-    answer = merged(_stream.Generated(), seen.parts)
+    answer = merged(_memory.Generated(), seen.parts)
     for given in (whole, answer):
         assert given["done"] is True
         assert given["done_reason"] in ("stop", "length")
@@ -69,7 +69,7 @@ def test_chat(every: Colour, real: Genuine) -> None:
     whole = every.whole("chat", real.url, real.model, QUESTION, options=OPTIONS, **real.at_once)
     seen = every.parts("chat_stream", real.url, real.model, QUESTION, options=OPTIONS, **real.at_once)
     assert seen.error is None
-    answer = merged(_stream.Chatted(), seen.parts)
+    answer = merged(_memory.Chatted(), seen.parts)
     assert answer["message"] == whole["message"]
     assert whole["message"]["role"] == "assistant"
     assert whole["done"] is answer["done"] is True
@@ -97,7 +97,7 @@ def test_tools_are_called(both: Colour, real: Genuine) -> None:
     whole = both.whole("chat", real.url, real.model_with_tools, QUESTION, **arguments)
     seen = both.parts("chat_stream", real.url, real.model_with_tools, QUESTION, **arguments)
     assert seen.error is None
-    for message in (whole["message"], merged(_stream.Chatted(), seen.parts)["message"]):
+    for message in (whole["message"], merged(_memory.Chatted(), seen.parts)["message"]):
         (call,) = message["tool_calls"]
         assert call["function"]["name"] == "add"
         assert call["function"]["arguments"] == {"a": 3, "b": 4}

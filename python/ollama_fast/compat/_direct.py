@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 
+from ollama_fast._body import encode
 from ollama_fast._delegation import methods_patched, patched
-from ollama_fast._request import encode
 from ollama_fast._response import has_header
 from ollama_fast._transport import Transport
 

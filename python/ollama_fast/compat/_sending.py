@@ -13,9 +13,10 @@ import httpx
 
 from ollama_fast import _core
 from ollama_fast._exchange import Exchange
-from ollama_fast._request import is_cut_off, message_of, shorten
+from ollama_fast._memory import is_last
+from ollama_fast._request import is_cut_off
 from ollama_fast._response import hold
-from ollama_fast._stream import is_last
+from ollama_fast._said import message_of, shorten
 
 from ._answers import maker
 from ._direct import Route, follow
@@ -44,7 +45,7 @@ def send(client: Client, words: Words, named: Named) -> httpx.Response:
             answer: httpx.Response = inner.request(*words, **named)
             return checked(answer)
         with closing(_go(inner, route)) as response:
-            reply = Exchange.decoded(response)
+            reply = Exchange.reply_of(response)
             if reply is None:
                 response.read()
             else:
@@ -60,7 +61,7 @@ async def asend(client: AsyncClient, words: Words, named: Named) -> httpx.Respon
             answer: httpx.Response = await inner.request(*words, **named)
             return checked(answer)
         async with aclosing(await _ago(inner, route)) as response:
-            reply = Exchange.decoded(response)
+            reply = Exchange.reply_of(response)
             if reply is None:
                 await response.aread()
             else:
@@ -156,7 +157,7 @@ async def areceive(client: AsyncClient, cls: type[T], words: Words, named: Named
                 _check_open(inner)
                 if not response.is_success:
                     await response.aread()
-        parts, reply = _Parts(cls, checked(response), request), Exchange.decoded(response)
+        parts, reply = _Parts(cls, checked(response), request), Exchange.reply_of(response)
         if reply is not None:
             ready, arrived = reply.ready(), reply.arrived()
             while await _under(ready, request):
@@ -187,7 +188,7 @@ def _batches(response: Any, request: httpx.Request | None) -> Iterator[Iterable[
     if not isinstance(response, httpx.Response):  # made by a test
         yield map(json.loads, response.iter_lines())
         return
-    reply = Exchange.decoded(response)
+    reply = Exchange.reply_of(response)
     if reply is not None:
         yield reply
         return

@@ -96,7 +96,7 @@ class Upstream:
     def __init__(self, host: Host) -> None:
         import httpx
 
-        from ollama_fast._exchange import credentials_for
+        from ollama_fast._outgoing import credentials_for
         from ollama_fast._pool import Connection
 
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)

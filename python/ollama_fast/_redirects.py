@@ -1,0 +1,37 @@
+"""Which redirects are followed, and where to."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ._outgoing import parsed
+from ._url import onward
+
+_KEEP_METHOD: Final = frozenset({307, 308})
+_BECOME_GET: Final = frozenset({301, 302, 303})
+
+
+def next_url(method: str, url: str, status: int, location: str | None) -> str | None:
+    """
+    Give where a response with this *status* and *location* sends a request to *url*; None if it is not followed.
+
+    One that would turn a POST into a GET, and lose its body, is not; nor one into the clear of what is encrypted.
+    """
+    is_safe = method in ("GET", "HEAD")
+    if location is None or not (status in _KEEP_METHOD or (is_safe and status in _BECOME_GET)):
+        return None
+    target = onward(url, location)  # what is written in front of the host is sent to nobody
+    if target is None or not _can_be_asked(target):
+        return None
+    return target if target.startswith("https://" if url.startswith("https://") else ("http://", "https://")) else None
+
+
+def _can_be_asked(url: str) -> bool:
+    """Whether httpx makes requests for *url*."""
+    import httpx
+
+    try:
+        parsed(url)
+    except (ValueError, httpx.InvalidURL):
+        return False
+    return True
