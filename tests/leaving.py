@@ -207,7 +207,7 @@ def press_ctrl_c_before_the_head(place: Place) -> None:
         list(stream)
 
 
-def press_ctrl_c_on_entering_a_block(place: Place) -> None:
+def press_ctrl_c_while_one_enters(place: Place) -> None:
     stream = ollama_fast.chat_stream(place.host, **place.silent)
     place.kept.append(stream)
     with interrupted(place.is_asked):
@@ -444,7 +444,7 @@ BLOCKING: Final[list[Blocking]] = [
     close_from_another_thread_while_one_enters,
     press_ctrl_c,
     press_ctrl_c_before_the_head,
-    press_ctrl_c_on_entering_a_block,
+    press_ctrl_c_while_one_enters,
     press_ctrl_c_in_a_block,
     press_ctrl_c_in_a_whole_call,
     press_ctrl_c_in_the_body_of_a_whole_call,
