@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from ollama_fast import Host, Limits, aio
 from ollama_fast._delegation import VARIABLE
 from programs import program
 from replay import HangUpError, Received, nobody_is_served, replay
-from transports import eventually
+from transports import Crowd, eventually
 
 CALLS: Final = int(os.environ.get("CALLS", "2000" if os.environ.get(VARIABLE) == "httpx" else "10000"))
 """How many calls are made in a row; `make test-calls` makes 100,000, which over httpx takes minutes."""
@@ -38,17 +38,8 @@ def answer(received: Received) -> bytes:
 
 
 def test_no_more_connections_than_the_limit(both: Colour) -> None:
-    busy: list[None] = []
-    most: list[int] = []
-
-    def respond(received: Received) -> Iterator[bytes | float]:
-        busy.append(None)
-        most.append(len(busy))
-        yield 0.002
-        busy.pop()
-        yield answer(received)
-
-    with replay(respond=respond) as server:
+    crowd = Crowd(4)
+    with replay(respond=lambda received: crowd.serve(answer(received))) as server:
         # No expiry: on a busy machine an idle connection would be replaced, and count.
         host = Host(server.url, limits=Limits(max_connections=4, keepalive_expiry=None))
 
@@ -68,7 +59,7 @@ def test_no_more_connections_than_the_limit(both: Colour) -> None:
                 answers = list(threads.map(call, range(200)))
         assert len(answers) == 200
         assert all(answers)
-        assert (server.connections, max(most)) == (4, 4)
+        assert (server.connections, crowd.most) == (4, 4)
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])

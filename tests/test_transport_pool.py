@@ -16,7 +16,22 @@ from ollama_fast._async_transport import _stand_in_line
 from ollama_fast._readiness import Watch
 from peers import Peer, full_listener, served
 from replay import HangUpError, Received, replay
-from transports import CHUNKED, END, GENEROUS, KINDS, LOOPS, OK, Kind, Session, eventually, line, request, says, within
+from transports import (
+    CHUNKED,
+    END,
+    GENEROUS,
+    KINDS,
+    LOOPS,
+    OK,
+    Crowd,
+    Kind,
+    Session,
+    eventually,
+    line,
+    request,
+    says,
+    within,
+)
 
 pytestmark = pytest.mark.fast
 
@@ -191,15 +206,7 @@ def test_a_response_that_is_closed_early_closes_its_connection(kind: Kind) -> No
 
 @loops
 def test_many_tasks_within_a_limit(kind: Kind) -> None:
-    busy: list[int] = []
-    most: list[int] = []
-
-    def respond(_request: Received) -> Iterable[bytes | float]:
-        busy.append(1)
-        most.append(len(busy))
-        yield 0.002
-        busy.pop()
-        yield OK
+    crowd = Crowd(3)
 
     async def main(session: Session, url: str) -> list[bytes]:
         async def one() -> bytes:
@@ -210,15 +217,16 @@ def test_many_tasks_within_a_limit(kind: Kind) -> None:
         return await asyncio.gather(*(one() for _ in range(60)))
 
     limits = httpx.Limits(max_connections=3)
-    with replay(respond=respond) as server, kind.session(limits=limits) as session:
+    with replay(respond=lambda _: crowd.serve(OK)) as server, kind.session(limits=limits) as session:
         assert session.run(main(session, server.url)) == [b"{}"] * 60
         assert session.counts() == (3, 3)
-        assert (server.connections, max(most)) == (3, 3)
+        assert (server.connections, crowd.most) == (3, 3)
 
 
 def test_many_threads_within_a_limit() -> None:
     limits = httpx.Limits(max_connections=3)
-    with replay(respond=lambda _: says(0.001, OK)) as server, KINDS[0].session(limits=limits) as session:
+    crowd = Crowd(3)
+    with replay(respond=lambda _: crowd.serve(OK)) as server, KINDS[0].session(limits=limits) as session:
         seen: list[Any] = []
 
         def work() -> None:
@@ -232,7 +240,7 @@ def test_many_threads_within_a_limit() -> None:
             thread.join(GENEROUS)
         assert seen == [[{}]] * 120
         assert session.counts() == (3, 3)
-        assert server.connections == 3
+        assert (server.connections, crowd.most) == (3, 3)
 
 
 @loops

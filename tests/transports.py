@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -247,6 +248,28 @@ def eventually(condition: Callable[[], Any], seconds: float = GENEROUS) -> None:
     while not (seen := condition()):
         assert time.monotonic() < deadline, f"{condition} is still {seen!r} after {seconds} s"
         time.sleep(0.005)
+
+
+class Crowd:
+    """The requests that a server serves at once; the first ones wait until there are *size*, on a slow machine, too."""
+
+    def __init__(self, size: int) -> None:
+        self.most = 0
+        self._size = size
+        self._now = 0
+        self._changed = threading.Condition()
+
+    def serve(self, reply: bytes) -> Generator[bytes | float]:
+        """Give *reply* as a `respond` does, a moment after the request."""
+        with self._changed:
+            self._now += 1
+            self.most = max(self.most, self._now)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self.most >= self._size, GENEROUS)
+        yield 0.002
+        with self._changed:
+            self._now -= 1
+        yield reply
 
 
 # --- what servers say ------------------------------------------------------------------------------------------------
