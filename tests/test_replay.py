@@ -367,7 +367,7 @@ def test_it_stops_at_once_and_leaves_no_thread() -> None:
         not_reading.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert eventually(lambda: server.requests and fast.requests and server.connections == 2)
         began = time.monotonic()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert threading.active_count() == before
     assert server.abandoned == fast.abandoned == []
     for connection in (idle, waiting, not_reading):
