@@ -75,7 +75,9 @@ async def acheck(place: Place, server: ReplayServer) -> None:
     await becomes(lambda: server.abandoned)
     assert await aio.version(place.host) == {"version": "1"}
     loop = asyncio.get_running_loop()
-    (transport,) = _async_pool._pools[loop].transports.values()
+    pools = _async_pool._pools.get(loop)
+    assert pools is not None
+    (transport,) = pools.transports.values()
     watch = watches.get(loop)
     pool = None if watch is None else watch.pools.get(transport)
     check_counts(counts_of_httpx(transport) if pool is None else pool.counts())

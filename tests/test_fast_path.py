@@ -38,7 +38,9 @@ def blocking() -> Served:
 def by_asyncio() -> Served:
     """Look at the only pool that is kept for this event loop."""
     loop = asyncio.get_running_loop()
-    (transport,) = _async_pool._pools[loop].transports.values()
+    pools = _async_pool._pools.get(loop)
+    assert pools is not None
+    (transport,) = pools.transports.values()
     watch = _readiness.watches.get(loop)
     pool = None if watch is None else watch.pools.get(transport)
     counts = (0, 0) if pool is None else pool.counts()

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from ollama_fast import _core
-from ollama_fast._readiness import Watch
+from ollama_fast._readiness import watches
 from peers import unused_port
 from replay import replay
 from transports import KINDS, LOOPS, OK, Kind, request, says
@@ -77,7 +77,7 @@ def test_the_next_address_when_blocking(count: int) -> None:
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_next_address_on_a_loop(kind: Kind, count: int) -> None:
     async def main(port: int, good: tuple[str, int]) -> None:
-        watch = await Watch.over(asyncio.get_running_loop())
+        watch = await watches.on(asyncio.get_running_loop())
         pool = _core.AsyncPool(watch.set, 1, 1, None)
         for addresses in ([*[("127.0.0.1", port)] * count, good], [good]):
             reply = pool.send("name", 1, addresses, b"GET", b"/", [(b"host", b"name")], b"", LIMITS, False)

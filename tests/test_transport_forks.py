@@ -93,7 +93,7 @@ lines = iter(seen)""",
     + """
 def child(response, lines):
     import ollama_fast._readiness as readiness
-    readiness._left_behind.clear()
+    readiness.watches._left_behind.clear()
     gc.collect()
 asyncio.run(main(child, 'waiting'))""",
     "asyncio, the child waits for a timeout": ASYNC

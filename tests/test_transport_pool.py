@@ -13,7 +13,7 @@ import pytest
 
 from ollama_fast import _core
 from ollama_fast._async_transport import _stand_in_line
-from ollama_fast._readiness import Watch
+from ollama_fast._readiness import watches
 from peers import Peer, full_listener, served
 from replay import HangUpError, Received, replay
 from transports import (
@@ -372,7 +372,7 @@ def test_a_turn_is_not_lost_while_a_name_is_looked_up(kind: Kind) -> None:
 @loops
 def test_nobody_is_forgotten_while_addresses_are_tried(kind: Kind) -> None:
     async def main(bad: int, good: int) -> None:
-        watch = await Watch.over(asyncio.get_running_loop())
+        watch = await watches.on(asyncio.get_running_loop())
         pool = _core.AsyncPool(watch.set, 1, 1, None)
         limits = {"read": 10.0, "write": 10.0, "pool": None}
         addresses = [("127.0.0.1", bad), ("127.0.0.1", good)]

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from ollama_fast import _core
-from ollama_fast._readiness import Watch
+from ollama_fast._readiness import watches
 from peers import Peer, deaf_listener, full_listener, served
 from replay import Received, replay
 from transports import (
@@ -253,7 +253,7 @@ def test_timers_do_not_pile_up() -> None:
 @loops
 def test_each_address_has_its_share_of_the_time(kind: Kind) -> None:
     async def main(addresses: list[tuple[str, int]]) -> tuple[int, tuple[int, int]]:
-        watch = await Watch.over(asyncio.get_running_loop())
+        watch = await watches.on(asyncio.get_running_loop())
         pool = _core.AsyncPool(watch.set, 1, 1, None)
         limits = {"read": 20.0, "write": 20.0, "pool": None}
         reply = pool.send("name", 1, addresses, b"GET", b"/", [(b"host", b"name")], b"", limits, False, None, SHORT * 2)

@@ -87,7 +87,9 @@ class Session:
         if self._runner is None:
             counts: tuple[int, int] = self.transport._pool.counts()
         else:
-            counts = watches[self._runner.get_loop()].pools[self.transport].counts()
+            watch = watches.get(self._runner.get_loop())
+            assert watch is not None
+            counts = watch.pools[self.transport].counts()
         return counts
 
     def open(self, request: httpx.Request) -> Opened:

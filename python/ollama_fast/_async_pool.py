@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ._host import Host
+from ._loops import PerLoop
 
 if TYPE_CHECKING:
     from ._async_transport import AsyncTransport
@@ -15,21 +14,14 @@ if TYPE_CHECKING:
 
 
 class _Pools:
-    """The pools of one event loop, closed with it."""
+    """The pools of one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, _loop: asyncio.AbstractEventLoop) -> None:
         self.transports: dict[Connection, AsyncTransport] = {}
-        self._until_loop_ends = self._close_at_the_end()
 
-    async def start(self) -> None:
-        # A loop has no hook for its end, but it closes the async generators that were begun on it.
-        await anext(self._until_loop_ends)
-
-    async def _close_at_the_end(self) -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            await self.close(list(self.transports))
+    async def aclose(self) -> None:
+        """Close them all."""
+        await self.close(list(self.transports))
 
     async def close(self, chosen: list[Connection]) -> None:
         """Close the pools of *chosen* connections."""
@@ -38,10 +30,7 @@ class _Pools:
             await transport.aclose()  # who got it just before can still use it
 
 
-_pools: dict[asyncio.AbstractEventLoop, _Pools] = {}
-"""By event loop; those of loops that were closed without a word go when the next one comes."""
-_left_behind: list[object] = []
-"""Pools of the parent process: kept, so that nobody closes its connections from a child."""
+_pools: Final = PerLoop(_Pools)
 
 
 async def pool_for(connection: Connection) -> AsyncTransport:
@@ -50,13 +39,7 @@ async def pool_for(connection: Connection) -> AsyncTransport:
         loop = asyncio.get_running_loop()
     except RuntimeError as exc:
         raise RuntimeError("ollama_fast.aio runs on asyncio's event loops; on trio give an httpx.AsyncClient") from exc
-    pools = _pools.get(loop)
-    if pools is None:
-        for other in list(_pools):  # other threads have loops, too
-            if other.is_closed():
-                _pools.pop(other, None)
-        pools = _pools[loop] = _Pools()
-        await pools.start()
+    pools = await _pools.on(loop)
     transport = pools.transports.get(connection)
     if transport is None:
         from ._async_transport import AsyncTransport
@@ -82,13 +65,3 @@ async def close(host: Host | str | None = None, /) -> None:
         return
     known = None if host is None else Host.of(host)
     await pools.close(list(pools.transports) if known is None else [Connection.to(known, known.url)])
-
-
-def _forget() -> None:
-    global _pools  # noqa: PLW0603 - a child of fork begins anew
-    _left_behind.append(dict(_pools))
-    _pools = {}
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)

@@ -20,7 +20,7 @@ import httpx
 from . import _core
 from ._deadline import left, within
 from ._plan import LIMITS, Plan, as_bytes, bounds, content_of, place_of, timeout_of
-from ._readiness import Watch, watches
+from ._readiness import watches
 from ._response import CoreResponse, with_lines
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         if loop is None:
             return None
         try:
-            watch = await Watch.over(loop)
+            watch = await watches.on(loop)
         except OSError as exc:  # no more files may be open
             raise httpx.ConnectError(str(exc)) from exc
         pool = watch.pools.get(self)
