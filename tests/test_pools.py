@@ -19,7 +19,7 @@ import pytest
 import ollama_fast
 from colours import Colour
 from ollama_fast import Host, Limits, Timeout, aio
-from ollama_fast._pool import Connection
+from ollama_fast._pool import PoolKey
 from ollama_fast._transport import Transport
 from ollama_fast.errors import HostError
 from replay import Received, ReplayServer, replay
@@ -129,7 +129,7 @@ def test_what_makes_a_connection_makes_a_pool() -> None:
         Host(url, auth="x", timeout=1),
         Host(url, limits=Limits(max_line_bytes=1, max_head_bytes=2, max_body_bytes=3)),
     ]
-    assert len({Connection.to(host, host.url) for host in [*hosts, *more]}) == len(hosts)
+    assert len({PoolKey.to(host, host.url) for host in [*hosts, *more]}) == len(hosts)
 
 
 def test_closed_pools_are_opened_again(server: ReplayServer) -> None:
@@ -153,13 +153,13 @@ def test_closed_pools_are_opened_again(server: ReplayServer) -> None:
 def test_the_handler_of_a_signal_may_close_in_the_midst_of_a_first_call(
     server: ReplayServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = Connection.make
+    make = PoolKey.make
 
-    def make_and_close(self: Connection, kind: type[Transport]) -> Transport:
+    def make_and_close(self: PoolKey, kind: type[Transport]) -> Transport:
         ollama_fast.close()
         return make(self, kind)
 
-    monkeypatch.setattr(Connection, "make", make_and_close)
+    monkeypatch.setattr(PoolKey, "make", make_and_close)
     assert ollama_fast.version(server.url) == {"version": "1.2.3"}
 
 

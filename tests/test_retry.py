@@ -32,7 +32,7 @@ import ollama_fast
 from colours import EVERY, Colour
 from ollama_fast import Host, Retry, Timeout, _endpoints, aio
 from ollama_fast._exchange import Exchange
-from ollama_fast._pool import Connection
+from ollama_fast._pool import PoolKey
 from ollama_fast._request import Request
 from ollama_fast._retry import Setback, Trouble, allows, seconds_of, too_long
 from ollama_fast._upload import Upload
@@ -148,7 +148,7 @@ def test_a_host_holds_it_as_a_value() -> None:
     assert repr(host.retry) in repr(host)
     assert host.with_options(retry=None) == Host("h")
     assert Host("h").with_options(retry=Retry(5)).retry == Retry(5)
-    assert Connection.to(host, host.url) == Connection.to(Host("h"), "http://h:11434")
+    assert PoolKey.to(host, host.url) == PoolKey.to(Host("h"), "http://h:11434")
     with pytest.raises(dataclasses.FrozenInstanceError):
         Retry().attempts = 4  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -10,22 +10,22 @@ from ._loops import PerLoop
 
 if TYPE_CHECKING:
     from ._async_transport import AsyncTransport
-    from ._pool import Connection
+    from ._pool import PoolKey
 
 
 class _Pools:
     """The pools of one event loop."""
 
     def __init__(self, _loop: asyncio.AbstractEventLoop) -> None:
-        self.transports: dict[Connection, AsyncTransport] = {}
+        self.transports: dict[PoolKey, AsyncTransport] = {}
 
     async def aclose(self) -> None:
         """Close them all."""
         await self.close(list(self.transports))
 
-    async def close(self, chosen: list[Connection]) -> None:
-        """Close the pools of *chosen* connections."""
-        closing_now = [self.transports.pop(connection) for connection in chosen if connection in self.transports]
+    async def close(self, chosen: list[PoolKey]) -> None:
+        """Close the pools of the *chosen* keys."""
+        closing_now = [self.transports.pop(key) for key in chosen if key in self.transports]
         for transport in closing_now:
             await transport.aclose()  # who got it just before can still use it
 
@@ -33,18 +33,18 @@ class _Pools:
 _pools: Final = PerLoop(_Pools)
 
 
-async def pool_for(connection: Connection) -> AsyncTransport:
-    """Give the pool for *connection* of the event loop that runs."""
+async def pool_for(key: PoolKey) -> AsyncTransport:
+    """Give the pool of *key* on the event loop that runs."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError as exc:
         raise RuntimeError("ollama_fast.aio runs on asyncio's event loops; on trio give an httpx.AsyncClient") from exc
     pools = await _pools.on(loop)
-    transport = pools.transports.get(connection)
+    transport = pools.transports.get(key)
     if transport is None:
         from ._async_transport import AsyncTransport
 
-        transport = pools.transports[connection] = connection.make(AsyncTransport)
+        transport = pools.transports[key] = key.make(AsyncTransport)
     return transport
 
 
@@ -58,10 +58,10 @@ async def close(host: Host | str | None = None, /) -> None:
     They are opened again when needed, and closed with the loop. Connections of a caller's own httpx client are the
     caller's.
     """
-    from ._pool import Connection
+    from ._pool import PoolKey
 
     pools = _pools.get(asyncio.get_running_loop())
     if pools is None:
         return
     known = None if host is None else Host.of(host)
-    await pools.close(list(pools.transports) if known is None else [Connection.to(known, known.url)])
+    await pools.close(list(pools.transports) if known is None else [PoolKey.to(known, known.url)])

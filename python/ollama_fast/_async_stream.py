@@ -107,7 +107,7 @@ async def _try_once(exchange: Exchange[Any]) -> httpx.Response:
     while True:
         upload = exchange.request.upload
         outgoing = exchange.outgoing(exchange.body if upload is None else Pieces(upload))
-        pool = None if exchange.client is not None else await pool_for(exchange.connection)
+        pool = None if exchange.client is not None else await pool_for(exchange.pool_key)
         response = await _answer(exchange, pool, outgoing)
         if not exchange.goes_on(response):
             return response

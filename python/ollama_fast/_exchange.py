@@ -16,7 +16,7 @@ from ._failures import Telling, failed, foreign, hint, misplaced, waits
 from ._host import Host
 from ._leash import shut
 from ._outgoing import client_url, common_headers, content_headers, credentials_for, parsed
-from ._pool import Connection
+from ._pool import PoolKey
 from ._redirects import next_url
 from ._request import Answered, Arrival, Parts, Request, answer
 from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
@@ -143,9 +143,9 @@ class Exchange(Generic[R]):
         return None if self.client is not None else self.host.retry
 
     @property
-    def connection(self) -> Connection:
+    def pool_key(self) -> PoolKey:
         """What the pool for the next request is known by."""
-        return Connection.to(self.host, self.url)
+        return PoolKey.to(self.host, self.url)
 
     @property
     def parts(self) -> Parts[R]:

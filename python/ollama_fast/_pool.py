@@ -1,4 +1,4 @@
-"""What makes a connection, and how transports are made for it: the same for both colours."""
+"""What pools are known by, and how transports are made for them: the same for both colours."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Bounds: TypeAlias = tuple[int | None, int | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
-    """Hosts with equal ones share a pool, whatever their headers, credentials, timeouts and sizes of answers are."""
+class PoolKey:
+    """What makes a connection; not headers, credentials, timeouts and sizes of answers: hosts may differ in them."""
 
     origin: str
     verify: bool | str
@@ -29,8 +29,8 @@ class Connection:
     bounds: Bounds
 
     @classmethod
-    def to(cls, host: Host, url: str) -> Connection:
-        """Give what makes a connection to *url* (the host's own, or where it sent us) with the host's settings."""
+    def to(cls, host: Host, url: str) -> PoolKey:
+        """Give the key for *url* (the host's own, or where it sent us) with the host's settings."""
         limits = host.limits
         kept = limits.max_connections, limits.max_keepalive_connections, limits.keepalive_expiry
         return cls(origin(url), host.verify, host.proxy, kept)

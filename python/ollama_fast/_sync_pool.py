@@ -11,24 +11,24 @@ from . import _core
 from ._host import Host
 
 if TYPE_CHECKING:
-    from ._pool import Connection
+    from ._pool import PoolKey
     from ._transport import Transport
 
 
-_pools: dict[Connection, Transport] = {}
+_pools: dict[PoolKey, Transport] = {}
 _left_behind: list[object] = []
 """Pools of the parent process: kept, so that nobody closes its connections from a child."""
 
 
-def pool_for(connection: Connection) -> Transport:
-    """Give the pool for *connection*."""
+def pool_for(key: PoolKey) -> Transport:
+    """Give the pool of *key*."""
     # Without a lock: the handler of a signal may make a call, or close, in the midst of this.
-    found = _pools.get(connection)
+    found = _pools.get(key)
     if found is not None:
         return found
     from ._transport import Transport
 
-    return _pools.setdefault(connection, connection.make(Transport))
+    return _pools.setdefault(key, key.make(Transport))
 
 
 def close(host: Host | str | None = None, /) -> None:
@@ -40,17 +40,17 @@ def close(host: Host | str | None = None, /) -> None:
 
     They are opened again when needed. Connections of a caller's own httpx client are the caller's.
     """
-    for connection in list(_pools) if host is None else [_connection(host)]:
-        closed = _pools.pop(connection, None)
+    for key in list(_pools) if host is None else [_key(host)]:
+        closed = _pools.pop(key, None)
         if closed is not None:
             closed.close()  # who got it just before can still use it
 
 
-def _connection(host: Host | str) -> Connection:
-    from ._pool import Connection
+def _key(host: Host | str) -> PoolKey:
+    from ._pool import PoolKey
 
     known = Host.of(host)
-    return Connection.to(known, known.url)
+    return PoolKey.to(known, known.url)
 
 
 def _forget() -> None:

@@ -116,7 +116,7 @@ def _answer(exchange: Exchange[Any], outgoing: httpx.Request) -> httpx.Response:
     if exchange.client is not None:
         response: httpx.Response = exchange.client.send(outgoing, stream=True)
         return response
-    pool = pool_for(exchange.connection)
+    pool = pool_for(exchange.pool_key)
     if not patched():
         return pool.handle_request(outgoing)
     import httpx

@@ -97,7 +97,7 @@ class Upstream:
         import httpx
 
         from ollama_fast._outgoing import credentials_for
-        from ollama_fast._pool import Connection
+        from ollama_fast._pool import PoolKey
 
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 
@@ -105,7 +105,7 @@ class Upstream:
             options.update(proxy=_proxy_of(host), limits=limits)
             return httpx.HTTPTransport(**options)
 
-        self._transport = Connection.to(host, host.url).make(transport)
+        self._transport = PoolKey.to(host, host.url).make(transport)
         authorization, _ = credentials_for(host, host.url)
         self.url = host.url
         self._base = httpx.URL(host.url)
