@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import types
-from collections.abc import Coroutine, Generator, Iterator
+import warnings
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Final
@@ -55,10 +57,8 @@ async def left(host: Host) -> None:
 
 
 @types.coroutine
-def cancelled_at(wait: int, call: Coroutine[Any, Any, None]) -> Generator[Any, Any, bool]:
-    """Do *call*, whose task is cancelled as soon as it waits for the time of that number; False if it never does."""
-    task = asyncio.current_task()
-    assert task is not None
+def told_at(wait: int, call: Coroutine[Any, Any, None], tell: Callable[[], object]) -> Generator[Any, Any, bool]:
+    """Do *call*, and *tell* when it waits for the time of that number; False if it never does."""
     waits, error = 0, None
     while True:
         try:
@@ -67,7 +67,7 @@ def cancelled_at(wait: int, call: Coroutine[Any, Any, None]) -> Generator[Any, A
             return waits >= wait
         waits += 1
         if waits == wait:
-            asyncio.get_running_loop().call_soon(task.cancel)
+            asyncio.get_running_loop().call_soon(tell)
         try:
             yield waited
         except BaseException as exc:  # noqa: BLE001 - it is for the call
@@ -76,19 +76,23 @@ def cancelled_at(wait: int, call: Coroutine[Any, Any, None]) -> Generator[Any, A
             error = None
 
 
+async def cancelled_at(wait: int, call: Coroutine[Any, Any, None]) -> bool:
+    """Do *call*, whose task is cancelled as soon as it waits for the time of that number; False if it never does."""
+    task = asyncio.current_task()
+    assert task is not None
+    return await told_at(wait, call, task.cancel)
+
+
 @pytest.mark.parametrize("call", [whole, streamed, left])
 @pytest.mark.usefixtures("over")
 def test_a_call_that_is_cancelled_at_any_of_its_waits_holds_no_place(call: Any) -> None:
-    async def step(number: int, host: Host) -> bool:
-        return await cancelled_at(number, call(host))
-
     async def main(url: str) -> int:
         host = Host(url, limits=Limits(max_connections=1), timeout=Timeout(pool=GENEROUS))
         number, more = 0, True
         while more:
             number += 1
             with suppress(asyncio.CancelledError):
-                more = await asyncio.create_task(step(number, host))
+                more = await asyncio.create_task(cancelled_at(number, call(host)))
             assert await within(aio.version(host)) == {"version": "1"}
         return number
 
@@ -113,6 +117,38 @@ def test_who_is_cancelled_when_his_turn_has_come_holds_no_place() -> None:
 
     with replay(respond=respond) as server:
         asyncio.run(main(server.url))
+
+
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("call", [whole, streamed, left])
+@pytest.mark.usefixtures("over")
+def test_a_cancellation_as_the_loop_ends_leaves_no_socket_open(call: Any, turns: int) -> None:
+    """It cancels all tasks, also one that was just made to close a connection and has not begun."""
+
+    async def main(url: str, number: int) -> bool:
+        waiting = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        async def step() -> bool:
+            return await told_at(number, call(Host(url)), waiting.set)
+
+        def cancel(turns: int) -> None:
+            loop.call_soon(cancel, turns - 1) if turns else task.cancel()
+
+        task = asyncio.create_task(step())
+        while not task.done() and not waiting.is_set():  # noqa: ASYNC110 - each turn of the loop counts
+            await asyncio.sleep(0)
+        cancel(turns)
+        return not task.done() or task.cancelled() or task.result()
+
+    with replay(respond=respond) as server, warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        number = 1
+        while asyncio.run(main(server.url, number)):
+            number += 1
+        gc.collect()
+    assert number > 1
+    assert [str(warning.message) for warning in seen] == []
 
 
 def test_a_blocking_request_whose_response_is_being_closed_gives_its_place_back(

@@ -51,7 +51,11 @@ async def _leave(over: httpx.AsyncBaseTransport, request: httpx.Request) -> None
     if not left:
         return
     if current_task() is not None:
-        await asyncio.shield(asyncio.ensure_future(_close(left)))  # a cancellation of asyncio passes anyio's shields
+        try:  # in a task: a cancellation of asyncio passes anyio's shields
+            await asyncio.shield(asyncio.ensure_future(_close(left)))
+        except asyncio.CancelledError:
+            await _close(left)  # the end of the loop cancels all tasks, also that one, which may not have begun
+            raise
         return
     import anyio  # which httpx brings
 
