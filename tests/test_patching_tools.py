@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -233,6 +235,24 @@ def test_pytest_socket_bars_a_host(call: Call, late: bool, server: ReplayServer)
         pytest_socket._remove_restrictions()
     assert len(server.requests) == seen
     assert call(server.url) == "real"
+
+
+@late
+@pytest.mark.parametrize("call", [whole_by_client, stream_by_client, whole, stream], ids=name)
+def test_who_connects_to_names_himself_gets_the_name(
+    call: Call, late: bool, server: ReplayServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, asked, genuine = urlsplit(server.url), list[Any](), socket.create_connection
+
+    def tunnel(address: tuple[str, int], *rest: Any, **options: Any) -> socket.socket:
+        asked.append(address)
+        return genuine((str(place.hostname), int(str(place.port))), *rest, **options)
+
+    if late:
+        call(server.url)
+    monkeypatch.setattr(socket, "create_connection", tunnel)
+    assert call(f"http://known-at-the-far-end.invalid:{place.port}") == "real"
+    assert asked == [("known-at-the-far-end.invalid", place.port)]
 
 
 USE = """

@@ -71,6 +71,16 @@ def transports_patched() -> bool:
         return True
 
 
+def connecting_replaced() -> bool:
+    """
+    Whether something replaces, at this moment, how sockets connect to a name, but not how names are looked up.
+
+    Such a tool wants the name itself: a tunnel has it looked up at its far end, and nobody is to ask for it here.
+    """
+    sockets = sys.modules["socket"]
+    return _genuine(sockets, "create_connection") is None and _genuine(sockets, "getaddrinfo") is not None
+
+
 class _Part:
     """
     Functions of one package that a request passes.

@@ -13,6 +13,7 @@ import httpx
 
 from ._carried import Carried, Sending, watch
 from ._deadline import send as in_time
+from ._delegation import connecting_replaced
 from ._leash import Leash, Pulled, current, holding
 from ._places import reclaim
 
@@ -116,7 +117,7 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         until = None if timeout is None else perf_counter() + timeout
-        addresses = [host] if timeout is None else _addresses(host, port)
+        addresses = [host] if timeout is None or connecting_replaced() else _addresses(host, port)
         # Each has its share of the time that is left; by a name, the system would give all of it to each.
         for tried, address in enumerate(addresses):
             share = None if until is None else max(until - perf_counter(), _AT_ONCE) / (len(addresses) - tried)
