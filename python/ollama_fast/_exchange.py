@@ -23,6 +23,7 @@ from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
 from ._said import Context, response_error
 from ._sizes import BodySize
 from ._url import origin, shown
+from ._zones import without_zone
 
 if TYPE_CHECKING:
     import asyncio
@@ -200,6 +201,8 @@ class Exchange(Generic[R]):
         limits = self.host.limits
         sizes = limits.max_line_bytes, limits.max_head_bytes, limits.max_body_bytes
         extensions: dict[str, Any] = {"timeout": self._timeout, "sizes": sizes}
+        if "%" in url.host:
+            extensions["sni_hostname"] = without_zone(url.host)  # as the certificate has it
         if self.deadline is not None:
             extensions["deadline"] = self.deadline
         if self.leash is not None:

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from . import errors
-from ._url import api_path, is_bare
+from ._url import api_path, is_bare, origin
 
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType
@@ -139,8 +139,8 @@ def hint(host: AnyHost, request: Request[Any]) -> str:
 def _not_connected(exchange: Exchange[Any], exc: Exception, said: str) -> str:
     from ._reasons import reason, words
 
-    why = reason(exc)
     way = _way(exchange)
+    why = reason(exc, origin(exchange.url if way is None else way.url))
     what = f" ({why.what})" if why.what else ""
     text = f"cannot connect{'' if way is None else f' through {way}'}: {words(exc) or said}{what}"
     if way is not None and not why.todo:

@@ -151,14 +151,14 @@ def _address(address: str, refuse: Callable[[str], ValueError]) -> str:
     if address.startswith("["):
         import ipaddress
 
-        literal, _, zone = address[1:-1].partition("%")
+        literal, percent, zone = address[1:-1].partition("%")
         try:
             number = ipaddress.IPv6Address(literal)
         except ValueError as exc:
             raise refuse(f"{literal!r} is not an IPv6 address") from exc
         compressed = "::1" if number.is_unspecified else number.compressed
-        zone = zone.removeprefix("25")
-        if zone and re.fullmatch(_INTERFACE, zone) is None:
+        zone = zone if zone == "25" else zone.removeprefix("25")  # a zone may be a number
+        if percent and re.fullmatch(_INTERFACE, zone) is None:
             raise refuse(f"{zone!r} is not the name of a network interface")
         return f"[{compressed}%25{zone}]" if zone else f"[{compressed}]"
     if address in ("", "0.0.0.0"):  # noqa: S104 - what a server binds, never what a client reaches
