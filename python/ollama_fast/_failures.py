@@ -48,8 +48,6 @@ class Telling:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        if isinstance(value, errors.OllamaError):
-            value.attempts = self._exchange.context.attempts  # the parts do not know
         found = self._judged(value)
         if found is not None and found is not value:
             found.__cause__ = value  # now, so that it is remembered with it
