@@ -173,6 +173,25 @@ def test_one_of_a_question_without_a_body_is_followed(both: Colour, status: int)
     ]
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("given", [*SECRETS, ""])
+def test_who_is_refused_behind_a_redirect_is_told_that_credentials_did_not_follow(
+    both: Colour, given: str, status: int
+) -> None:
+    refusal = b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status
+    with (
+        replay(respond=lambda _: [refusal]) as other,
+        replay(respond=lambda _: [redirect(307, f"{other.url}/x")]) as home,
+    ):
+        host = Host(home.url, **{name: value for name, value in SECRETS.items() if name == given})
+        for seen in (both.attempt("chat", host, **ASKED), both.parts("chat_stream", host, **ASKED)):
+            said = "do not follow a redirect to another scheme, address or port" in str(seen.error)
+            assert said == (bool(given) and status != 404)
+            assert "the-auth" not in str(seen.error)
+        near = both.attempt("chat", Host(other.url, **SECRETS), **ASKED)
+    assert "do not follow" not in str(near.error)
+
+
 def located(*locations: str) -> bytes:
     lines = "".join(f"Location: {each}\r\n" for each in locations)
     return f"HTTP/1.1 307 Elsewhere\r\n{lines}Content-Length: 0\r\n\r\n".encode()

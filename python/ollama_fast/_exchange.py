@@ -236,10 +236,12 @@ class Exchange(Generic[R]):
         if target is None:
             return False
         self._redirects += 1
+        left_behind = self.context.left_behind
         if origin(target) != origin(self.url):
+            left_behind |= self._sent_along != (None, ())
             self._sent_along = None, ()
         self.url = target
-        self.context = replace(self.context, url=target.partition("?")[0])
+        self.context = replace(self.context, url=target.partition("?")[0], left_behind=left_behind)
         return True
 
     def retrying(self, retry: Retry) -> dict[str, Any]:
