@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 import trustme
 
+import ollama_fast
 from colours import Colour
 from echo import serve
 from ollama_fast import Host
@@ -19,6 +20,7 @@ from ollama_fast._leashed_transport import _addresses
 from ollama_fast._reasons import reason
 from ollama_fast._zones import with_index, without_zone
 from ollama_fast.errors import ConnectError, HostError
+from ollama_fast.testing import record
 
 _LINK_LOCAL: Final = 0x20
 _LIST: Final = Path("/proc/net/if_inet6")
@@ -79,6 +81,21 @@ def test_a_certificate_is_for_the_address_without_its_zone(
         assert both.whole("version", host) == {"version": "1"}
         report: Any = both.whole("doctor", host)
     assert [finding.level for finding in report.findings if finding.topic == "tls"] == ["ok"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(("address", "name"), LOCAL or [_NONE])
+def test_a_server_with_a_zone_is_recorded(address: str, name: str, scheme: str, tmp_path: Path) -> None:
+    authority, trusted = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(address).configure_cert(context)
+    with serve(address=_listens(address, name), tls=context if scheme == "https" else None) as server:
+        port = server.url.rpartition(":")[2]
+        host = Host(f"{scheme}://[{address}%{name}]:{port}", verify=str(trusted))
+        with record(host, tmp_path / "one.json") as recorder:
+            assert ollama_fast.version(recorder.url) == {"version": "1"}
+        assert server.headers[0]["host"] == f"[{address}]:{port}"
 
 
 def test_an_interface_that_is_none_is_named(both: Colour, over: str) -> None:
