@@ -24,7 +24,9 @@ class Echo:
 
 
 @contextmanager
-def serve(*, tls: ssl.SSLContext | None = None, path: Path | None = None) -> Generator[Echo]:
+def serve(
+    *, tls: ssl.SSLContext | None = None, path: Path | None = None, address: str = "127.0.0.1"
+) -> Generator[Echo]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -45,19 +47,19 @@ def serve(*, tls: ssl.SSLContext | None = None, path: Path | None = None) -> Gen
             pass
 
     class Server(ThreadingHTTPServer):
-        address_family = socket.AF_INET if path is None else socket.AF_UNIX
+        address_family = socket.AF_UNIX if path is not None else socket.AF_INET6 if ":" in address else socket.AF_INET
 
         def server_bind(self) -> None:
             # Not the method of HTTPServer, which looks for the name of the host.
             self.socket.bind(self.server_address)
             self.server_address = self.socket.getsockname()
 
-    place: Any = ("127.0.0.1", 0) if path is None else str(path)
+    place: Any = (address, 0) if path is None else str(path)
     with Server(place, Handler) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         port = server.server_address[1] if path is None else 0
-        echo = Echo(f"http{'s' * (tls is not None)}://127.0.0.1:{port}")
+        echo = Echo(f"http{'s' * (tls is not None)}://{f'[{address}]' if ':' in address else address}:{port}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

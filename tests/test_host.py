@@ -15,10 +15,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from colours import Colour
+from echo import serve
 from ollama_fast import Host, Limits, Timeout
 from ollama_fast._host import api_key
-from ollama_fast._url import is_loopback, origin, read, shown, told
-from ollama_fast.errors import HostError
+from ollama_fast._url import is_loopback, origin, path_of, read, shown, told
+from ollama_fast.errors import ConnectError, HostError
 
 CASES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("host-cases.json").read_text("utf-8"))
 GOOD = [case for case in CASES if "error" not in case]
@@ -208,6 +210,10 @@ TEXTS = st.one_of(
 @example("256.1.1.1")
 @example("http://ada:\ud800@h")
 @example("h:" + "0" * 5000 + "80")
+@example("h/./a/../b/..")
+@example("h/../../a")
+@example("xn--/.")
+@example("\u200b0.0.0.0")
 def test_any_text_is_read_or_is_a_host_error_and_reading_is_stable(text: str) -> None:
     try:
         url, _ = read(text, "here")
@@ -216,7 +222,10 @@ def test_any_text_is_read_or_is_a_host_error_and_reading_is_stable(text: str) ->
         return
     assert read(url, "here") == (url, None)
     assert url.isascii()
-    assert httpx.URL(url).raw_host
+    asked = httpx.URL(url + "/api/chat")
+    assert asked.raw_host
+    if "%" not in path_of(url):  # of which httpx encodes one that begins no encoded byte
+        assert asked.raw_path.decode() == path_of(url) + "/api/chat"
     assert origin(url) == "/".join(url.split("/")[:3]).lower()  # of all that is in a URL, only a zone has its case
     assert is_loopback(url) in (True, False)
 
@@ -228,6 +237,27 @@ def test_httpx_goes_where_the_url_says(case: dict[str, Any]) -> None:
     path = host.url.split("/", 3)[3:]
     assert str(url.raw_path, "ascii") == "/".join(["", *path, "api", "chat"])
     assert url.port or {"http": 80, "https": 443}[url.scheme] == int(origin(host.url).rpartition(":")[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("h/..", "http://h:11434"),
+        ("h/a/../../b/./c/", "http://h:11434/b/c"),
+        ("http://h/...", "http://h:80/..."),
+        ("h/a/..%2F", "http://h:11434/a/..%2F"),
+    ],
+)
+def test_dots_in_a_path_are_resolved_as_httpx_does_it(both: Colour, text: str, url: str) -> None:
+    assert Host(text).url == url
+    with serve() as server:
+        assert both.whole("version", text.replace("http://", "").replace("h/", f"{server.url}/")) == {"version": "1"}
+        assert server.lines == [f"GET {path_of(url)}/api/version HTTP/1.1"]
+
+
+@pytest.mark.parametrize("name", ["xn--", "xn--a", "xn--ls8h.invalid"])
+def test_a_name_that_httpx_cannot_decode_is_an_error_as_any_other(both: Colour, name: str) -> None:
+    assert type(both.attempt("version", f"http://{name}:1").error) is ConnectError
 
 
 # --- a host is a value -----------------------------------------------------------------------------------------------

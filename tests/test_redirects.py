@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 
 from colours import Colour
-from ollama_fast import Host, Limits
-from ollama_fast.errors import ResponseError
+from ollama_fast import Host, Limits, Retry
+from ollama_fast.errors import DecodeError, IncompleteStreamError, OllamaError, ResponseError
 from replay import Received, ReplayServer, Respond, replay
 
 KEPT: Final = [307, 308]
@@ -170,3 +171,133 @@ def test_one_of_a_question_without_a_body_is_followed(both: Colour, status: int)
         ("GET", "/api/version"),
         ("GET", "/elsewhere"),
     ]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("given", [*SECRETS, ""])
+def test_who_is_refused_behind_a_redirect_is_told_that_credentials_did_not_follow(
+    both: Colour, given: str, status: int
+) -> None:
+    refusal = b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status
+    with (
+        replay(respond=lambda _: [refusal]) as other,
+        replay(respond=lambda _: [redirect(307, f"{other.url}/x")]) as home,
+    ):
+        host = Host(home.url, **{name: value for name, value in SECRETS.items() if name == given})
+        for seen in (both.attempt("chat", host, **ASKED), both.parts("chat_stream", host, **ASKED)):
+            said = "do not follow a redirect to another scheme, address or port" in str(seen.error)
+            assert said == (bool(given) and status != 404)
+            assert "the-auth" not in str(seen.error)
+        near = both.attempt("chat", Host(other.url, **SECRETS), **ASKED)
+    assert "do not follow" not in str(near.error)
+
+
+def located(*locations: str) -> bytes:
+    lines = "".join(f"Location: {each}\r\n" for each in locations)
+    return f"HTTP/1.1 307 Elsewhere\r\n{lines}Content-Length: 0\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "locations",
+    [
+        ("/moved/api/chat", "/other/api/chat"),
+        ("/other/api/chat", "/moved/api/chat"),
+        ("/moved/api/chat", "/moved/api/chat", "http://ada:geheim@gpu.example/x?geheim"),
+        ("/moved/api/chat", ""),
+    ],
+)
+def test_one_to_two_addresses_at_once_is_followed_to_neither(both: Colour, locations: tuple[str, ...]) -> None:
+    with replay(respond=lambda _: [located(*locations)]) as server:
+        for seen in (both.attempt("chat", server.url, **ASKED), both.parts("chat_stream", server.url, **ASKED)):
+            assert type(seen.error) is ResponseError
+            assert seen.error.status == 307
+            assert f"redirects to 2 addresses at once, {locations[0]} and " in str(seen.error)
+            assert "none of which is followed" in str(seen.error)
+            assert "geheim" not in str(seen.error)
+        assert [request.path for request in server.requests] == ["/api/chat"] * 2
+
+
+def test_one_that_says_the_same_address_twice_is_followed(both: Colour) -> None:
+    def respond(request: Received) -> Iterator[bytes]:
+        yield answer(request) if request.path.startswith("/moved") else located(*["/moved/api/chat"] * 3)
+
+    with replay(respond=respond) as server:
+        chat(both, server.url)
+        assert [request.path for request in server.requests] == ["/api/chat", "/moved/api/chat"] * 2
+
+
+def test_an_address_with_a_comma_is_one(both: Colour) -> None:
+    def respond(request: Received) -> Iterator[bytes]:
+        yield answer(request) if request.path.startswith("/moved") else located("/moved/a, /b")
+
+    with replay(respond=respond) as server:
+        chat(both, server.url)
+        assert server.requests[1].path == "/moved/a,%20/b"
+
+
+def test_a_long_address_is_shown_in_part(both: Colour) -> None:
+    with replay(respond=lambda _: [redirect(302, f"/{'a' * 20_000}")]) as server:
+        error = both.attempt("chat", server.url, **ASKED).error
+        assert len(str(error)) < 1000
+        assert "redirects to /aaa" in str(error)
+
+
+# --- what an error says of the way -----------------------------------------------------------------------------------
+
+FIRST: Final = json.dumps(PARTS[0]).encode() + b"\n"
+BROKEN: Final[dict[str, tuple[type[OllamaError], bytes]]] = {
+    "no JSON": (DecodeError, b"{nonsense}\n"),
+    "another shape": (DecodeError, b"[]\n"),
+    "an error": (ResponseError, b'{"error":"no"}\n'),
+    "half a line": (IncompleteStreamError, b'{"model'),
+    "nothing": (IncompleteStreamError, b""),
+}
+
+
+@pytest.mark.parametrize("status", KEPT)
+@pytest.mark.parametrize(("kind", "line"), BROKEN.values(), ids=BROKEN)
+def test_an_error_within_a_stream_names_who_answered_and_how_often_it_was_tried(
+    both: Colour, kind: type[OllamaError], line: bytes, status: int
+) -> None:
+    with replay(respond=lambda _: [of(FIRST + line)]) as other:
+        replies = iter(
+            [b"HTTP/1.1 429 Busy\r\nContent-Length: 0\r\n\r\n", redirect(status, f"{other.url}/x?key=geheim")]
+        )
+        with replay(respond=lambda _: [next(replies)]) as home:
+            host = Host(home.url, retry=Retry(attempts=3, wait=0, jitter=0))
+            seen = both.parts("chat_stream", host, **ASKED)
+    assert (seen.parts, type(seen.error)) == (PARTS[:1], kind)
+    assert seen.error is not None
+    assert (seen.error.url, seen.error.attempts, seen.error.model) == (f"{other.url}/x", 2, "m")
+    assert str(seen.error).startswith(f"POST {other.url}/x for model 'm' (2 attempts): ")
+    assert seen.error.partial == PARTS[0]
+
+
+@pytest.mark.parametrize(("kind", "line"), BROKEN.values(), ids=BROKEN)
+def test_without_a_detour_it_names_the_host(every: Colour, kind: type[OllamaError], line: bytes) -> None:
+    with replay(respond=lambda _: [of(FIRST + line)]) as server:
+        error = every.parts("chat_stream", server.url, **ASKED).error
+    assert error is not None
+    assert type(error) is kind
+    assert (error.url, error.attempts) == (f"{server.url}/api/chat", 1)
+    assert str(error).startswith(f"POST {server.url}/api/chat for model 'm': ")
+
+
+@pytest.mark.parametrize("function", ["chat", "chat_stream"])
+def test_of_redirects_that_a_callers_client_followed_the_last_is_named(both: Colour, function: str) -> None:
+    def respond(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/chat":
+            return httpx.Response(307, headers={"Location": "http://ada:geheim@elsewhere/x?key=geheim"})
+        return httpx.Response(200, content=b"nonsense\n")
+
+    client = both.mock(respond, base_url="http://h", follow_redirects=True)
+    ask = both.parts if function == "chat_stream" else both.attempt
+    error = ask(function, client, **ASKED).error
+    assert type(error) is DecodeError
+    assert error.url == "http://elsewhere/x"
+    assert "POST http://elsewhere/x for model 'm': " in str(error)
+    assert "geheim" not in str(error)
+
+
+def of(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)

@@ -9,6 +9,7 @@ import inspect
 import itertools
 import json
 import logging
+import math
 import pickle
 import signal
 import socket
@@ -34,7 +35,8 @@ from ollama_fast import Host, Retry, Timeout, _endpoints, aio
 from ollama_fast._exchange import Exchange
 from ollama_fast._pool import PoolKey
 from ollama_fast._request import Request
-from ollama_fast._retry import Setback, Trouble, allows, seconds_of, too_long
+from ollama_fast._retry import Setback, Trouble, allows, moment, seconds_of, too_long
+from ollama_fast._server_findings import of_clock
 from ollama_fast._upload import Upload
 from ollama_fast.errors import (
     ConnectError,
@@ -210,8 +212,39 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert seconds_of("0", now) == 0
     assert seconds_of(formatdate(now + 9, usegmt=True), now) == 9
     assert seconds_of(formatdate(now - 9, usegmt=True), now) == 0
+    assert seconds_of("9" * 400, now) == seconds_of("9" * 5000, now) == math.inf
     for nothing in (None, "", "soon", "-1", "1.5", "٣", "Fri, 99 Zzz 2026 00:00:00 GMT"):
         assert seconds_of(nothing, now) is None
+
+
+@pytest.fixture
+def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the clock of this process be hours ahead of UTC."""
+    monkeypatch.setenv("TZ", "JST-9")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system sets no zone for a process")
+@pytest.mark.usefixtures("_in_tokyo")
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "Sun, 06 Nov 1994 08:49:37 -0000",
+        "Sun, 06 Nov 1994 09:49:37 +0100",
+    ],
+)
+def test_each_form_of_a_date_is_in_utc_wherever_we_are(date: str) -> None:
+    assert time.localtime(0).tm_hour == 9
+    assert moment(date) == 784_111_777
+    assert seconds_of(date, 784_111_770.0) == 7
+    (finding,) = of_clock(date, 784_111_777.0)
+    assert finding.level == "ok"
 
 
 def test_each_endpoint_says_whether_it_changes_the_server() -> None:

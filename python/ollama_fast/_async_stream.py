@@ -160,6 +160,7 @@ def begin(host: AnyHost, request: Request[R]) -> tuple[Stream[R], Memory]:
 async def _receive(exchange: Exchange[R], parts: Parts[R]) -> AsyncGenerator[R]:  # noqa: C901 - a frame costs per part
     with exchange.telling(parts):
         async with aclosing(await _open(exchange)) as response:
+            parts.context = exchange.context
             if exchange.entered:
                 # For a block that is entered, and waits for no more. From now on the loop closes what is abandoned.
                 yield cast("R", None)

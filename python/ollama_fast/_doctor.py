@@ -14,6 +14,7 @@ from . import _endpoints
 from ._host import Host, Timeout
 from ._steps import Outcome, Steps, ask_at, try_all
 from ._url import DEFAULT_PORT, is_address, shown
+from ._zones import with_index, without_zone
 from .errors import HostError
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _reach(host: Host, left: _Time, findings: list[Finding]) -> Steps[Place | No
         return None
     target = httpx.URL(host.url if way is None else way.url)
     port = target.port or _PORTS.get(target.scheme, 80)
-    name = target.raw_host.decode("ascii").replace("%25", "%")  # what is before the zone of an IPv6 address in a URL
+    name = with_index(target.raw_host.decode("ascii"))
     places = yield from _look_up(name, port, left, findings)
     if not places:
         return None
@@ -197,7 +198,7 @@ def _connect(
 def _shake_hands(place: Place, name: str, verify: bool | str, left: _Time, findings: list[Finding]) -> Steps[bool]:
     from . import _findings, _probe
 
-    found = yield from _tried(partial(_probe.shake_hands, place, name, verify, left.share))
+    found = yield from _tried(partial(_probe.shake_hands, place, without_zone(name), verify, left.share))
     if found.error is not None:
         findings.append(_findings.of_failed_handshake(name, found.error))
         return False
@@ -213,7 +214,7 @@ def _greet(place: Place, host: Host, left: _Time, findings: list[Finding]) -> St
     from ._routes import way_to
 
     if way_to(host.url, host.proxy) is None:
-        name = httpx.URL(host.url).raw_host.decode("ascii")
+        name = without_zone(httpx.URL(host.url).raw_host.decode("ascii"))
         found = yield from _tried(partial(_probe.shake_hands, place, name, False, left.share))
         if found.error is None:
             findings[-1] = _server_findings.of_only_tls(host.url, findings[-1])

@@ -17,12 +17,13 @@ from ._host import Host
 from ._leash import shut
 from ._outgoing import client_url, common_headers, content_headers, credentials_for, parsed
 from ._pool import PoolKey
-from ._redirects import next_url
+from ._redirects import locations, next_url, refusal
 from ._request import Answered, Arrival, Parts, Request, answer
 from ._retry import Retry, Setback, Trouble, engine, rules, seconds_of
 from ._said import Context, response_error
 from ._sizes import BodySize
 from ._url import origin, shown
+from ._zones import without_zone
 
 if TYPE_CHECKING:
     import asyncio
@@ -200,6 +201,9 @@ class Exchange(Generic[R]):
         limits = self.host.limits
         sizes = limits.max_line_bytes, limits.max_head_bytes, limits.max_body_bytes
         extensions: dict[str, Any] = {"timeout": self._timeout, "sizes": sizes}
+        address = url.raw_host.decode("ascii")  # not `host`, which fails for what is no name of IDNA
+        if "%" in address:
+            extensions["sni_hostname"] = without_zone(address)  # as the certificate has it
         if self.deadline is not None:
             extensions["deadline"] = self.deadline
         if self.leash is not None:
@@ -225,15 +229,19 @@ class Exchange(Generic[R]):
             return False
         if self._redirects == _MAX_REDIRECTS:
             return False
-        location = response.headers.get("location")
-        target = next_url(self.request.method, self.url, response.status_code, location)
+        found = locations(response)
+        if len(found) != 1:  # none, or who knows which of them another program on the way has looked at
+            return False
+        target = next_url(self.request.method, self.url, response.status_code, found[0])
         if target is None:
             return False
         self._redirects += 1
+        left_behind = self.context.left_behind
         if origin(target) != origin(self.url):
+            left_behind |= self._sent_along != (None, ())
             self._sent_along = None, ()
         self.url = target
-        self.context = replace(self.context, url=target.partition("?")[0])
+        self.context = replace(self.context, url=target.partition("?")[0], left_behind=left_behind)
         return True
 
     def retrying(self, retry: Retry) -> dict[str, Any]:
@@ -279,6 +287,8 @@ class Exchange(Generic[R]):
         """Remember that the head of the answer is in: from now on the limit between parts counts."""
         self.response = response
         self.body = b""  # it is not sent again
+        if self.client is not None and response.history:  # of redirects that the client followed
+            self.context = replace(self.context, url=shown(str(response.url), ""))
         if _log.logger.isEnabledFor(_log.DEBUG):
             _log.head(self.context, response.status_code, perf_counter() - (self.began_at or 0.0))
         if self.leash is not None and self.reply_of(response) is None:
@@ -378,13 +388,13 @@ class Exchange(Generic[R]):
         return replace(self.context, retry_after=seconds_of(response.headers.get("retry-after"), time()))
 
     def _explained(self, response: httpx.Response, body: bytes) -> bytes:
-        location = response.headers.get("location") if response.is_redirect else None
-        if location is None:
-            found = foreign(self, response.status_code, body)
-            return found.encode() if found else body
+        found = locations(response) if response.is_redirect else []
+        if not found:
+            said = foreign(self, response.status_code, body)
+            return said.encode() if said else body
         if self._redirects == _MAX_REDIRECTS:
             return f"more than {_MAX_REDIRECTS} redirects".encode()
-        return f"redirects to {shown(location, '')}, which is not followed; give that address as host".encode()
+        return refusal(found).encode()
 
     def telling(self, parts: Parts[R] | None = None) -> Telling:
         """

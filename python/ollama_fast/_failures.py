@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from . import errors
-from ._url import api_path, is_bare
+from ._url import api_path, is_bare, origin
 
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType
@@ -48,8 +48,6 @@ class Telling:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        if isinstance(value, errors.OllamaError):
-            value.attempts = self._exchange.context.attempts  # the parts do not know
         found = self._judged(value)
         if found is not None and found is not value:
             found.__cause__ = value  # now, so that it is remembered with it
@@ -139,8 +137,8 @@ def hint(host: AnyHost, request: Request[Any]) -> str:
 def _not_connected(exchange: Exchange[Any], exc: Exception, said: str) -> str:
     from ._reasons import reason, words
 
-    why = reason(exc)
     way = _way(exchange)
+    why = reason(exc, origin(exchange.url if way is None else way.url))
     what = f" ({why.what})" if why.what else ""
     text = f"cannot connect{'' if way is None else f' through {way}'}: {words(exc) or said}{what}"
     if way is not None and not why.todo:

@@ -201,7 +201,7 @@ def of_lookup(name: str, lookup: Lookup) -> Finding:
 
 def of_failed_lookup(name: str, error: Exception) -> Finding:
     """Say why a name stands for nothing."""
-    why = reason(error)
+    why = reason(error, name)
     what = f"{name} has no address: {words(error)}" + (f" ({why.what})" if why.what else "")
     return Finding("dns", "problem", what, why.todo, {"name": name, "kind": why.kind})
 

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from types import EllipsisType
-from typing import Any, Final, TypeAlias, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 from ._retry import Retry
-from ._url import Auth, is_loopback, is_unicode, origin, read
+from ._settings import Headers, check_value, credentials, kind_of, pairs, trust, way_out
+from ._url import Auth, is_loopback, origin, read
 from .errors import HostError
 
 OLLAMA_COM: Final = "https://ollama.com:443"
 
-Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
-
 _MOST_SECONDS: Final = 2_147_483
 """What the system's waits take: their milliseconds have 31 bits. It is more than three weeks."""
-
-# Text, not compiled: most programs use few of them, and compiling takes longer than importing this module.
-_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_HEADER_VALUE = r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,7 @@ class Timeout:
             if seconds is None or (seconds is ... and name in ("idle", "write", "pool")):
                 continue
             if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-                raise TypeError(f"the timeout {name!r} must be seconds, as a number, or None, not {seconds!r}")
+                raise TypeError(f"the timeout {name!r} must be seconds, as a number, or None, not {kind_of(seconds)}")
             if not seconds > 0:
                 raise ValueError(f"the timeout {name!r} must be more than 0 seconds, or None for ever, not {seconds!r}")
             if seconds > _MOST_SECONDS:
@@ -136,7 +130,7 @@ class Limits:
                 continue
             of = "bytes" if name.endswith("_bytes") else "connections"
             if isinstance(most, bool) or not isinstance(most, int):
-                raise TypeError(f"the limit {name!r} must be a number of {of}, as an int, or None, not {most!r}")
+                raise TypeError(f"the limit {name!r} must be a number of {of}, as an int, or None, not {kind_of(most)}")
             if most < least:
                 raise ValueError(f"the limit {name!r} must be {least} or more {of}, or None for no limit, not {most!r}")
             if most > sys.maxsize:
@@ -145,7 +139,9 @@ class Limits:
         if expiry is None:
             return
         if isinstance(expiry, bool) or not isinstance(expiry, int | float):
-            raise TypeError(f"the limit 'keepalive_expiry' must be seconds, as a number, or None, not {expiry!r}")
+            raise TypeError(
+                f"the limit 'keepalive_expiry' must be seconds, as a number, or None, not {kind_of(expiry)}"
+            )
         if not 0 <= expiry <= _MOST_SECONDS:
             raise ValueError(f"the limit 'keepalive_expiry' must be 0 to {_MOST_SECONDS} seconds, or None for ever")
 
@@ -158,7 +154,7 @@ class HostOptions(TypedDict, total=False):
     auth: Auth | None
     timeout: Timeout | float | None
     retry: Retry | int | None
-    verify: bool | str
+    verify: bool | str | os.PathLike[str]
     proxy: str | None
     limits: Limits
 
@@ -185,13 +181,13 @@ class Host:
 
         retry: A Retry, or how often to try in all; None tries once. It needs the extra `retry`.
 
-        verify: Whether TLS certificates are checked, or the path of a file with those to trust.
+        verify: Whether TLS certificates are checked, or the path of a file or folder with those to trust.
 
         proxy: URL of a proxy. Without one the environment's proxies are used, but never for a loopback host.
 
         limits: Bounds of the connection pool, and of the size of answers.
 
-    Raises HostError if *url* cannot be understood.
+    Raises HostError if *url* cannot be understood, and TypeError or ValueError for another setting.
     """
 
     url: str
@@ -210,19 +206,21 @@ class Host:
         auth: Auth | None = None,
         timeout: Timeout | float | None = DEFAULT_TIMEOUT,
         retry: Retry | int | None = None,
-        verify: bool | str = True,
+        verify: bool | str | os.PathLike[str] = True,
         proxy: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        place, credentials = read(url, "given as host")
+        place, written = read(url, "given as host")
+        if not isinstance(limits, Limits):
+            raise TypeError(f"limits must be an ollama_fast.Limits, not {kind_of(limits)}")
         settle = object.__setattr__  # the way of frozen dataclasses to fill themselves
         settle(self, "url", place)
-        settle(self, "headers", _pairs(headers))
-        settle(self, "auth", _check_auth(credentials if auth is None else auth))
+        settle(self, "headers", pairs(headers))
+        settle(self, "auth", credentials(written if auth is None else auth))
         settle(self, "timeout", Timeout.of(timeout))
         settle(self, "retry", Retry.of(retry))
-        settle(self, "verify", verify)
-        settle(self, "proxy", proxy)
+        settle(self, "verify", trust(verify))
+        settle(self, "proxy", way_out(proxy))
         settle(self, "limits", limits)
 
     @classmethod
@@ -238,6 +236,8 @@ class Host:
             return host
         if host is None:
             return cls.from_env()
+        if not isinstance(host, str):
+            raise TypeError(f"a host must be a Host, a str or None, not {kind_of(host)}")
         return _from_text(host)
 
     def with_options(self, **changes: Unpack[HostOptions]) -> Host:
@@ -303,39 +303,6 @@ def _from_env(text: str) -> Host:
     return Host(url, auth=auth)
 
 
-def _pairs(headers: Headers) -> tuple[tuple[str, str], ...]:
-    found: Any = headers.items() if isinstance(headers, Mapping) else headers
-    pairs: tuple[tuple[str, str], ...] = tuple((name, value) for name, value in found)
-    for name, value in pairs:
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError(f"the header {name!r} and its value must be str")
-        if re.fullmatch(_HEADER_NAME, name) is None:
-            raise ValueError(f"{name!r} is not the name of a header")
-        if name.lower() in ("content-length", "transfer-encoding"):
-            raise ValueError(f"the header {name!r} follows from each request's body")
-        _check_value(value, f"the header {name!r}")
-    return pairs
-
-
-def _check_auth(auth: Auth | None) -> Auth | None:
-    if isinstance(auth, str):
-        if not auth:
-            raise ValueError("auth is an empty token; None sends none")
-        _check_value(auth, "auth")
-    elif auth is not None:
-        if not (isinstance(auth, tuple) and [type(text) for text in auth] == [str, str]):
-            raise TypeError("auth must be a bearer token, as a str, or a pair of user name and password")
-        if not all(map(is_unicode, auth)):
-            raise ValueError("auth holds half a surrogate pair, which is no Unicode text")
-    return auth
-
-
-def _check_value(value: str, what: str) -> None:
-    # The value may be a secret, so it is not shown.
-    if value and re.fullmatch(_HEADER_VALUE, value) is None:
-        raise ValueError(f"{what} holds a line break or another control or non-ASCII character, or a space at an end")
-
-
 def api_key(url: str, environ: Mapping[str, str]) -> tuple[str | None, bool]:
     """
     Give the OLLAMA_API_KEY to send to *url*, and whether there is one that is withheld from it.
@@ -347,7 +314,7 @@ def api_key(url: str, environ: Mapping[str, str]) -> tuple[str | None, bool]:
     if not key:
         return None, False
     if origin(url) == OLLAMA_COM or is_loopback(url) or _names(environ, origin(url)):
-        _check_value(key, "the environment variable OLLAMA_API_KEY")
+        check_value(key, "the environment variable OLLAMA_API_KEY")
         return key, False
     return None, True
 

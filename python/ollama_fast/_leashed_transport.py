@@ -16,6 +16,7 @@ from ._deadline import send as in_time
 from ._delegation import connecting_replaced
 from ._leash import Leash, Pulled, current, holding
 from ._places import reclaim
+from ._zones import with_index
 
 _LOOSE: Final = nullcontext()
 _AT_ONCE: Final = 0.001
@@ -65,10 +66,14 @@ def _send(over: httpx.BaseTransport, request: httpx.Request) -> httpx.Response:
 
 def _addresses(host: str, port: int) -> list[str]:
     try:
-        found = {entry[4][0]: None for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+        found = {_text(entry[4]): None for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
     except (OSError, UnicodeError) as exc:  # the latter of a label that is too long
         raise httpcore.ConnectError(str(exc)) from exc
-    return [host] if len(found) == 1 else [str(address) for address in found]
+    return [host] if len(found) == 1 else list(found)
+
+
+def _text(address: tuple[Any, ...]) -> str:
+    return f"{address[0]}%{address[3]}" if len(address) == 4 and address[3] else str(address[0])
 
 
 class _Body(httpx.SyncByteStream):
@@ -117,6 +122,7 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         until = None if timeout is None else perf_counter() + timeout
+        host = with_index(host)  # which httpx leaves as a URL has it, and so no system finds
         addresses = [host] if timeout is None or connecting_replaced() else _addresses(host, port)
         # Each has its share of the time that is left; by a name, the system would give all of it to each.
         for tried, address in enumerate(addresses):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import _core
 from ._host import Host, api_key
 from ._url import origin
+from ._zones import without_zone
 
 if TYPE_CHECKING:
     import httpx
@@ -57,7 +58,7 @@ def common_headers(
 
     headers = httpx.Headers(
         {
-            "Host": place.decode("ascii"),
+            "Host": without_zone(place.decode("ascii")),  # RFC 6874, 4: to the server it means nothing
             "Accept": "application/x-ndjson" if stream else "application/json",
             "Accept-Encoding": "identity",  # a chunk that waits for its compressor is late
             "User-Agent": _user_agent(),

@@ -12,6 +12,7 @@ from . import _core
 from ._certificates import trusting
 from ._delegation import forced, transports_patched
 from ._routes import Routes
+from ._zones import with_index
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -90,7 +91,7 @@ def place_of(url: httpx.URL) -> tuple[str, int]:
     port = 80 if url.port is None else url.port
     if port > 65535:
         raise httpx.ConnectError(f"no host has a port {port}")
-    return url.raw_host.decode("ascii"), port
+    return with_index(url.raw_host.decode("ascii")), port
 
 
 def content_of(request: httpx.Request) -> bytes | None:

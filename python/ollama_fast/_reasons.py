@@ -51,6 +51,11 @@ _BY_NUMBER: Final = {
     ),
 }
 _NO_NAME: Final = Reason("name", "the name is not known to DNS", "is the host written right?")
+_NO_INTERFACE: Final = Reason(
+    "zone",
+    "this machine has no network interface of that name",
+    "is what stands behind the percent sign right? `ip address` or `ifconfig` lists them",
+)
 _NO_DNS: Final = Reason(
     "dns", "the name cannot be looked up, because no DNS server answers", "is there a network, and is its DNS set up?"
 )
@@ -94,12 +99,13 @@ def root_of(exc: BaseException) -> BaseException:
         exc = cause
 
 
-def reason(exc: BaseException) -> Reason:
-    """Say what *exc*, from an attempt to connect, means."""
+def reason(exc: BaseException, place: str = "") -> Reason:
+    """Say what *exc*, from an attempt to connect to *place*, means."""
     root = root_of(exc)
     said = f"{exc} {root}"
+    unknown = _NO_INTERFACE if "%" in place else _NO_NAME
     if isinstance(root, socket.gaierror):
-        return _NO_DNS if root.errno == socket.EAI_AGAIN else _NO_NAME
+        return _NO_DNS if root.errno == socket.EAI_AGAIN else unknown
     if isinstance(root, ssl.SSLError) or "[SSL" in said:
         if "CERTIFICATE_VERIFY_FAILED" in said:
             return _NOT_TRUSTED
@@ -108,7 +114,7 @@ def reason(exc: BaseException) -> Reason:
         return _BY_NUMBER[errno.ETIMEDOUT]
     number = _number(root, said)
     if number < 0:  # those of name look-ups
-        return _NO_DNS if number == socket.EAI_AGAIN else _NO_NAME
+        return _NO_DNS if number == socket.EAI_AGAIN else unknown
     return _BY_NUMBER.get(number) or _of_connect(exc)
 
 

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ._outgoing import parsed
-from ._url import onward
+from ._said import shorten
+from ._url import onward, shown
+
+if TYPE_CHECKING:
+    import httpx
 
 _KEEP_METHOD: Final = frozenset({307, 308})
 _BECOME_GET: Final = frozenset({301, 302, 303})
+
+
+def locations(response: httpx.Response) -> list[str]:
+    """Give where *response* says that it is to be looked for: each Location once, of which there should be one."""
+    return list(dict.fromkeys(response.headers.get_list("location")))
+
+
+def refusal(found: list[str]) -> str:
+    """Say that the redirect to what was *found* is not followed."""
+    first, *others = (shorten(shown(each, "")) for each in found)
+    if not others:
+        return f"redirects to {first}, which is not followed; give that address as host"
+    said = f"redirects to {len(found)} addresses at once, {first} and {others[0]}"
+    return f"{said}, none of which is followed; give the right one as host"
 
 
 def next_url(method: str, url: str, status: int, location: str | None) -> str | None:

@@ -295,13 +295,14 @@ class Parts(Generic[R]):
     exception of a line goes to `broken`.
     """
 
-    __slots__ = ("_context", "_key", "memory", "take")
+    __slots__ = ("_key", "context", "memory", "take")
 
     def __init__(self, request: Request[R], context: Context) -> None:
         if request.memory is None:
             raise TypeError(f"{request.path} does not stream")
         self._key = request.key
-        self._context = context
+        self.context = context
+        """Which call it is; once the answer has begun, with the URL that gives it, and the number of attempts."""
         self.memory = request.memory()
         # A partial, since with many live streams it is called for every part.
         self.take: Take[R] = cast("Take[R]", partial(self.memory.follow, self._blame))
@@ -326,14 +327,14 @@ class Parts(Generic[R]):
         """Say what it means that a line could not be decoded."""
         if isinstance(exc, EOFError):
             return self._incomplete(f"it ended inside a line: {exc}")
-        text = self._context.say(f"a line of the stream is not JSON: {exc}")
-        return errors.DecodeError(text, **self._context.facts(), partial=self.partial)
+        text = self.context.say(f"a line of the stream is not JSON: {exc}")
+        return errors.DecodeError(text, **self.context.facts(), partial=self.partial)
 
     def _blame(self, line: Any) -> errors.OllamaError:
-        error = check(line, self._key, self._context) or _unknown_shape(line, self._context)
+        error = check(line, self._key, self.context) or _unknown_shape(line, self.context)
         error.partial = self.partial
         return error
 
     def _incomplete(self, what: str) -> errors.IncompleteStreamError:
-        text = self._context.say(f"the stream is incomplete: {what}")
-        return errors.IncompleteStreamError(text, **self._context.facts(), partial=self.partial)
+        text = self.context.say(f"the stream is incomplete: {what}")
+        return errors.IncompleteStreamError(text, **self.context.facts(), partial=self.partial)

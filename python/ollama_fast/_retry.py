@@ -51,13 +51,13 @@ class Retry:
 
     def __post_init__(self) -> None:
         if isinstance(self.attempts, bool) or not isinstance(self.attempts, int):
-            raise TypeError(f"attempts must be a whole number, not {self.attempts!r}")
+            raise TypeError(f"attempts must be a whole number, not {type(self.attempts).__name__}")
         if self.attempts < 1:
             raise ValueError(f"attempts must be 1 or more, not {self.attempts!r}: the first one counts")
         for name in ("wait", "max_wait", "jitter"):
             seconds = getattr(self, name)
             if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-                raise TypeError(f"{name} must be seconds, as a number, not {seconds!r}")
+                raise TypeError(f"{name} must be seconds, as a number, not {type(seconds).__name__}")
             if not 0 <= seconds <= float_info.max:  # a whole number may be larger
                 raise ValueError(f"{name} must be 0 seconds or more, and not endless")
 
@@ -135,12 +135,23 @@ def seconds_of(header: str | None, now: float) -> float | None:
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
-    from email.utils import parsedate_to_datetime
-
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+        return max(0.0, moment(text) - now)
     except (ValueError, OverflowError, OSError):  # the latter two of a year or a zone that is out of range
         return None
+
+
+def moment(date: str) -> float:
+    """
+    Read a date of HTTP, in any of its forms: each is in UTC, also where it does not say so.
+
+    Raises ValueError, or for a year or a zone that is out of range OverflowError or OSError.
+    """
+    from datetime import UTC
+    from email.utils import parsedate_to_datetime
+
+    found = parsedate_to_datetime(date)
+    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
 
 
 _NO_ENGINE: Final = "Host(retry=...) needs tenacity: pip install 'ollama_fast[retry]'"

@@ -31,6 +31,8 @@ class Context:
     url: str
     model: str | None = None
     key_withheld: bool = False
+    left_behind: bool = False
+    """Whether a redirect to another origin was followed without the host's credentials or headers."""
     attempts: int = 1
     more: str = ""
     """What is said behind what went wrong."""
@@ -95,6 +97,9 @@ def _error(
     if status == 401 and context.key_withheld:
         text += " (OLLAMA_API_KEY was not sent: this host is neither ollama.com nor the one in OLLAMA_HOST;"
         text += " give it by name, Host(url, auth=key))"
+    if status in (401, 403) and context.left_behind:
+        text += " (the credentials and headers of the host do not follow a redirect to another scheme, address or port:"
+        text += " give where it leads as host)"
     error = kind(text, status=status, message=message, **context.facts())
     error.retry_after = context.retry_after
     if isinstance(error, errors.AuthenticationError):

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from . import _amounts, _core
 from ._reasons import ONLY_TLS, of_status
 from ._report import Finding, Level
+from ._retry import moment
 from ._url import DEFAULT_PORT, api_path, origin, path_of, shown, told
 from .errors import AuthenticationError, ConnectError, HostError, TimeoutError
 
@@ -190,7 +190,7 @@ def of_unanswered(topic: str, error: Exception) -> Finding:
 def of_clock(date: str, now: float) -> list[Finding]:
     """Say whether the server's clock, by the Date header of its answer, and ours agree."""
     try:
-        ahead = parsedate_to_datetime(date).timestamp() - now
+        ahead = moment(date) - now
     except (ValueError, OverflowError, OSError):  # the latter two of a year or a zone that is out of range
         return []
     facts = {"ahead": round(ahead)}

@@ -196,6 +196,7 @@ def _read(exchange: Exchange[Any], response: httpx.Response) -> bytes:
 def _arriving(exchange: Exchange[Any], parts: Parts[Any]) -> Iterator[Iterable[Any]]:
     """Give decoded lines, as they come."""
     response = exchange.response or _open(exchange)
+    parts.context = exchange.context
     if response.status_code >= 300:
         raise exchange.error(response, _read(exchange, response))
     reply, memory = exchange.reply_of(response), parts.memory

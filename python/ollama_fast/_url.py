@@ -128,7 +128,12 @@ def _port(text: str, refuse: Callable[[str], ValueError]) -> int | None:
 def _path(path: str, refuse: Callable[[str], ValueError]) -> str:
     from urllib.parse import quote
 
-    segments = [segment for segment in path.split("/") if segment]
+    segments: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            segments = segments[:-1]  # as httpx does it, so that what is shown is what is asked
+        elif segment not in ("", "."):
+            segments.append(segment)
     try:
         return "".join("/" + quote(segment, safe="%:@!$&'()*+,;=~") for segment in segments)
     except UnicodeEncodeError as exc:
@@ -151,24 +156,24 @@ def _address(address: str, refuse: Callable[[str], ValueError]) -> str:
     if address.startswith("["):
         import ipaddress
 
-        literal, _, zone = address[1:-1].partition("%")
+        literal, percent, zone = address[1:-1].partition("%")
         try:
             number = ipaddress.IPv6Address(literal)
         except ValueError as exc:
             raise refuse(f"{literal!r} is not an IPv6 address") from exc
         compressed = "::1" if number.is_unspecified else number.compressed
-        zone = zone.removeprefix("25")
-        if zone and re.fullmatch(_INTERFACE, zone) is None:
+        zone = zone if zone == "25" else zone.removeprefix("25")  # a zone may be a number
+        if percent and re.fullmatch(_INTERFACE, zone) is None:
             raise refuse(f"{zone!r} is not the name of a network interface")
         return f"[{compressed}%25{zone}]" if zone else f"[{compressed}]"
-    if address in ("", "0.0.0.0"):  # noqa: S104 - what a server binds, never what a client reaches
-        return "127.0.0.1"
-    name = address.lower()
+    name = address.lower() or "127.0.0.1"
     if not name.isascii():
         try:
             name = name.encode("idna").decode("ascii")
         except UnicodeError as exc:
             raise refuse(f"{address!r} is not a domain name") from exc
+    if name == "0.0.0.0":  # noqa: S104 - what a server binds, never what a client reaches
+        return "127.0.0.1"
     if re.fullmatch(_NAME, name) is None:
         raise refuse(f"{address!r} is neither a name nor an address")
     if re.fullmatch(r"[0-9]+(?:\.[0-9]+){3}", name) and not is_address(name):

@@ -13,6 +13,7 @@ from ._async_aside import current_task
 from ._carried import Carried, Sending, watch
 from ._deadline import send_async
 from ._places import reclaim
+from ._zones import with_index
 
 
 def transport(**options: Any) -> httpx.AsyncHTTPTransport:
@@ -101,6 +102,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        host = with_index(host)  # which httpx leaves as a URL has it, and so no system finds
         return _Stream(await self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
 
     async def connect_unix_socket(

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ollama_fast._url import is_loopback
+from ollama_fast._zones import with_index, without_zone
 
 from ._recording import Ending
 
@@ -109,6 +110,10 @@ class Upstream:
         authorization, _ = credentials_for(host, host.url)
         self.url = host.url
         self._base = httpx.URL(host.url)
+        address = self._base.raw_host.decode("ascii")
+        self._place = self._base.copy_with(host=with_index(address)) if "%" in address else self._base
+        self._name = without_zone(address)
+        self._netloc = without_zone(self._base.netloc.decode("ascii"))
         self._sent = (*host.headers, *([] if authorization is None else [("Authorization", authorization)]))
         place = b"http://" + self._base.netloc if _is_asked_by_url(host) else b""
         self._before = place + self._base.raw_path.rstrip(b"/")
@@ -132,12 +137,14 @@ class Upstream:
         own = {name.lower() for name, _ in given}
         sent = [pair for pair in given if pair[0] not in _HOP_BY_HOP | {"host", "expect", "accept-encoding"}]
         sent += [(name, value) for name, value in self._sent if name.lower() not in own]
+        if all(name.lower() != "host" for name, _ in sent):
+            sent.insert(0, ("host", self._netloc))
         sent += [("accept-encoding", "identity")]  # so that people can read what is recorded
         target = self._before + path.encode("latin-1")
         limits = {"connect": _CONNECT_SECONDS, "read": None, "write": None, "pool": None}
-        extensions = {"timeout": limits, "trace": line.trace, "target": target}
+        extensions = {"timeout": limits, "trace": line.trace, "target": target, "sni_hostname": self._name}
         pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent]
-        request = httpx.Request(method, self._base, headers=pairs, content=body, extensions=extensions)
+        request = httpx.Request(method, self._place, headers=pairs, content=body, extensions=extensions)
         try:
             response = self._transport.handle_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as exc:
