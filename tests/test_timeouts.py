@@ -161,6 +161,26 @@ def test_a_file_is_not_taken_by_a_server_that_only_talks(
     assert said < 64 << 20, f"{said >> 20} MiB were read for which nobody asked"
 
 
+def test_a_large_body_that_is_taken_slowly_but_steadily_is_sent(both: Colour, over: str) -> None:
+    """The limit is for a silence, and not for all of it."""
+
+    def talk(peer: Peer) -> None:
+        peer.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        peer.hear()
+        for _ in range(64):
+            peer.swallow(1 << 18)
+            time.sleep(0.05)
+        peer.swallow((1 << 20) - (1 << 17))  # some came with the head
+        peer.say(b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"model":"m","response":"","done":true}')
+        peer.half_close()
+        peer.swallow()
+
+    with served(talk) as (url, _):
+        host = Host(url, timeout=Timeout(write=1.5, total=STALL))
+        seen = both.attempt("generate", host, "m", "x" * (17 << 20))
+    assert seen.error is None, seen.error
+
+
 def test_a_server_that_half_closes_and_takes_no_more(both: Colour, over: str) -> None:
     with deaf_listener(half_closes=True) as url:
         host = Host(url, timeout=Timeout(write=SHORT * 2, first_part=STALL))
