@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import sys
 import zlib
@@ -101,6 +102,67 @@ def test_a_long_text_is_whole(both: Colour, coding: str) -> None:
     with replay(respond=respond) as server:
         assert both.whole("chat", server.url, "m")["message"]["content"] == text
         assert [part["message"]["content"] for part in both.parts("chat_stream", server.url, "m").parts] == [text]
+
+
+def raw_deflate(lines: list[bytes]) -> bytes:
+    return b"".join(by_zlib(-15)(lines))
+
+
+IN_A_ROW: Final = {
+    "gzip": [gzip.compress(line) for line in LINES],
+    "x-gzip": [gzip.compress(line) for line in LINES],
+    "zstd": [zstandard.compress(line) for line in LINES],
+    "deflate": [raw_deflate(LINES)],  # without the frame of zlib, which its first two bytes would tell
+}
+CUTS: Final[dict[str, Callable[[list[bytes]], list[bytes]]]] = {
+    "together": lambda pieces: [b"".join(pieces)],
+    "apart": lambda pieces: pieces,
+    "bytes": lambda pieces: [bytes([byte]) for byte in b"".join(pieces)],
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("coding", IN_A_ROW)
+def test_members_and_frames_in_a_row_are_decoded_wherever_they_are_cut(
+    both: Colour, over: str, coding: str, cut: str
+) -> None:
+    def respond(_request: Received) -> Iterator[bytes | float]:
+        yield head(coding)
+        for piece in CUTS[cut](IN_A_ROW[coding]):
+            yield framed(piece)
+            yield 0.001
+        yield b"0\r\n\r\n"
+
+    with replay(respond=respond) as server:
+        seen = both.parts("chat_stream", server.url, "m")
+    assert (seen.parts, seen.error) == (PARTS, None)
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", gzip.compress(b"".join(LINES[:2]))[:-8] + bytes(8)),
+        ("gzip", gzip.compress(b"".join(LINES[:2])) + b"\x1f\x8bgarbage"),
+        ("deflate", zlib.compress(b"".join(LINES[:2]))[:-4] + bytes(4)),
+        ("zstd", zstandard.compress(b"".join(LINES[:2])) + b"garbage"),
+    ],
+    ids=["gzip's sum", "gzip's next", "deflate's sum", "zstd's next"],
+)
+def test_what_was_decompressed_before_a_fault_is_given_first(both: Colour, over: str, coding: str, body: bytes) -> None:
+    with replay(respond=lambda _: [head(coding) + framed(body) + b"0\r\n\r\n"]) as server:
+        seen = both.parts("chat_stream", server.url, "m")
+    assert seen.parts == PARTS[:2]
+    assert type(seen.error) is DecodeError
+    assert seen.partial is not None
+    assert seen.partial["message"]["content"] == "Hello"
+
+
+@pytest.mark.parametrize("rest", [b"garbage", bytes(1000)], ids=["garbage", "zeros"])
+def test_bytes_behind_gzip_are_passed_over(both: Colour, over: str, rest: bytes) -> None:
+    body = gzip.compress(b"".join(LINES)) + rest
+    with replay(respond=lambda _: [head("gzip") + framed(body) + b"0\r\n\r\n"]) as server:
+        seen = both.parts("chat_stream", server.url, "m")
+    assert (seen.parts, seen.error) == (PARTS, None)
 
 
 @pytest.mark.parametrize("value", ["gzip, gzip", "br,gzip", "zstd\r\nContent-Encoding: gzip"])

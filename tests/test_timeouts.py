@@ -7,6 +7,7 @@ import builtins
 import copy
 import pickle
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -125,6 +126,59 @@ def test_a_server_that_answers_early_and_takes_no_more(both: Colour, over: str, 
         host = Host(url, timeout=Timeout(write=SHORT * 2, first_part=STALL))
         seen = ask(both, host, streamed=False, content="x" * (32 << 20))
     assert facts(seen) == ("write", SHORT * 2)
+
+
+@pytest.mark.parametrize(("piece", "pause"), [(b"x" * (1 << 20), 0.0), (b"x", SHORT)], ids=["flood", "drops"])
+def test_a_file_is_not_taken_by_a_server_that_only_talks(
+    both: Colour, over: str, tmp_path: Path, piece: bytes, pause: float
+) -> None:
+    """What it says is neither read without end nor takes it for a server that takes the file."""
+    file = tmp_path / "model.gguf"
+    with file.open("wb") as opened:
+        opened.truncate(64 << 20)
+    over_now = threading.Event()
+    said = 0
+
+    def refuse(peer: Peer) -> None:
+        peer.hear()
+        peer.say(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    def talk(peer: Peer) -> None:
+        nonlocal said
+        peer.hear()
+        peer.say(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        while said < 256 << 20:
+            peer.say(piece)
+            said += len(piece)
+            if over_now.wait(pause):
+                return
+
+    with served(refuse, talk) as (url, _):
+        host = Host(url, timeout=Timeout(write=SHORT * 4, total=STALL))
+        seen = both.attempt("create_blob", host, file)
+        over_now.set()
+    assert facts(seen) == ("write", SHORT * 4)
+    assert said < 64 << 20, f"{said >> 20} MiB were read for which nobody asked"
+
+
+def test_a_large_body_that_is_taken_slowly_but_steadily_is_sent(both: Colour, over: str) -> None:
+    """The limit is for a silence, and not for all of it."""
+
+    def talk(peer: Peer) -> None:
+        peer.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        peer.hear()
+        for _ in range(64):
+            peer.swallow(1 << 18)
+            time.sleep(0.05)
+        peer.swallow((1 << 20) - (1 << 17))  # some came with the head
+        peer.say(b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"model":"m","response":"","done":true}')
+        peer.half_close()
+        peer.swallow()
+
+    with served(talk) as (url, _):
+        host = Host(url, timeout=Timeout(write=1.5, total=STALL))
+        seen = both.attempt("generate", host, "m", "x" * (17 << 20))
+    assert seen.error is None, seen.error
 
 
 def test_a_server_that_half_closes_and_takes_no_more(both: Colour, over: str) -> None:

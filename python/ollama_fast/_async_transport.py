@@ -19,7 +19,7 @@ import httpx
 
 from . import _core
 from ._deadline import left, within
-from ._plan import LIMITS, Plan, as_bytes, bounds, content_of, place_of, timeout_of
+from ._plan import LIMITS, Plan, as_bytes, bounds, content_of, place_of, sliced, timeout_of
 from ._readiness import watches
 from ._response import CoreResponse, with_lines
 
@@ -72,6 +72,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         if pool is None:
             from . import _watched_transport
 
+            request = sliced(request)
             return with_lines(await _watched_transport.send(self._plan.other(request, _running_loop()), request))
         reply = await _exchange(pool, request)
         return with_lines(CoreResponse(reply, _AsyncBody(reply)))

@@ -1,16 +1,18 @@
 """
 What a proxy compressed all the same, decompressed in small steps.
 
-httpx decompresses all that one read of a socket gave at once, and a few KB may become GiB. So its decoders are given
-few bytes at a time, and whoever counts what comes of them stops in time.
+httpx decompresses all that one read of a socket gave at once, and a few KB may become GiB; and of members and frames in
+a row it makes this or that, by where the bytes were cut. So the libraries are asked for little at a time here, and
+whoever counts what comes of it stops in time.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from importlib import import_module
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import httpx
 
@@ -19,10 +21,10 @@ from ._sizes import too_large
 if TYPE_CHECKING:
     from ._host import Limits
 
-_STEP: Final = {"gzip": 4096, "deflate": 4096, "zstd": 256, "br": 8}
+_STEPS: Final = {"gzip": 65_536, "x-gzip": 65_536, "deflate": 65_536, "zstd": 256, "br": 8}
 """
-Bytes of each coding that a decoder of httpx's is given at a time, so that it makes 16 MiB of them at most: of a byte,
-zlib makes 1,032; of four, Zstandard makes 128 KiB; of nine to thirteen, Brotli makes 16 MiB.
+Bytes of each coding that are given at a time where the library has no bound for what it makes of them, so that it is
+16 MiB at most: of four, Zstandard makes 128 KiB; of nine to thirteen, Brotli makes 16 MiB.
 """
 _SLICE: Final = 65_536
 """Bytes that are given on at once: lines become objects, which take more memory than their text."""
@@ -48,17 +50,18 @@ def decompressed(
     """
     pieces = _Pieces.of(response, limits, whole=whole)
     watch = _Watch(None if whole else limits.max_body_bytes, deadline)
-    brotli = pieces.brotli
-    if brotli is None:
+    unpacker = pieces.unpacker
+    if unpacker is None:
         for chunk in response.iter_bytes():
             pieces.unseen = 0
             for piece in _cut(chunk, _SLICE):
                 yield watch.seen(piece)
     else:
         for chunk in response.iter_raw():
-            for piece in brotli.unpack(chunk):
+            for piece in unpacker.unpack(chunk):
                 pieces.unseen = 0
                 yield watch.seen(piece)
+        unpacker.close()
 
 
 async def decompressed_async(
@@ -67,8 +70,8 @@ async def decompressed_async(
     """Do the same on an event loop, where others have their turn."""
     pieces = _Pieces.of(response, limits, whole=whole)
     watch = _Watch(None if whole else limits.max_body_bytes, deadline)
-    brotli = pieces.brotli
-    if brotli is None:
+    unpacker = pieces.unpacker
+    if unpacker is None:
         async for chunk in response.aiter_bytes():
             pieces.unseen = 0
             for piece in _cut(chunk, _SLICE):
@@ -76,10 +79,11 @@ async def decompressed_async(
                 await watch.pause()
     else:
         async for chunk in response.aiter_raw():
-            for piece in brotli.unpack(chunk):
+            for piece in unpacker.unpack(chunk):
                 pieces.unseen = 0
                 yield watch.seen(piece)
                 await watch.pause()
+        unpacker.close()
 
 
 class _Watch:
@@ -118,6 +122,125 @@ class _Watch:
             await checkpoint()
 
 
+class _Unpacker(Protocol):
+    """What one coding is decompressed by."""
+
+    def unpack(self, data: bytes, /) -> Iterator[bytes]:
+        """Give what becomes of *data*, piece by piece. Raises httpx.DecodingError."""
+        ...
+
+    def close(self) -> None:
+        """Say that no more comes. Raises httpx.DecodingError if the coding itself tells that something is missing."""
+
+
+class _Zlib:
+    """
+    A decoder of gzip and deflate.
+
+    Args:
+        is_gzip: Which of the two it is.
+    """
+
+    def __init__(self, *, is_gzip: bool) -> None:
+        self._is_gzip = is_gzip
+        self._decoder: Any = None
+        self._began = False
+        """Whether anything was decompressed: bytes behind that may be no further member."""
+        self._start = b""
+        """The first byte of a member, by which alone it is not known."""
+
+    def unpack(self, data: bytes, /) -> Iterator[bytes]:
+        data = self._start + data
+        self._start = b""
+        while data:
+            if self._decoder is None:
+                if len(data) < 2:
+                    self._start = data
+                    return
+                bits = self._bits(data)
+                if bits is None:
+                    return
+                self._decoder = zlib.decompressobj(bits)
+            yield from self._member(data)
+            if not self._decoder.eof:
+                return
+            data, self._decoder, self._began = self._decoder.unused_data, None, True
+
+    def close(self) -> None:
+        pass  # it tells nothing: what is cut off is seen by what it is
+
+    def _bits(self, data: bytes) -> int | None:
+        """Say how zlib shall read what begins so; None if it is no further member, but what nobody asked for."""
+        if self._is_gzip:
+            return None if self._began and not data.startswith(b"\x1f\x8b") else zlib.MAX_WBITS | 16
+        if self._began:
+            return None
+        # Some send what has no frame of zlib's, which is recognized by its first two bytes.
+        framed = data[0] & 15 == zlib.DEFLATED and int.from_bytes(data[:2]) % 31 == 0
+        return zlib.MAX_WBITS if framed else -zlib.MAX_WBITS
+
+    def _member(self, data: bytes) -> Iterator[bytes]:
+        decoder = self._decoder
+        waits = True
+        while waits:
+            before = decoder.copy()
+            try:
+                piece = decoder.decompress(data, _SLICE)
+            except zlib.error as exc:
+                yield from _up_to_the_fault(before, data)
+                raise httpx.DecodingError(str(exc)) from exc
+            if piece:
+                yield piece
+            data = decoder.unconsumed_tail
+            waits = not decoder.eof and (bool(data) or len(piece) == _SLICE)
+
+
+def _up_to_the_fault(decoder: Any, data: bytes) -> Iterator[bytes]:
+    """Give what *decoder* makes of *data* before it finds a fault, for which zlib throws it away."""
+    for start in range(len(data)):
+        try:
+            piece = decoder.decompress(data[start : start + 1])
+        except zlib.error:
+            return
+        if piece:
+            yield piece
+
+
+class _Zstandard:
+    """A decoder of the package zstandard, for frames in a row."""
+
+    def __init__(self, package: Any) -> None:
+        self._package = package
+        self._frames = package.ZstdDecompressor()
+        self._decoder: Any = None
+
+    @classmethod
+    def if_there(cls) -> _Zstandard | None:
+        """Give one; None if the package is not there, so that httpx has none either."""
+        try:
+            return cls(import_module("zstandard"))
+        except ImportError:
+            return None
+
+    def unpack(self, data: bytes, /) -> Iterator[bytes]:
+        for step in _cut(data, _STEPS["zstd"]):
+            rest = step
+            while rest:
+                if self._decoder is None or self._decoder.eof:
+                    self._decoder = self._frames.decompressobj()
+                try:
+                    piece: bytes = self._decoder.decompress(rest)
+                except self._package.ZstdError as exc:
+                    raise httpx.DecodingError(str(exc)) from exc
+                rest = self._decoder.unused_data if self._decoder.eof else b""
+                if piece:
+                    yield from _cut(piece, _SLICE)
+
+    def close(self) -> None:
+        if self._decoder is not None and not self._decoder.eof:
+            raise httpx.DecodingError("Zstandard data is incomplete")
+
+
 class _Brotli:
     """A decoder of the package brotli, which gives no more than is asked for at a time; before 1.2 it cannot."""
 
@@ -134,8 +257,7 @@ class _Brotli:
             return None
         return cls(package) if hasattr(package.Decompressor, "can_accept_more_data") else None
 
-    def unpack(self, data: bytes) -> Iterator[bytes]:
-        """Give what becomes of *data*, piece by piece. Raises httpx.DecodingError."""
+    def unpack(self, data: bytes, /) -> Iterator[bytes]:
         waits = True
         while waits:
             try:
@@ -147,6 +269,9 @@ class _Brotli:
             data = b""
             # More may wait, in the window, where less came than was asked for, and all input was taken.
             waits = bool(piece) or not self._decoder.can_accept_more_data()
+
+    def close(self) -> None:
+        pass  # it tells nothing, as zlib
 
 
 class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -160,12 +285,12 @@ class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
 
         limit: Which limit there is for bytes of which nothing comes, and the most.
 
-        brotli: What decompresses them, if httpx does not.
+        unpacker: What decompresses them, if httpx does not.
     """
 
-    def __init__(self, stream: Any, step: int, limit: tuple[str, int | None], brotli: _Brotli | None) -> None:
+    def __init__(self, stream: Any, step: int, limit: tuple[str, int | None], unpacker: _Unpacker | None) -> None:
         self._stream = stream
-        self.brotli = brotli
+        self.unpacker = unpacker
         self._step = step
         self._limit, self._most = limit
         self.unseen = 0
@@ -175,13 +300,13 @@ class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
     def of(cls, response: httpx.Response, limits: Limits, *, whole: bool) -> _Pieces:
         """Have the body of *response* come in pieces."""
         named = response.headers.get_list("content-encoding", split_commas=True)
-        codings = [coding for coding in (name.strip().lower() for name in named) if coding in _STEP]
+        codings = [coding for coding in (name.strip().lower() for name in named) if coding in _STEPS]
         if len(codings) > 1:  # a little of one may become much of the next
             raise httpx.DecodingError(f"it is {', '.join(codings)}, and more than one coding is not decompressed")
-        brotli = _Brotli.if_there() if codings == ["br"] and not response.is_stream_consumed else None
-        step = _STEP[codings[0]] if codings and brotli is None else _SLICE
+        unpacker = _unpacker(codings[0]) if codings and not response.is_stream_consumed else None
+        step = _STEPS[codings[0]] if codings and unpacker is None else _SLICE
         limit = ("max_body_bytes", limits.max_body_bytes) if whole else ("max_line_bytes", limits.max_line_bytes)
-        response.stream = pieces = cls(response.stream, step, limit, brotli)
+        response.stream = pieces = cls(response.stream, step, limit, unpacker)
         return pieces
 
     def __iter__(self) -> Iterator[bytes]:
@@ -205,6 +330,15 @@ class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
             if self._most is not None and self.unseen > self._most:
                 raise too_large(f"nothing came of {self._most} compressed bytes", self._limit, self._most)
             yield piece
+
+
+def _unpacker(coding: str) -> _Unpacker | None:
+    """Give what decompresses the *coding*; None if httpx does, as far as it can."""
+    if coding == "br":
+        return _Brotli.if_there()
+    if coding == "zstd":
+        return _Zstandard.if_there()
+    return _Zlib(is_gzip=coding != "deflate")
 
 
 def _cut(data: bytes, size: int) -> Iterable[bytes]:

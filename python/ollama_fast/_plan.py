@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import httpx
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
 LIMITS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+_SLICE: Final = 65_536
+"""Bytes of a body that httpcore is given at once."""
 HERE: Final = hasattr(_core, "Pool")
 """Whether the core can open sockets on this system."""
 
@@ -97,6 +99,38 @@ def place_of(url: httpx.URL) -> tuple[str, int]:
 def content_of(request: httpx.Request) -> bytes | None:
     """Give the body of *request*, or None if it comes in pieces."""
     return b"".join(request.stream) if isinstance(request.stream, httpx.ByteStream) else None
+
+
+def sliced(request: httpx.Request) -> httpx.Request:
+    """
+    Give *request* as httpx's own transports shall send it: with a large body in pieces.
+
+    httpcore copies what is left of a piece each time that the socket took some, blocking; and on asyncio a piece has no
+    longer than the limit for one write, however steadily the server takes it.
+    """
+    content = content_of(request)
+    if content is None or len(content) <= _SLICE:
+        return request
+    made = httpx.Request(request.method, request.url, headers=request.headers, stream=_Slices(content))
+    made.extensions = request.extensions  # the very dict, by which the request is known in a pool
+    made._content = content  # noqa: SLF001 - for who looks at it, without another copy
+    return made
+
+
+class _Slices(httpx.ByteStream):
+    """A body in pieces of a size that a socket takes."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._bytes = memoryview(content)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self._bytes), _SLICE):
+            yield bytes(self._bytes[start : start + _SLICE])
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece
 
 
 def as_bytes(piece: Any) -> bytes:

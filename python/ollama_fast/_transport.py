@@ -17,7 +17,7 @@ import httpx
 
 from . import _core
 from ._deadline import left
-from ._plan import HERE, LIMITS, Plan, as_bytes, bounds, content_of, place_of, timeout_of
+from ._plan import HERE, LIMITS, Plan, as_bytes, bounds, content_of, place_of, sliced, timeout_of
 from ._response import CoreResponse, with_lines
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Transport(httpx.BaseTransport):
         if not self._plan.takes(request):
             from . import _leashed_transport
 
+            request = sliced(request)
             return with_lines(_leashed_transport.send(self._plan.other(request), request, leash))
         url = request.url
         host, port = place_of(url)

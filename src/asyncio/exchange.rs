@@ -296,8 +296,7 @@ impl Exchange {
         self.paused = false;
         let mut total: usize = 0;
         loop {
-            let unmet = self.waiter.as_ref().is_some_and(|waiter| !self.has(waiter.want));
-            if self.content.len() >= HIGH_WATER && !unmet {
+            if self.content.len() >= HIGH_WATER && !self.needs_more() {
                 self.paused = true;
                 return Left::Nothing;
             }
@@ -326,14 +325,23 @@ impl Exchange {
         }
     }
 
+    /// Whether what a task waits for may be in what is still to be read. While it sends, that is a head and no body: of
+    /// one that comes all the same only so much is kept, and who takes no more of the request is not read on for it.
+    fn needs_more(&self) -> bool {
+        self.waiter.as_ref().is_some_and(|waiter| {
+            let sends = waiter.want == Want::Sent && self.response.head().is_some();
+            !sends && !self.has(waiter.want)
+        })
+    }
+
     fn take(&mut self, data: &[u8]) {
         let before = self.content.len();
         self.response.feed(data, &mut self.content);
         if !self.has_newline {
             self.has_newline = memchr(b'\n', self.content.get(before..).unwrap_or_default()).is_some();
         }
-        if self.deadline.is_some() && self.response.head().is_some() {
-            self.rearm(); // the time for a head is for all of it, and for what may come before it
+        if self.deadline.is_some() && self.response.head().is_some() && self.waits_for() == During::Read {
+            self.rearm(); // the time for a head is for all of it, and for what may come before it; and to send is no reading
         }
     }
 
