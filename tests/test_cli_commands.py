@@ -194,7 +194,7 @@ def test_a_host_that_is_not_there_ends_with_1(arguments: list[str], run: Run) ->
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.startswith("Error: ")
     assert "cannot connect" in ended.err
-    assert ended.err.endswith("`ollama-fast doctor` looks for the cause.\n")
+    assert ended.err.endswith(f"`ollama-fast doctor --host {server.url}` looks for the cause.\n")
 
 
 @pytest.mark.parametrize("name", sorted(name for name, fault in FAULTS.items() if not fault.refuses))

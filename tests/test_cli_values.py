@@ -287,6 +287,8 @@ def test_an_error_says_which_command_helps() -> None:
     assert said(ModelNotFoundError("no", model="m")).endswith("`ollama-fast pull m` downloads it.")
     assert said(ModelNotFoundError("no")) == "no"
     assert said(ConnectError("no")).endswith("`ollama-fast doctor` looks for the cause.")
+    absent = ConnectError("no", url="http://h:1/base/api/tags")
+    assert said(absent).endswith("`ollama-fast doctor --host http://h:1/base` looks for the cause.")
     assert said(OllamaError("no")) == "no"
     signed_out = AuthenticationError("no")
     signed_out.signin_url = "https://ollama.com/x"

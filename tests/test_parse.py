@@ -145,6 +145,7 @@ def test_an_answer_of_another_shape_is_an_error_that_carries_its_text(both: Colo
         assert isinstance(error, ValueError)
         assert error.text == text
         assert error.model == "m"
+        assert str(error).startswith("the answer of model 'm' is not what was asked for: ")
         assert said in str(error)
         assert error.__cause__ is not None
 
@@ -157,6 +158,7 @@ def test_an_answer_that_was_cut_off_is_one_whatever_its_text(both: Colour, text:
     for error in (whole, streamed):
         assert type(error) is TruncatedAnswerError
         assert error.text == text
+        assert str(error).startswith("the answer of model 'm' was cut off")
         assert "num_predict" in str(error)
 
 

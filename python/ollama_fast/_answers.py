@@ -101,13 +101,15 @@ def _parse(request: Request[ChatResponse], shape: Shape[T]) -> Telling[Partial |
 def _value(response: ChatResponse, shape: Shape[T]) -> T:
     text = response["message"].get("content") or ""
     told: Any = response
+    model = response.get("model")
     if response.get("done_reason") == "length":
-        what = "the answer was cut off (done_reason: length): give it more room with num_predict or num_ctx"
+        cut = f"the answer of model {model!r} was cut off (done_reason: length)"
+        what = f"{cut}: give it more room with num_predict or num_ctx"
         raise TruncatedAnswerError(f"{what}: {_end_of(text)}", response=told)
     try:
         return shape.decode(text)
     except ValueError as exc:
-        raise AnswerError(f"the answer is not what was asked for: {exc}", response=told) from exc
+        raise AnswerError(f"the answer of model {model!r} is not what was asked for: {exc}", response=told) from exc
 
 
 def _end_of(text: str) -> str:

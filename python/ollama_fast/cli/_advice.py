@@ -59,11 +59,16 @@ def _todo(exc: Exception) -> str:
         case AuthenticationError():
             return f"Sign in at {exc.signin_url}" if exc.signin_url and exc.signin_url not in str(exc) else ""
         case ConnectError():
-            return "`ollama-fast doctor` looks for the cause."
+            return f"`ollama-fast doctor{_host_of(exc.url)}` looks for the cause."
         case ResponseError():
             return _todo_about_registry(exc.message)
         case _:
             return ""
+
+
+def _host_of(url: str | None) -> str:
+    """Give the option for the host that was asked at *url*: it may have come from an option, too."""
+    return f" --host {url.partition('/api/')[0]}" if url else ""
 
 
 def _wants_to_run(exc: ModelNotFoundError) -> bool:
