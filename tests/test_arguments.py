@@ -61,14 +61,14 @@ def test_both_names_of_a_copy_are_checked() -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"messages": "hi"}, "messages must be a sequence, not one str"),
+        ({"messages": "hi"}, "messages must be a sequence, not one str: write messages=.{'role': 'user'"),
         ({"messages": HI}, "messages must be a sequence, not one dict"),
         ({"messages": ["hi"]}, "a message must be a mapping with role and content, not str"),
         ({"messages": [HI, None]}, "a message must be a mapping with role and content, not NoneType"),
         ({"messages": [[("role", "user")]]}, "a message must be a mapping"),
         ({"messages": 5}, "messages must be a sequence"),
         ({"tools": TOOL}, "tools must be a sequence, not one dict"),
-        ({"tools": "f"}, "tools must be a sequence, not one str"),
+        ({"tools": "f"}, "tools must be a sequence, not one str: write tools=.[.][.][.]"),
     ],
 )
 def test_arguments_of_chat_that_cannot_be_meant_are_type_errors(arguments: dict[str, Any], text: str) -> None:

@@ -685,7 +685,8 @@ def _several(values: Any, parameter: str) -> list[Any] | None:
     if values is None:
         return None
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        raise TypeError(f"{parameter} must be a sequence, not one {type(values).__name__}")
+        one = "{'role': 'user', 'content': ...}" if parameter == "messages" and isinstance(values, str) else "..."
+        raise TypeError(f"{parameter} must be a sequence, not one {type(values).__name__}: write {parameter}=[{one}]")
     return list(values)
 
 
