@@ -141,6 +141,7 @@ def test_a_cancellation_as_the_loop_ends_leaves_no_socket_open(call: Any, turns:
         cancel(turns)
         return not task.done() or task.cancelled() or task.result()
 
+    gc.collect()  # what others left
     with replay(respond=respond) as server, warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         number = 1

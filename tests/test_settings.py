@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import traceback
+import types
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
@@ -186,3 +187,19 @@ def test_no_module_is_imported_to_look_at_a_setting() -> None:
     program = "import sys, ollama_fast; ollama_fast.Host('h', verify=False, proxy='http://p'); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert not {"ssl", "httpx"} & set(done.stdout.split())
+
+
+def test_a_host_is_made_while_another_thread_imports_what_httpx_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module is among the imported ones before it holds anything."""
+    for name in ("httpx", "_ssl"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    assert Host("h", proxy="http://p:1", verify="ca.pem").proxy == "http://p:1"
+    with pytest.raises(TypeError, match="proxy must be a URL"):
+        Host("h", proxy=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def test_a_context_from_before_its_class_was_replaced_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As truststore and gevent do it."""
+    context: Any = ssl.create_default_context()
+    monkeypatch.setattr(ssl, "SSLContext", type("SSLContext", (ssl.SSLContext,), {}))
+    assert Host("h", verify=context).verify is context

@@ -129,6 +129,7 @@ def test_a_zone_that_can_be_none_is_refused_at_once(text: str) -> None:
 
 def test_a_zone_may_be_a_number_also_one_that_begins_as_an_encoded_percent_sign() -> None:
     assert Host("fe80::1%25").url == Host("[fe80::1%2525]").url == "http://[fe80::1%2525]:11434"
+    assert Host("fe80::1%251").url == Host("[fe80::1%25251]").url == "http://[fe80::1%25251]:11434"  # 251, not 1
     assert Host("fe80::1%4").url == Host("http://[fe80::1%254]:11434").url == "http://[fe80::1%254]:11434"
 
 
@@ -141,7 +142,8 @@ def test_what_the_system_and_what_others_are_told() -> None:
         assert with_index(f"::1%25{name}") == f"::1%{index}"
     assert without_zone("[fe80::1%25eth0]:80") == "[fe80::1]:80"
     assert without_zone("fe80::1%eth0") == "fe80::1"
-    assert without_zone("gpu.example:80") == "gpu.example:80"
+    for place in ("gpu.example:80", "a%2db:80"):
+        assert without_zone(place) == place
 
 
 def test_addresses_of_a_name_keep_their_zones(monkeypatch: pytest.MonkeyPatch) -> None:

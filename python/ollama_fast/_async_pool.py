@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from ._host import Host
-from ._loops import PerLoop
+from ._per_loop import PerLoop
 
 if TYPE_CHECKING:
     from ._async_transport import AsyncTransport

@@ -238,7 +238,9 @@ class Exchange(Generic[R]):
         self._redirects += 1
         left_behind = self.context.left_behind
         if origin(target) != origin(self.url):
-            left_behind |= self._sent_along != (None, ())
+            authorization, headers = self._sent_along
+            credentials = () if authorization is None else ("its credentials",)
+            left_behind = (*left_behind, *credentials, *(name for name, _ in headers))
             self._sent_along = None, ()
         self.url = target
         self.context = replace(self.context, url=target.partition("?")[0], left_behind=left_behind)

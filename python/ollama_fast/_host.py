@@ -11,7 +11,7 @@ from types import EllipsisType
 from typing import Any, Final, TypedDict, Unpack
 
 from ._retry import Retry
-from ._settings import Headers, check_value, credentials, kind_of, pairs, trust, way_out
+from ._settings import Headers, check_value, credentials, kind_of, pairs, proxy_from, trust
 from ._url import Auth, is_loopback, origin, read
 from .errors import HostError
 
@@ -187,6 +187,9 @@ class Host:
 
         limits: Bounds of the connection pool, and of the size of answers.
 
+    What httpx takes beyond this, an `ssl.SSLContext` as *verify*, an `httpx.URL` or `httpx.Proxy` as *proxy*, is taken
+    as it is, though no type hint says so.
+
     Raises HostError if *url* cannot be understood, and TypeError or ValueError for another setting.
     """
 
@@ -220,7 +223,7 @@ class Host:
         settle(self, "timeout", Timeout.of(timeout))
         settle(self, "retry", Retry.of(retry))
         settle(self, "verify", trust(verify))
-        settle(self, "proxy", way_out(proxy))
+        settle(self, "proxy", proxy_from(proxy))
         settle(self, "limits", limits)
 
     @classmethod
@@ -283,7 +286,7 @@ def check(host: object, wanted: str, module: str, other: str) -> None:
         return
     if isinstance(host, httpx.Client | httpx.AsyncClient):
         raise TypeError(f"{module} takes an httpx.{wanted}; for an httpx.{type(host).__name__} call {other}")
-    raise TypeError(f"host must be a Host, a str, an httpx.{wanted} or None, not {type(host).__name__}")
+    raise TypeError(f"host must be a Host, a str, an httpx.{wanted} or None, not {kind_of(host)}")
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 from . import _core
-from ._loops import PerLoop
+from ._per_loop import PerLoop
 
 if TYPE_CHECKING:
     import asyncio

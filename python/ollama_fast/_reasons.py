@@ -9,6 +9,8 @@ import socket
 import ssl
 from typing import Final, NamedTuple
 
+from ._zones import without_zone
+
 
 class Reason(NamedTuple):
     """
@@ -103,7 +105,7 @@ def reason(exc: BaseException, place: str = "") -> Reason:
     """Say what *exc*, from an attempt to connect to *place*, means."""
     root = root_of(exc)
     said = f"{exc} {root}"
-    unknown = _NO_INTERFACE if "%" in place else _NO_NAME
+    unknown = _NO_INTERFACE if without_zone(place) != place else _NO_NAME
     if isinstance(root, socket.gaierror):
         return _NO_DNS if root.errno == socket.EAI_AGAIN else unknown
     if isinstance(root, ssl.SSLError) or "[SSL" in said:

@@ -29,14 +29,14 @@ def refusal(found: list[str]) -> str:
     return f"{said}, none of which is followed; give the right one as host"
 
 
-def next_url(method: str, url: str, status: int, location: str | None) -> str | None:
+def next_url(method: str, url: str, status: int, location: str) -> str | None:
     """
     Give where a response with this *status* and *location* sends a request to *url*; None if it is not followed.
 
     One that would turn a POST into a GET, and lose its body, is not; nor one into the clear of what is encrypted.
     """
     is_safe = method in ("GET", "HEAD")
-    if location is None or not (status in _KEEP_METHOD or (is_safe and status in _BECOME_GET)):
+    if not (status in _KEEP_METHOD or (is_safe and status in _BECOME_GET)):
         return None
     target = onward(url, location)  # what is written in front of the host is sent to nobody
     if target is None or not _can_be_asked(target):

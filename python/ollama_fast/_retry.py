@@ -13,6 +13,8 @@ from enum import Enum
 from sys import float_info
 from typing import TYPE_CHECKING, Any, Final
 
+from ._settings import kind_of
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -51,13 +53,13 @@ class Retry:
 
     def __post_init__(self) -> None:
         if isinstance(self.attempts, bool) or not isinstance(self.attempts, int):
-            raise TypeError(f"attempts must be a whole number, not {type(self.attempts).__name__}")
+            raise TypeError(f"attempts must be a whole number, not {kind_of(self.attempts)}")
         if self.attempts < 1:
             raise ValueError(f"attempts must be 1 or more, not {self.attempts!r}: the first one counts")
         for name in ("wait", "max_wait", "jitter"):
             seconds = getattr(self, name)
             if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-                raise TypeError(f"{name} must be seconds, as a number, not {type(seconds).__name__}")
+                raise TypeError(f"{name} must be seconds, as a number, not {kind_of(seconds)}")
             if not 0 <= seconds <= float_info.max:  # a whole number may be larger
                 raise ValueError(f"{name} must be 0 seconds or more, and not endless")
 

@@ -31,8 +31,8 @@ class Context:
     url: str
     model: str | None = None
     key_withheld: bool = False
-    left_behind: bool = False
-    """Whether a redirect to another origin was followed without the host's credentials or headers."""
+    left_behind: tuple[str, ...] = ()
+    """What of the host's did not follow a redirect to another origin: its credentials, and headers by name."""
     attempts: int = 1
     more: str = ""
     """What is said behind what went wrong."""
@@ -98,8 +98,8 @@ def _error(
         text += " (OLLAMA_API_KEY was not sent: this host is neither ollama.com nor the one in OLLAMA_HOST;"
         text += " give it by name, Host(url, auth=key))"
     if status in (401, 403) and context.left_behind:
-        text += " (the credentials and headers of the host do not follow a redirect to another scheme, address or port:"
-        text += " give where it leads as host)"
+        text += f" (of the host, {', '.join(context.left_behind)} did not follow the redirect to another scheme,"
+        text += " address or port: give where it leads as host)"
     error = kind(text, status=status, message=message, **context.facts())
     error.retry_after = context.retry_after
     if isinstance(error, errors.AuthenticationError):

@@ -36,8 +36,8 @@ def pairs(headers: Headers) -> tuple[tuple[str, str], ...]:
         name, value = _plain(name), _plain(value)
         if re.fullmatch(_HEADER_NAME, name) is None:
             wrong = re.sub(_HEADER_NAME, "", name)[:1]
-            why = f"holds {wrong!r}" if wrong else "is empty"
-            raise ValueError(f"the name of header number {number} is none: it {why}")
+            why = f"a name that holds {wrong!r}, which none may" if wrong else "no name"
+            raise ValueError(f"header number {number} has {why}")
         if name.lower() in ("content-length", "transfer-encoding"):
             raise ValueError(f"the header {name!r} follows from each request's body")
         check_value(value, f"the header {name!r}")
@@ -63,21 +63,26 @@ def credentials(auth: Auth | None) -> Auth | None:
 
 def trust(verify: bool | str | os.PathLike[str]) -> bool | str:
     """Give *verify*, with a path as a str. Raises TypeError or ValueError: what is only falsy switches nothing off."""
-    if isinstance(verify, bool) or _is(verify, "ssl", "SSLContext"):  # the latter since httpx takes it
-        return verify  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
+    if isinstance(verify, bool):
+        return verify
     path = os.fspath(verify) if isinstance(verify, os.PathLike) else verify
     if not isinstance(path, str):
+        # httpx takes contexts, also of the classes by which truststore and gevent replace that of `ssl`.
+        if _is(verify, "_ssl", "_SSLContext"):
+            return verify  # pyright: ignore[reportReturnType]
         raise TypeError(f"verify must be True, False or the path of certificates, not {kind_of(verify)}")
     if not path or "\0" in path:
         raise ValueError("verify must be True, False or the path of certificates, not an empty one or one with a NUL")
     return _plain(path)
 
 
-def way_out(proxy: str | None) -> str | None:
+def proxy_from(proxy: str | None) -> str | None:
     """Give *proxy*, whose URL is read when a connection is made. Raises TypeError or ValueError."""
-    if proxy is None or _is(proxy, "httpx", "URL", "Proxy"):  # the latter since httpx takes them
-        return proxy
+    if proxy is None:
+        return None
     if not isinstance(proxy, str):
+        if _is(proxy, "httpx", "URL", "Proxy"):  # which httpx takes
+            return proxy
         raise TypeError(f"proxy must be a URL, as a str, or None, not {kind_of(proxy)}")
     if not proxy.strip():
         raise ValueError("proxy is empty; None leaves it to the environment")
@@ -95,9 +100,9 @@ def _plain(text: str) -> str:
 
 
 def _is(value: object, module: str, *names: str) -> bool:
-    """Whether *value* is of one of these classes; where the module is not imported, there are none."""
+    """Whether *value* is of one of these classes; where the module is not imported, or half of it, there are none."""
     known = sys.modules.get(module)
-    return known is not None and isinstance(value, tuple(getattr(known, name) for name in names))
+    return isinstance(value, tuple(getattr(known, name, ()) for name in names))
 
 
 def kind_of(value: object) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from ._zones import zone_of
 from .errors import HostError
 
 DEFAULT_PORT: Final = 11434
@@ -147,7 +148,8 @@ def _split_port(place: str, refuse: Callable[[str], ValueError]) -> tuple[str, s
             raise refuse("the brackets of an IPv6 address do not match")
         return f"[{address}]", rest[1:]
     if place.count(":") > 1:  # an IPv6 address without brackets has no port
-        return f"[{place}]", ""
+        written = re.sub("%([0-9]+)$", r"%25\1", place)  # nor is the number behind its "%" written as in a URL
+        return f"[{written}]", ""
     address, _, port = place.partition(":")
     return address, port
 
@@ -162,7 +164,7 @@ def _address(address: str, refuse: Callable[[str], ValueError]) -> str:
         except ValueError as exc:
             raise refuse(f"{literal!r} is not an IPv6 address") from exc
         compressed = "::1" if number.is_unspecified else number.compressed
-        zone = zone if zone == "25" else zone.removeprefix("25")  # a zone may be a number
+        zone = zone_of(zone)
         if percent and re.fullmatch(_INTERFACE, zone) is None:
             raise refuse(f"{zone!r} is not the name of a network interface")
         return f"[{compressed}%25{zone}]" if zone else f"[{compressed}]"

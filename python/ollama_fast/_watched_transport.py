@@ -52,10 +52,12 @@ async def _leave(over: httpx.AsyncBaseTransport, request: httpx.Request) -> None
     if not left:
         return
     if current_task() is not None:
-        try:  # in a task: a cancellation of asyncio passes anyio's shields
-            await asyncio.shield(asyncio.ensure_future(_close(left)))
+        closing = asyncio.ensure_future(_close(left))  # a cancellation of asyncio passes anyio's shields
+        try:
+            await asyncio.shield(closing)
         except asyncio.CancelledError:
-            await _close(left)  # the end of the loop cancels all tasks, also that one, which may not have begun
+            if closing.cancelling():  # as all tasks are when the loop ends, perhaps before it began
+                await _close(left)
             raise
         return
     import anyio  # which httpx brings

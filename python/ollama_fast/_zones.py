@@ -16,13 +16,18 @@ def with_index(address: str) -> str:
         return address
     import socket
 
-    zone = zone if zone == "25" else zone.removeprefix("25")
+    zone = zone_of(zone)
     try:
         return f"{literal}%{socket.if_nametoindex(zone)}"
     except OSError:
         return f"{literal}%{zone}"  # a number, or no interface, which the look-up says
 
 
+def zone_of(text: str) -> str:
+    """Give the zone that a URL has as *text* behind a "%": it should be written as "%25", and often is not."""
+    return text if text == "25" else text.removeprefix("25")
+
+
 def without_zone(place: str) -> str:
     """Give *place*, an address with or without brackets and port, without its zone: that is for this machine alone."""
-    return re.sub(r"%[^\]]*", "", place) if "%" in place else place
+    return re.sub(r"^(\[?[^%]*:[^%]*)%[^\]]*", r"\1", place) if "%" in place else place
