@@ -17,10 +17,11 @@ import httpx
 import pytest
 
 import ollama_fast
-from ollama_fast import Host, Limits, Timeout, aio
+from ollama_fast import Host, Limits, Timeout, _watched_transport, aio
 from ollama_fast._carried import Sending
 from ollama_fast._delegation import VARIABLE
 from ollama_fast._places import reclaim
+from leaving import becomes
 from replay import Received, replay
 from transports import CHUNKED, END, GENEROUS, chunk, within
 
@@ -150,6 +151,30 @@ def test_a_cancellation_as_the_loop_ends_leaves_no_socket_open(call: Any, turns:
         gc.collect()
     assert number > 1
     assert [str(warning.message) for warning in seen] == []
+
+
+def test_a_further_cancellation_lets_a_connection_be_closed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Connection:
+        begun = ended = 0
+
+        async def aclose(self) -> None:
+            self.begun += 1
+            await asyncio.sleep(0.05)
+            self.ended += 1
+
+    async def main() -> None:
+        leaving = asyncio.create_task(_watched_transport._leave(httpx.AsyncHTTPTransport(), httpx.Request("GET", "x:")))
+        while not connection.begun:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        await becomes(lambda: connection.ended)
+        assert (connection.begun, connection.ended) == (1, 1)
+
+    connection = Connection()
+    monkeypatch.setattr(_watched_transport, "reclaim", lambda *_: [connection])
+    asyncio.run(main())
 
 
 def test_a_blocking_request_whose_response_is_being_closed_gives_its_place_back(
