@@ -17,11 +17,11 @@ import httpx
 import pytest
 
 import ollama_fast
+from leaving import becomes
 from ollama_fast import Host, Limits, Timeout, _watched_transport, aio
 from ollama_fast._carried import Sending
 from ollama_fast._delegation import VARIABLE
 from ollama_fast._places import reclaim
-from leaving import becomes
 from replay import Received, replay
 from transports import CHUNKED, END, GENEROUS, chunk, within
 
