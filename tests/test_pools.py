@@ -261,6 +261,43 @@ def test_a_forked_child_makes_its_own_connections(server: ReplayServer) -> None:
     assert server.connections == 5  # a blocking and an asyncio one of the parent's, and one per child
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.parametrize(
+    "ends",
+    ["runner.get_loop().run_until_complete(runner.get_loop().shutdown_asyncgens())", "runner.close()"],
+    ids=["its generators", "all of it"],
+)
+def test_a_forked_child_that_ends_the_loop_of_its_parent_leaves_it_its_connections(
+    server: ReplayServer, over: str, ends: str
+) -> None:
+    del over
+    code = f"""
+        import asyncio, os
+        from ollama_fast import Host, Limits, aio
+
+        host = Host(os.environ["OLLAMA_HOST"], limits=Limits(keepalive_expiry=60))
+
+        async def main():
+            await aio.version(host)
+            pid = os.fork()
+            if pid == 0:
+                return True
+            # Nobody else may wait with the selector of this loop, which the two share.
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+            for _ in range(2):
+                print(await asyncio.wait_for(aio.version(host), {GENEROUS}))
+            return False
+
+        runner = asyncio.Runner()
+        if runner.run(main()):
+            {ends}
+            os._exit(0)
+        runner.close()
+    """
+    assert in_a_process(code, server.url).splitlines() == ["{'version': '1.2.3'}"] * 2
+    assert server.connections == 1  # which was kept
+
+
 @pytest.mark.parametrize(
     "host",
     [Host("127.0.0.1", proxy="foo://x"), Host("https://127.0.0.1", verify="/nowhere.pem")],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import pickle
+import shutil
 import ssl
 import subprocess
 import sys
@@ -133,15 +134,22 @@ def test_what_is_no_host_is_a_type_error_that_says_so(host: Any) -> None:
 # --- what is taken ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["str", "Path", "a str of another class", "SSLContext", "False"])
+@pytest.mark.parametrize("kind", ["str", "Path", "folder", "a str of another class", "SSLContext", "False"])
 def test_certificates_are_named_in_each_way(both: Colour, kind: str, tmp_path: Path) -> None:
     authority, file = trustme.CA(), tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
+    if kind == "folder":
+        if (openssl := shutil.which("openssl")) is None:
+            pytest.skip("only openssl knows by what name it looks for a certificate in a folder")
+        command = [openssl, "x509", "-noout", "-subject_hash", "-in", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        file.rename(tmp_path / f"{done.stdout.strip()}.0")
     verify: Any = {
         "str": str(file),
         "Path": file,
+        "folder": tmp_path,
         "a str of another class": Text(file),
-        "SSLContext": ssl.create_default_context(cafile=file),
+        "SSLContext": ssl.create_default_context(cadata=authority.cert_pem.bytes().decode()),
         "False": False,
     }[kind]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import socket
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,80 +23,106 @@ from ollama_fast._zones import with_index, without_zone
 from ollama_fast.errors import ConnectError, HostError
 from ollama_fast.testing import record
 
-_LINK_LOCAL: Final = 0x20
 _LIST: Final = Path("/proc/net/if_inet6")
+_SCOPES: Final = {"loopback": 0x10, "link-local": 0x20}
+"""The kinds of addresses that have a zone, and how `_LIST` marks them."""
 
 
-def _local() -> list[tuple[str, str]]:
-    """Give addresses of this machine with the names of their interfaces: of loopback, and link-local ones."""
+@dataclass(frozen=True)
+class Local:
+    """An address of this machine, and its interface."""
+
+    address: str
+    name: str
+    index: int
+
+
+def _addresses_of(kind: str) -> list[tuple[str, str]]:
+    """Give the addresses of that kind that this machine has now, with the names of their interfaces."""
     found: list[tuple[str, str]] = []
     for line in _LIST.read_text(encoding="ascii").splitlines() if _LIST.exists() else ():
         digits, _, _, scope, _, name = line.split()
-        address = ipaddress.IPv6Address(int(digits, 16))
-        if address.is_loopback or int(scope, 16) == _LINK_LOCAL:
-            found.append((str(address), name))
+        if int(scope, 16) == _SCOPES[kind]:
+            found.append((str(ipaddress.IPv6Address(int(digits, 16))), name))
     return found
 
 
-LOCAL: Final = _local()
-_NONE: Final = pytest.param("", "", marks=pytest.mark.skip(reason=f"no such address is known here: {_LIST}"))
+def _index_of_reachable(address: str, name: str) -> int:
+    """Give the number of the interface. Raises OSError if no server on "::" is reached there, as in some containers."""
+    index = socket.if_nametoindex(name)
+    with socket.create_server(("::", 0), family=socket.AF_INET6) as listener:
+        socket.create_connection((f"{address}%{index}", listener.getsockname()[1]), 5).close()
+    return index
 
 
-def _listens(address: str, name: str) -> str:
-    """Give what a server is bound to. Skips a test if this machine does not let it, which it may not in a container."""
-    place = f"{address}%{socket.if_nametoindex(name)}"
-    try:
-        with socket.create_server(("::", 0), family=socket.AF_INET6) as listener:
-            port = listener.getsockname()[1]
-            socket.create_connection((place, port), 5).close()
-    except OSError as exc:
-        pytest.skip(f"nobody can be reached at {place}: {exc}")
-    return "::"
+@pytest.fixture(params=_SCOPES)
+def local(request: pytest.FixtureRequest) -> Local:
+    """
+    Give an address of each kind at which a server on "::" is reached. Skips a test if this machine has none.
+
+    It is looked for in each test, for interfaces come and go, as those of containers do.
+    """
+    failures: list[str] = []
+    for address, name in _addresses_of(request.param):
+        try:
+            return Local(address, name, _index_of_reachable(address, name))
+        except OSError as exc:
+            failures.append(f"{address}%{name}: {exc}")
+    pytest.skip(f"no {request.param} IPv6 address is reached: {'; '.join(failures) or f'{_LIST} tells of none'}")
 
 
 @pytest.mark.parametrize(
-    "form", ["{address}%{name}", "[{address}%{name}]", "[{address}%25{name}]", "[{address}%{index}]"]
+    "form", ["{0.address}%{0.name}", "[{0.address}%{0.name}]", "[{0.address}%25{0.name}]", "[{0.address}%{0.index}]"]
 )
-@pytest.mark.parametrize(("address", "name"), LOCAL or [_NONE])
-def test_an_address_with_a_zone_is_reached(both: Colour, address: str, name: str, form: str, over: str) -> None:
+def test_an_address_with_a_zone_is_reached(both: Colour, local: Local, form: str, over: str) -> None:
     del over
-    text = form.format(address=address, name=name, index=socket.if_nametoindex(name))
-    with serve(address=_listens(address, name)) as server:
+    with serve(address="::") as server:
         port = server.url.rpartition(":")[2]
-        host = Host(text).url.replace("11434", port)
+        host = Host(form.format(local)).url.replace("11434", port)
         for _ in range(2):
             assert both.whole("version", host) == {"version": "1"}
-        assert [each["host"] for each in server.headers] == [f"[{address}]:{port}"] * 2  # RFC 6874, 4
+        assert [each["host"] for each in server.headers] == [f"[{local.address}]:{port}"] * 2  # RFC 6874, 4
 
 
-@pytest.mark.parametrize(("address", "name"), LOCAL or [_NONE])
-def test_a_certificate_is_for_the_address_without_its_zone(
-    both: Colour, address: str, name: str, tmp_path: Path
-) -> None:
-    authority, trusted = trustme.CA(), tmp_path / "ca.pem"
+def _vouched(address: str, folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """Give the context of a server at *address*, and the file of who vouches for it."""
+    authority, trusted = trustme.CA(), folder / "ca.pem"
     authority.cert_pem.write_to_path(str(trusted))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(address).configure_cert(context)
-    with serve(address=_listens(address, name), tls=context) as server:
-        host = Host(f"https://[{address}%{name}]:{server.url.rpartition(':')[2]}", verify=str(trusted))
+    return context, trusted
+
+
+def test_a_certificate_is_for_the_address_without_its_zone(both: Colour, local: Local, tmp_path: Path) -> None:
+    context, trusted = _vouched(local.address, tmp_path)
+    with serve(address="::", tls=context) as server:
+        port = server.url.rpartition(":")[2]
+        host = Host(f"https://[{local.address}%{local.name}]:{port}", verify=trusted)
         assert both.whole("version", host) == {"version": "1"}
         report: Any = both.whole("doctor", host)
     assert [finding.level for finding in report.findings if finding.topic == "tls"] == ["ok"]
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize(("address", "name"), LOCAL or [_NONE])
-def test_a_server_with_a_zone_is_recorded(address: str, name: str, scheme: str, tmp_path: Path) -> None:
-    authority, trusted = trustme.CA(), tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(trusted))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(address).configure_cert(context)
-    with serve(address=_listens(address, name), tls=context if scheme == "https" else None) as server:
+def test_no_zone_is_told_to_a_port_for_https_that_is_asked_by_http(both: Colour, local: Local, tmp_path: Path) -> None:
+    context, _ = _vouched(local.address, tmp_path)
+    named: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: named.append(name)
+    with serve(address="::", tls=context) as server:
         port = server.url.rpartition(":")[2]
-        host = Host(f"{scheme}://[{address}%{name}]:{port}", verify=str(trusted))
+        report: Any = both.whole("doctor", f"http://[{local.address}%{local.name}]:{port}")
+    assert report.findings[-1].what.startswith("what listens there speaks TLS; "), str(report)
+    assert named == [None]  # an address is no name for TLS: RFC 6066, 3
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_server_with_a_zone_is_recorded(local: Local, scheme: str, tmp_path: Path) -> None:
+    context, trusted = _vouched(local.address, tmp_path)
+    with serve(address="::", tls=context if scheme == "https" else None) as server:
+        port = server.url.rpartition(":")[2]
+        host = Host(f"{scheme}://[{local.address}%{local.name}]:{port}", verify=trusted)
         with record(host, tmp_path / "one.json") as recorder:
             assert ollama_fast.version(recorder.url) == {"version": "1"}
-        assert server.headers[0]["host"] == f"[{address}]:{port}"
+        assert server.headers[0]["host"] == f"[{local.address}]:{port}"
 
 
 def test_an_interface_that_is_none_is_named(both: Colour, over: str) -> None:
@@ -108,6 +135,28 @@ def test_an_interface_that_is_none_is_named(both: Colour, over: str) -> None:
         assert "DNS" not in str(one.error)
         report: Any = both.whole("doctor", text)
         assert report.findings[-1].facts["kind"] == "zone", str(report)
+
+
+def _unknown(*_args: object, **_options: object) -> list[Any]:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy", "said"),
+    [
+        ("http://[fe80::1%25nowhere]:1", "http://nope.invalid:1", "the name is not known to DNS"),
+        ("http://gpu:1", "http://[fe80::1%25nowhere]:1", "this machine has no network interface of that name"),
+    ],
+    ids=["of the host", "of the proxy"],
+)
+def test_a_zone_is_to_blame_only_if_it_is_that_of_who_is_looked_up(
+    both: Colour, url: str, proxy: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", _unknown)  # without a network the answer would be another
+    one = both.attempt("version", Host(url, proxy=proxy))
+    assert type(one.error) is ConnectError
+    assert "cannot connect through the host's proxy: " in str(one.error)
+    assert f"({said}); " in str(one.error)
 
 
 def test_a_name_without_a_zone_is_still_one_for_dns() -> None:
