@@ -7,16 +7,18 @@ import gzip
 import json
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from typing import Final
 
 import brotli  # type: ignore[import-untyped]
+import httpx
 import pytest
 import zstandard
 
 from colours import Colour
 from ollama_fast import Host, Limits, Timeout, aio
+from ollama_fast._decompressed import decompressed, decompressed_async
 from ollama_fast.errors import DecodeError, IncompleteStreamError, TimeoutError, TooLargeError
 from programs import program
 from replay import HangUpError, Received, replay
@@ -114,6 +116,7 @@ IN_A_ROW: Final = {
     "zstd": [zstandard.compress(line) for line in LINES],
     "deflate": [raw_deflate(LINES)],  # without the frame of zlib, which its first two bytes would tell
 }
+PADDED: Final = [IN_A_ROW["gzip"][0], bytes(512), *IN_A_ROW["gzip"][1:]]
 CUTS: Final[dict[str, Callable[[list[bytes]], list[bytes]]]] = {
     "together": lambda pieces: [b"".join(pieces)],
     "apart": lambda pieces: pieces,
@@ -122,13 +125,15 @@ CUTS: Final[dict[str, Callable[[list[bytes]], list[bytes]]]] = {
 
 
 @pytest.mark.parametrize("cut", CUTS)
-@pytest.mark.parametrize("coding", IN_A_ROW)
+@pytest.mark.parametrize(
+    ("coding", "pieces"), [*IN_A_ROW.items(), ("gzip", PADDED)], ids=[*IN_A_ROW, "gzip with zeros between"]
+)
 def test_members_and_frames_in_a_row_are_decoded_wherever_they_are_cut(
-    both: Colour, over: str, coding: str, cut: str
+    both: Colour, over: str, coding: str, pieces: list[bytes], cut: str
 ) -> None:
     def respond(_request: Received) -> Iterator[bytes | float]:
         yield head(coding)
-        for piece in CUTS[cut](IN_A_ROW[coding]):
+        for piece in CUTS[cut](pieces):
             yield framed(piece)
             yield 0.001
         yield b"0\r\n\r\n"
@@ -136,6 +141,113 @@ def test_members_and_frames_in_a_row_are_decoded_wherever_they_are_cut(
     with replay(respond=respond) as server:
         seen = both.parts("chat_stream", server.url, "m")
     assert (seen.parts, seen.error) == (PARTS, None)
+
+
+class Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+
+def unpacked(coding: str, pieces: list[bytes]) -> tuple[bytes, str]:
+    """Give what becomes of the body, and of what kind the error behind it is."""
+    response = httpx.Response(200, headers={"content-encoding": coding}, stream=Cut(pieces))
+    found = b""
+    try:
+        for piece in decompressed(response, Limits(), whole=False):
+            found += piece
+    except httpx.DecodingError:
+        return found, "broken"
+    return found, "whole"
+
+
+async def unpacked_async(coding: str, pieces: list[bytes]) -> tuple[bytes, str]:
+    response = httpx.Response(200, headers={"content-encoding": coding}, stream=Cut(pieces))
+    found = b""
+    try:
+        async for piece in decompressed_async(response, Limits(), whole=False):
+            found += piece
+    except httpx.DecodingError:
+        return found, "broken"
+    return found, "whole"
+
+
+A_GZIP, B_GZIP = gzip.compress(b"a"), gzip.compress(b"b")
+A_ZLIB, B_ZLIB = zlib.compress(b"a"), zlib.compress(b"b")
+A_RAW: Final = raw_deflate([b"a"])
+A_ZSTD, B_ZSTD = zstandard.compress(b"a"), zstandard.compress(b"b")
+BEHIND: Final[dict[str, tuple[str, bytes, tuple[bytes, str]]]] = {
+    "gzip, gzip": ("gzip", A_GZIP + B_GZIP, (b"ab", "whole")),
+    "gzip, zeros": ("gzip", A_GZIP + bytes(512), (b"a", "whole")),
+    "gzip, zeros, gzip": ("gzip", A_GZIP + bytes(512) + B_GZIP, (b"ab", "whole")),
+    "gzip, zero, gzip": ("gzip", A_GZIP + bytes(1) + B_GZIP, (b"ab", "whole")),
+    "gzip, garbage, gzip": ("gzip", A_GZIP + b"garbage" + B_GZIP, (b"a", "whole")),
+    "gzip, a letter, gzip": ("gzip", A_GZIP + b"g" + B_GZIP, (b"a", "whole")),
+    "gzip, half a mark, gzip": ("gzip", A_GZIP + b"\x1f" + B_GZIP, (b"a", "whole")),
+    "gzip, half a mark": ("gzip", A_GZIP + b"\x1f", (b"a", "whole")),
+    "gzip, zeros, garbage, gzip": ("gzip", A_GZIP + bytes(9) + b"garbage" + B_GZIP, (b"a", "whole")),
+    "gzip, garbage, zeros, gzip": ("gzip", A_GZIP + b"garbage" + bytes(9) + B_GZIP, (b"a", "whole")),
+    "gzip, a mark, garbage": ("gzip", A_GZIP + b"\x1f\x8bgarbage" + B_GZIP, (b"a", "broken")),
+    "zeros, gzip": ("gzip", bytes(9) + A_GZIP, (b"", "broken")),
+    "deflate, deflate": ("deflate", A_ZLIB + B_ZLIB, (b"a", "whole")),
+    "deflate, zeros, deflate": ("deflate", A_ZLIB + bytes(9) + B_ZLIB, (b"a", "whole")),
+    "deflate, garbage, deflate": ("deflate", A_ZLIB + b"garbage" + B_ZLIB, (b"a", "whole")),
+    "raw deflate, garbage, raw deflate": ("deflate", A_RAW + b"garbage" + A_RAW, (b"a", "whole")),
+    "zstd, zstd": ("zstd", A_ZSTD + B_ZSTD, (b"ab", "whole")),
+    "zstd, zeros, zstd": ("zstd", A_ZSTD + bytes(9) + B_ZSTD, (b"a", "broken")),
+    "zstd, garbage, zstd": ("zstd", A_ZSTD + b"garbage" + B_ZSTD, (b"a", "broken")),
+    "zstd, half a mark": ("zstd", A_ZSTD + B_ZSTD[:2], (b"a", "broken")),
+}
+
+
+@pytest.mark.unsent
+@pytest.mark.parametrize(("coding", "body", "expected"), BEHIND.values(), ids=list(BEHIND))
+def test_what_is_behind_the_end_is_read_the_same_wherever_it_is_cut(
+    both: Colour, coding: str, body: bytes, expected: tuple[bytes, str]
+) -> None:
+    cuts = [[body], [bytes([byte]) for byte in body], *([body[:at], body[at:]] for at in range(1, len(body)))]
+
+    async def on_a_loop() -> list[tuple[bytes, str]]:
+        return [await unpacked_async(coding, pieces) for pieces in cuts]
+
+    found = asyncio.run(on_a_loop()) if both.asynchronous else [unpacked(coding, pieces) for pieces in cuts]
+    assert [(pieces, seen) for pieces, seen in zip(cuts, found, strict=True) if seen != expected] == []
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_what_waits_in_the_decoder_is_given_when_it_arrives(both: Colour, over: str, coding: str) -> None:
+    """All that came is in the decoder, which gave exactly as much as it was asked for, and has more."""
+    packer = zlib.compressobj(wbits=31 if coding == "gzip" else 15)
+    line = LINES[0]
+    blank = 65_537 % len(line)  # so that a part ends with the first byte that waits
+    packed = packer.compress(b" " * blank + line * 2000) + packer.flush()
+
+    def sizes(end: int) -> tuple[int, int, int]:
+        decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        given = len(decoder.decompress(packed[:end], 65_536))
+        return given, len(decoder.unconsumed_tail), len(decoder.decompress(decoder.unconsumed_tail))
+
+    end, waiting = next(
+        (end, waiting)
+        for end in range(len(packed))
+        for given, left, waiting in [sizes(end)]
+        if given == 65_536 and not left and waiting
+    )
+
+    def respond(_request: Received) -> Iterator[bytes]:
+        yield head(coding) + framed(packed[:end])
+        raise HangUpError
+
+    with replay(respond=respond) as server:
+        seen = both.parts("chat_stream", server.url, "m")
+    assert seen.parts == PARTS[:1] * ((65_536 + waiting - blank) // len(line))
+    assert type(seen.error) is IncompleteStreamError
 
 
 @pytest.mark.parametrize(
@@ -369,6 +481,22 @@ def test_one_that_ends_too_soon_is_no_answer(every: Colour, coding: str) -> None
         assert seen.error is not None
         assert (seen.error.partial or {})["message"]["content"] == "Hello"
         assert type(every.attempt("chat", server.url, "m").error) in (IncompleteStreamError, DecodeError)
+
+
+def test_a_frame_without_its_end_is_a_decode_error(both: Colour, over: str) -> None:
+    """Zstandard tells, also behind what would be a whole answer."""
+
+    def respond(request: Received) -> Iterator[bytes]:
+        yield head("zstd")
+        yield from map(framed, by_zstandard(LINES[:2] if request.json["stream"] else [WHOLE])[:-1])
+        yield b"0\r\n\r\n"
+
+    with replay(respond=respond) as server:
+        seen, whole = both.parts("chat_stream", server.url, "m"), both.attempt("chat", server.url, "m")
+    assert seen.parts == PARTS[:2]
+    for error in (seen.error, whole.error):
+        assert type(error) is DecodeError
+        assert "incomplete" in str(error)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import copy
+import json
 import pickle
 import socket
 import threading
@@ -179,6 +180,35 @@ def test_a_large_body_that_is_taken_slowly_but_steadily_is_sent(both: Colour, ov
         host = Host(url, timeout=Timeout(write=1.5, total=STALL))
         seen = both.attempt("generate", host, "m", "x" * (17 << 20))
     assert seen.error is None, seen.error
+
+
+def test_a_large_body_in_pieces_is_still_there_to_look_at(both: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As tools do that stand in for httpx's own transports."""
+    import httpx
+
+    text = "x" * 200_000
+    found: list[tuple[bytes, list[int]]] = []
+
+    def answer(content: bytes, sizes: list[int]) -> httpx.Response:
+        found.append((content, sizes))
+        return httpx.Response(200, json={"model": "m", "response": "", "done": True})
+
+    def handle(_self: object, request: httpx.Request) -> httpx.Response:
+        assert isinstance(request.stream, httpx.SyncByteStream)
+        return answer(request.content, [len(piece) for piece in request.stream])
+
+    async def handle_async(_self: object, request: httpx.Request) -> httpx.Response:
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        return answer(request.content, [len(piece) async for piece in request.stream])
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle_async)
+    seen = both.attempt("generate", Host("http://ollama.test"), "m", text)
+    assert seen.error is None, seen.error
+    ((content, sizes),) = found
+    assert json.loads(content)["prompt"] == text
+    assert sum(sizes) == len(content)
+    assert max(sizes) == 65_536
 
 
 def test_a_server_that_half_closes_and_takes_no_more(both: Colour, over: str) -> None:

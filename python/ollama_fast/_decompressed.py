@@ -1,9 +1,10 @@
 """
 What a proxy compressed all the same, decompressed in small steps.
 
-httpx decompresses all that one read of a socket gave at once, and a few KB may become GiB; and of members and frames in
-a row it makes this or that, by where the bytes were cut. So the libraries are asked for little at a time here, and
-whoever counts what comes of it stops in time.
+httpx decompresses all that one read of a socket gave at once, and a few KB may become GiB. And of members of gzip in a
+row it reads only the first; frames of Zstandard in a row fail unless one read gave them all. So here the libraries are
+asked for little at a time, whoever counts what comes of it stops in time, and members and frames are all read, wherever
+a read ended.
 """
 
 from __future__ import annotations
@@ -17,17 +18,19 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import httpx
 
 from ._sizes import too_large
+from ._slices import SLICE, slices
 
 if TYPE_CHECKING:
     from ._host import Limits
 
-_STEPS: Final = {"gzip": 65_536, "x-gzip": 65_536, "deflate": 65_536, "zstd": 256, "br": 8}
+_CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate", "zstd", "br"})
+"""Those that are decompressed; a body of any other is given as it is."""
+_ZSTANDARD_STEP: Final = 256
+_BROTLI_STEP: Final = 8
 """
-Bytes of each coding that are given at a time where the library has no bound for what it makes of them, so that it is
-16 MiB at most: of four, Zstandard makes 128 KiB; of nine to thirteen, Brotli makes 16 MiB.
+Bytes that are given at a time to zstandard, and to httpx's decoder of Brotli: they have no bound for what they make, so
+that it is 16 MiB at most. Of four, Zstandard makes 128 KiB; of nine to thirteen, Brotli makes 16 MiB.
 """
-_SLICE: Final = 65_536
-"""Bytes that are given on at once: lines become objects, which take more memory than their text."""
 
 
 def decompressed(
@@ -54,7 +57,7 @@ def decompressed(
     if unpacker is None:
         for chunk in response.iter_bytes():
             pieces.unseen = 0
-            for piece in _cut(chunk, _SLICE):
+            for piece in slices(chunk):
                 yield watch.seen(piece)
     else:
         for chunk in response.iter_raw():
@@ -74,7 +77,7 @@ async def decompressed_async(
     if unpacker is None:
         async for chunk in response.aiter_bytes():
             pieces.unseen = 0
-            for piece in _cut(chunk, _SLICE):
+            for piece in slices(chunk):
                 yield watch.seen(piece)
                 await watch.pause()
     else:
@@ -115,7 +118,7 @@ class _Watch:
 
     async def pause(self) -> None:
         """Let others have their turn, if it is time: one read of a socket may become very much."""
-        if self._held >= _SLICE:
+        if self._held >= SLICE:
             from anyio.lowlevel import checkpoint  # which httpx brings
 
             self._held = 0
@@ -145,22 +148,26 @@ class _Zlib:
         self._is_gzip = is_gzip
         self._decoder: Any = None
         self._began = False
-        """Whether anything was decompressed: bytes behind that may be no further member."""
+        """Whether a member was decompressed: bytes behind it may be no further one."""
+        self._ended = False
+        """Whether they were none, so that all that follows is passed over, too."""
         self._start = b""
         """The first byte of a member, by which alone it is not known."""
 
     def unpack(self, data: bytes, /) -> Iterator[bytes]:
         data = self._start + data
         self._start = b""
-        while data:
+        while data and not self._ended:
             if self._decoder is None:
+                if self._began:
+                    data = data.lstrip(b"\0")  # padding, which Python's gzip skips, too
                 if len(data) < 2:
                     self._start = data
                     return
-                bits = self._bits(data)
-                if bits is None:
+                if self._began and not (self._is_gzip and data.startswith(b"\x1f\x8b")):
+                    self._ended = True
                     return
-                self._decoder = zlib.decompressobj(bits)
+                self._decoder = zlib.decompressobj(self._bits(data))
             yield from self._member(data)
             if not self._decoder.eof:
                 return
@@ -169,12 +176,10 @@ class _Zlib:
     def close(self) -> None:
         pass  # it tells nothing: what is cut off is seen by what it is
 
-    def _bits(self, data: bytes) -> int | None:
-        """Say how zlib shall read what begins so; None if it is no further member, but what nobody asked for."""
+    def _bits(self, data: bytes) -> int:
+        """Say how zlib shall read what begins so."""
         if self._is_gzip:
-            return None if self._began and not data.startswith(b"\x1f\x8b") else zlib.MAX_WBITS | 16
-        if self._began:
-            return None
+            return zlib.MAX_WBITS | 16
         # Some send what has no frame of zlib's, which is recognized by its first two bytes.
         framed = data[0] & 15 == zlib.DEFLATED and int.from_bytes(data[:2]) % 31 == 0
         return zlib.MAX_WBITS if framed else -zlib.MAX_WBITS
@@ -185,14 +190,14 @@ class _Zlib:
         while waits:
             before = decoder.copy()
             try:
-                piece = decoder.decompress(data, _SLICE)
+                piece = decoder.decompress(data, SLICE)
             except zlib.error as exc:
                 yield from _up_to_the_fault(before, data)
                 raise httpx.DecodingError(str(exc)) from exc
             if piece:
                 yield piece
             data = decoder.unconsumed_tail
-            waits = not decoder.eof and (bool(data) or len(piece) == _SLICE)
+            waits = not decoder.eof and (bool(data) or len(piece) == SLICE)
 
 
 def _up_to_the_fault(decoder: Any, data: bytes) -> Iterator[bytes]:
@@ -223,7 +228,7 @@ class _Zstandard:
             return None
 
     def unpack(self, data: bytes, /) -> Iterator[bytes]:
-        for step in _cut(data, _STEPS["zstd"]):
+        for step in slices(data, _ZSTANDARD_STEP):
             rest = step
             while rest:
                 if self._decoder is None or self._decoder.eof:
@@ -234,7 +239,7 @@ class _Zstandard:
                     raise httpx.DecodingError(str(exc)) from exc
                 rest = self._decoder.unused_data if self._decoder.eof else b""
                 if piece:
-                    yield from _cut(piece, _SLICE)
+                    yield from slices(piece)
 
     def close(self) -> None:
         if self._decoder is not None and not self._decoder.eof:
@@ -261,7 +266,7 @@ class _Brotli:
         waits = True
         while waits:
             try:
-                piece: bytes = self._decoder.process(data, output_buffer_limit=_SLICE)
+                piece: bytes = self._decoder.process(data, output_buffer_limit=SLICE)
             except self._package.error as exc:
                 raise httpx.DecodingError(str(exc)) from exc
             if piece:
@@ -300,11 +305,11 @@ class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
     def of(cls, response: httpx.Response, limits: Limits, *, whole: bool) -> _Pieces:
         """Have the body of *response* come in pieces."""
         named = response.headers.get_list("content-encoding", split_commas=True)
-        codings = [coding for coding in (name.strip().lower() for name in named) if coding in _STEPS]
+        codings = [coding for coding in (name.strip().lower() for name in named) if coding in _CODINGS]
         if len(codings) > 1:  # a little of one may become much of the next
             raise httpx.DecodingError(f"it is {', '.join(codings)}, and more than one coding is not decompressed")
         unpacker = _unpacker(codings[0]) if codings and not response.is_stream_consumed else None
-        step = _STEPS[codings[0]] if codings and unpacker is None else _SLICE
+        step = _BROTLI_STEP if codings == ["br"] and unpacker is None else SLICE
         limit = ("max_body_bytes", limits.max_body_bytes) if whole else ("max_line_bytes", limits.max_line_bytes)
         response.stream = pieces = cls(response.stream, step, limit, unpacker)
         return pieces
@@ -325,7 +330,7 @@ class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
         await self._stream.aclose()
 
     def _counted(self, chunk: bytes) -> Iterable[bytes]:
-        for piece in _cut(chunk, self._step):
+        for piece in slices(chunk, self._step):
             self.unseen += len(piece)
             if self._most is not None and self.unseen > self._most:
                 raise too_large(f"nothing came of {self._most} compressed bytes", self._limit, self._most)
@@ -339,9 +344,3 @@ def _unpacker(coding: str) -> _Unpacker | None:
     if coding == "zstd":
         return _Zstandard.if_there()
     return _Zlib(is_gzip=coding != "deflate")
-
-
-def _cut(data: bytes, size: int) -> Iterable[bytes]:
-    if len(data) <= size:
-        return (data,)
-    return (data[start : start + size] for start in range(0, len(data), size))

@@ -12,6 +12,7 @@ from . import _core
 from ._certificates import trusting
 from ._delegation import forced, transports_patched
 from ._routes import Routes
+from ._slices import SLICE, slices
 from ._zones import with_index
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
 LIMITS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=20)
-_SLICE: Final = 65_536
-"""Bytes of a body that httpcore is given at once."""
 HERE: Final = hasattr(_core, "Pool")
 """Whether the core can open sockets on this system."""
 
@@ -109,10 +108,10 @@ def sliced(request: httpx.Request) -> httpx.Request:
     longer than the limit for one write, however steadily the server takes it.
     """
     content = content_of(request)
-    if content is None or len(content) <= _SLICE:
+    if content is None or len(content) <= SLICE:
         return request
     made = httpx.Request(request.method, request.url, headers=request.headers, stream=_Slices(content))
-    made.extensions = request.extensions  # the very dict, by which the request is known in a pool
+    made.extensions = request.extensions  # the very dict, which httpx would copy: a pool knows the request by it
     made._content = content  # noqa: SLF001 - for who looks at it, without another copy
     return made
 
@@ -122,11 +121,10 @@ class _Slices(httpx.ByteStream):
 
     def __init__(self, content: bytes) -> None:
         super().__init__(content)
-        self._bytes = memoryview(content)
+        self._content = content
 
     def __iter__(self) -> Iterator[bytes]:
-        for start in range(0, len(self._bytes), _SLICE):
-            yield bytes(self._bytes[start : start + _SLICE])
+        return iter(slices(self._content))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self:
