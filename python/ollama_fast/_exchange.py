@@ -201,9 +201,9 @@ class Exchange(Generic[R]):
         limits = self.host.limits
         sizes = limits.max_line_bytes, limits.max_head_bytes, limits.max_body_bytes
         extensions: dict[str, Any] = {"timeout": self._timeout, "sizes": sizes}
-        address = url.raw_host.decode("ascii")  # not `host`, which fails for what is no name of IDNA
-        if "%" in address:
-            extensions["sni_hostname"] = without_zone(address)  # as the certificate has it
+        if "%" in self.url:  # perhaps before a zone, which no certificate has
+            # Not of `host`, which fails for what is no name of IDNA.
+            extensions["sni_hostname"] = without_zone(url.raw_host.decode("ascii"))
         if self.deadline is not None:
             extensions["deadline"] = self.deadline
         if self.leash is not None:
