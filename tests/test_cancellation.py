@@ -13,10 +13,9 @@ import pytest
 
 import ollama_fast
 from leaving import Place, becomes, ways_of
-from ollama_fast import Host, Limits, Timeout, _async_pool, _sync_pool, aio
-from ollama_fast._readiness import watches
+from ollama_fast import Host, Limits, Timeout, _sync_pool, aio
 from replay import Received, ReplayServer, replay
-from transports import CHUNKED, GENEROUS, KINDS, Kind, chunk, eventually
+from transports import CHUNKED, GENEROUS, KINDS, Kind, chunk, eventually, kept_by_loop
 
 PART: Final = b'{"model":"m","created_at":"","message":{"role":"assistant","content":"x"},"done":false}\n'
 VERSION: Final = b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"version":"1"}'
@@ -74,12 +73,7 @@ async def leave_and_check(
 async def acheck(place: Place, server: ReplayServer) -> None:
     await becomes(lambda: server.abandoned)
     assert await aio.version(place.host) == {"version": "1"}
-    loop = asyncio.get_running_loop()
-    pools = _async_pool._pools.get(loop)
-    assert pools is not None
-    (transport,) = pools.transports.values()
-    watch = watches.get(loop)
-    pool = None if watch is None else watch.pools.get(transport)
+    transport, pool = kept_by_loop()
     check_counts(counts_of_httpx(transport) if pool is None else pool.counts())
     assert len(asyncio.all_tasks()) == 1
 

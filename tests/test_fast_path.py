@@ -9,10 +9,11 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 import ollama_fast
-from ollama_fast import Host, _async_pool, _readiness, _sync_pool, aio
+from ollama_fast import Host, _sync_pool, aio
 from ollama_fast._delegation import VARIABLE
 from ollama_fast._plan import HERE
 from replay import Received, ReplayServer, replay
+from transports import kept_by_loop
 
 HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
 PART: Final = b'{"model":"m","created_at":"","message":{"role":"assistant","content":"Hel"},"done":false}\n'
@@ -37,12 +38,7 @@ def blocking() -> Served:
 
 def by_asyncio() -> Served:
     """Look at the only pool that is kept for this event loop."""
-    loop = asyncio.get_running_loop()
-    pools = _async_pool._pools.get(loop)
-    assert pools is not None
-    (transport,) = pools.transports.values()
-    watch = _readiness.watches.get(loop)
-    pool = None if watch is None else watch.pools.get(transport)
+    transport, pool = kept_by_loop()
     counts = (0, 0) if pool is None else pool.counts()
     return Served(*counts, len(transport._plan._others))
 

@@ -129,7 +129,7 @@ def test_what_makes_a_connection_makes_a_pool() -> None:
         Host(url, auth="x", timeout=1),
         Host(url, limits=Limits(max_line_bytes=1, max_head_bytes=2, max_body_bytes=3)),
     ]
-    assert len({PoolKey.to(host, host.url) for host in [*hosts, *more]}) == len(hosts)
+    assert len({PoolKey.of(host) for host in [*hosts, *more]}) == len(hosts)
 
 
 def test_closed_pools_are_opened_again(server: ReplayServer) -> None:

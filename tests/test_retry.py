@@ -150,7 +150,7 @@ def test_a_host_holds_it_as_a_value() -> None:
     assert repr(host.retry) in repr(host)
     assert host.with_options(retry=None) == Host("h")
     assert Host("h").with_options(retry=Retry(5)).retry == Retry(5)
-    assert PoolKey.to(host, host.url) == PoolKey.to(Host("h"), "http://h:11434")
+    assert PoolKey.of(host) == PoolKey.to(Host("h"), "http://h:11434")
     with pytest.raises(dataclasses.FrozenInstanceError):
         Retry().attempts = 4  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 import httpx
 import uvloop
 
+from ollama_fast import _async_pool, _core
 from ollama_fast._async_transport import AsyncTransport as AsyncTransport
 from ollama_fast._readiness import watches
 from ollama_fast._transport import Transport as Transport
@@ -242,6 +243,15 @@ def open_files() -> list[str]:
 def resident() -> int:
     """How many bytes of memory this process uses."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def kept_by_loop() -> tuple[Any, _core.AsyncPool | None]:
+    """Give the only transport that is kept for the running event loop, and its pool if the core serves."""
+    loop = asyncio.get_running_loop()
+    pools, watch = _async_pool._pools.get(loop), watches.get(loop)
+    assert pools is not None
+    (transport,) = pools.transports.values()
+    return transport, None if watch is None else watch.pools.get(transport)
 
 
 def eventually(condition: Callable[[], Any], seconds: float = GENEROUS) -> None:

@@ -63,5 +63,4 @@ async def close(host: Host | str | None = None, /) -> None:
     pools = _pools.get(asyncio.get_running_loop())
     if pools is None:
         return
-    known = None if host is None else Host.of(host)
-    await pools.close(list(pools.transports) if known is None else [PoolKey.to(known, known.url)])
+    await pools.close(list(pools.transports) if host is None else [PoolKey.of(Host.of(host))])

@@ -29,6 +29,11 @@ class PoolKey:
     bounds: Bounds
 
     @classmethod
+    def of(cls, host: Host) -> PoolKey:
+        """Give the key for *host* itself."""
+        return cls.to(host, host.url)
+
+    @classmethod
     def to(cls, host: Host, url: str) -> PoolKey:
         """Give the key for *url* (the host's own, or where it sent us) with the host's settings."""
         limits = host.limits

@@ -137,23 +137,20 @@ def seconds_of(header: str | None, now: float) -> float | None:
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
-    try:
-        return max(0.0, moment(text) - now)
-    except (ValueError, OverflowError, OSError):  # the latter two of a year or a zone that is out of range
-        return None
+    until = moment(text)
+    return None if until is None else max(0.0, until - now)
 
 
-def moment(date: str) -> float:
-    """
-    Read a date of HTTP, in any of its forms: each is in UTC, also where it does not say so.
-
-    Raises ValueError, or for a year or a zone that is out of range OverflowError or OSError.
-    """
+def moment(date: str) -> float | None:
+    """Read a date of HTTP, in any of its forms: each is in UTC, also where it does not say so. None if it is none."""
     from datetime import UTC
     from email.utils import parsedate_to_datetime
 
-    found = parsedate_to_datetime(date)
-    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+    try:
+        found = parsedate_to_datetime(date)
+        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, OSError):  # the latter two of a year or a zone that is out of range
+        return None
 
 
 _NO_ENGINE: Final = "Host(retry=...) needs tenacity: pip install 'ollama_fast[retry]'"

@@ -49,8 +49,7 @@ def close(host: Host | str | None = None, /) -> None:
 def _key(host: Host | str) -> PoolKey:
     from ._pool import PoolKey
 
-    known = Host.of(host)
-    return PoolKey.to(known, known.url)
+    return PoolKey.of(Host.of(host))
 
 
 def _forget() -> None:

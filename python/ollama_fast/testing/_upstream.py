@@ -106,7 +106,7 @@ class Upstream:
             options.update(proxy=_proxy_of(host), limits=limits)
             return httpx.HTTPTransport(**options)
 
-        self._transport = PoolKey.to(host, host.url).make(transport)
+        self._transport = PoolKey.of(host).make(transport)
         authorization, _ = credentials_for(host, host.url)
         self.url = host.url
         self._base = httpx.URL(host.url)
